@@ -1,0 +1,257 @@
+"""Semantic checks: what a document says in several places must fit together.
+
+Each check names the places that it relies on; where one of these is broken already, the check is left out, so that a
+fault is reported once. The checks on offers are in `.offer_checks`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from fractions import Fraction
+from math import prod
+
+from ..errors import Finding, InputError
+from .building import MOST_ARMS, metrics_of, split, written_arms, written_offers
+from .definition import BUCKETS, HOLDOUT_ARMS
+from .documents import BuiltInMetric, CustomMetric
+from .metrics import BUILT_IN_METRICS
+from .offer_checks import OFFER_CHECKS
+from .problems import Validated, near
+from .reading import Source
+from .view import Check, Fault, View
+
+__all__ = ["check_document"]
+
+
+def check_document(source: Source, validated: Validated) -> list[Finding]:
+    """Everything that does not fit together in a validated document."""
+    if validated.document is None:
+        return []
+    document = validated.document
+    view = View(document, written_arms(document), written_offers(document), metrics_of(document))
+    return [
+        source.finding(validated.original(path), message, hint=hint, seen=seen)
+        for check, places in (*_CHECKS, *OFFER_CHECKS)
+        if validated.reliable(*places)
+        for path, message, hint, seen in check(view)
+    ]
+
+
+def _arms_or_factors(view: View) -> Iterator[Fault]:
+    document = view.document
+    if document.arms is None and document.factors is None:
+        yield ("arms",), "is required: list at least two arms, or write `factors`", None, ""
+    elif document.arms is not None and document.factors is not None:
+        yield ("factors",), "write either `arms` or `factors`, not both", None, None
+    elif document.arms is not None and len(document.arms) < 2:
+        yield ("arms",), f"needs at least two arms, seen {len(document.arms)}", None, None
+    if document.arms is not None and document.offer is not None:
+        hint = "Put it under the arm that shows it."
+        yield ("offer",), "a top-level `offer` is what the arms of `factors` have in common", hint, None
+
+
+def _factors(view: View) -> Iterator[Fault]:
+    factors = view.document.factors
+    if factors is None or view.document.arms is not None:
+        return
+    if not factors:
+        yield ("factors",), "needs at least one factor with two levels", None, None
+    for name, levels in factors.items():
+        if len(levels) < 2:
+            yield ("factors", name), f"a factor needs at least two levels, seen {len(levels)}", None, None
+    count = prod(map(len, factors.values()))
+    if count > MOST_ARMS:
+        yield ("factors",), f"expands to {count} arms; at most {MOST_ARMS} are allowed", None, None
+    keys = {
+        name: {key for piece in levels.values() if piece is not None for key in piece.model_fields_set}
+        for name, levels in factors.items()
+    }
+    names = list(factors)
+    for index, name in enumerate(names):
+        for other in names[:index]:
+            for key in sorted(keys[name] & keys[other]):
+                message = f"`{key}` is already set by the factor {other}; one factor sets one thing"
+                yield ("factors", name), message, None, None
+
+
+def _factor_offers(view: View) -> Iterator[Fault]:
+    missing = {key for arm in view.arms if arm.written is not None for key in arm.written.missing}
+    if missing:
+        listed = ", ".join(f"`{key}`" for key in sorted(missing))
+        where = ("offer",) if view.document.offer is not None else ("factors",)
+        yield where, f"some arms would have an offer without {listed}", "Put it into the top-level `offer`.", None
+
+
+def _arm_names(view: View) -> Iterator[Fault]:
+    yield from _repeated(("arms",), [arm.name for arm in view.arms if arm.path[0] == "arms"], "name", "arm")
+
+
+def _control(view: View) -> Iterator[Fault]:
+    control, names = view.document.control, [arm.name for arm in view.arms]
+    if control is not None and names and control not in names:
+        yield ("control",), f"must be one of the arms: {', '.join(names)}", near(control, names), None
+
+
+def _weights(view: View) -> Iterator[Fault]:
+    arms = view.document.arms or ()
+    if len(arms) < 2:
+        return
+    try:
+        split([arm.weight for arm in arms])
+    except InputError as error:
+        seen = ", ".join("none" if arm.weight is None else _weight_text(arm.weight) for arm in arms)
+        yield ("arms",), error.message, error.hint, seen
+
+
+def _weight_text(weight: int | Fraction) -> str:
+    return f"{float(weight):.10g}" if isinstance(weight, Fraction) else str(weight)
+
+
+def _traffic(view: View) -> Iterator[Fault]:
+    traffic = view.document.traffic
+    if traffic is not None and (traffic * BUCKETS).denominator != 1:
+        yield ("traffic",), f"must be a whole number of the {BUCKETS} buckets, such as 0.25 or 33.33%", None, None
+
+
+def _holdout(view: View) -> Iterator[Fault]:
+    """A holdout splits everybody in two and shows nothing itself."""
+    document = view.document
+    if not document.holdout:
+        return
+    names = [arm.name for arm in view.arms]
+    if sorted(names) != sorted(HOLDOUT_ARMS):
+        message = f"a holdout has the arms {' and '.join(HOLDOUT_ARMS)}"
+        yield ("arms",), message, "Such as `- {name: held_out, weight: 5%}`.", ", ".join(names)
+    elif document.control not in (None, HOLDOUT_ARMS[0]):
+        yield ("control",), f"the control of a holdout is {HOLDOUT_ARMS[0]}", None, None
+    for index, arm in enumerate(view.arms):
+        if arm.written is not None:
+            message = "a holdout shows no offer; offers belong to the experiments that it covers"
+            yield ("arms", index, "offer"), message, None, ""
+    for key in ("factors", "offer", "offers", "eligibility", "enrol_on", "traffic", "layer", "holdouts"):
+        if getattr(document, key):
+            yield (key,), f"a holdout has no `{key}`; the experiments that it covers have", None, None
+
+
+def _times(view: View) -> Iterator[Fault]:
+    start, end = view.document.starts_at, view.document.ends_at
+    if start is not None and end is not None and end <= start:
+        yield ("ends_at",), f"must be after starts_at, {start.isoformat()}", None, None
+
+
+def _lists(view: View) -> Iterator[Fault]:
+    for key in ("segments", "columns", "holdouts"):
+        yield from _repeated((key,), getattr(view.document, key) or [], None, "entry")
+
+
+def _metric_names(view: View) -> Iterator[Fault]:
+    names = [metric.name for metric in view.metrics]
+    for index, (name, entry) in enumerate(zip(names, view.document.metrics, strict=True)):
+        if name in names[:index]:
+            first = names.index(name)
+            yield ("metrics", index), f"{name} is already measured by metrics[{first}]", "Names are unique.", None
+        elif isinstance(entry, CustomMetric) and name in BUILT_IN_METRICS:
+            yield ("metrics", index, "name"), "is the name of a built-in metric", f"Write `- {name}: {{...}}`.", None
+
+
+def _caps(view: View) -> Iterator[Fault]:
+    for index, entry in enumerate(view.document.metrics):
+        settings = entry.chosen[1] if isinstance(entry, BuiltInMetric) else None
+        if settings is not None and settings.cap is not None and view.metrics[index].kind == "conversion":
+            yield ("metrics", index, "conversion", "cap"), "a conversion is 0 or 1 and has no `cap`", None, None
+
+
+def _metric_columns(view: View) -> Iterator[Fault]:
+    columns = view.document.columns or []
+    for index, entry in enumerate(view.document.metrics):
+        if isinstance(entry, str):
+            continue
+        prefix = ("metrics", index) if isinstance(entry, CustomMetric) else ("metrics", index, entry.chosen[0])
+        settings = entry.chosen[1] if isinstance(entry, BuiltInMetric) else entry
+        for place, rule in enumerate(settings.filter or ()):
+            if rule.column not in columns:
+                hint = near(rule.column, columns) or "Declare it: `columns: [...]` lists what filters may name."
+                allowed = ", ".join(columns) or "none is declared"
+                yield (*prefix, "filter", place, "column"), f"must be one of `columns`: {allowed}", hint, None
+
+
+def _reserved_events(view: View) -> Iterator[Fault]:
+    for index, metric in enumerate(view.metrics):
+        if any(column.event == "covariate" for column in metric.columns):
+            yield ("metrics", index), "an event cannot be called covariate", None, None
+
+
+def _plan_metrics(view: View) -> Iterator[Fault]:
+    plan, names = view.document.plan, [metric.name for metric in view.metrics]
+    message = f"must be one of the metrics: {', '.join(names)}"
+    if plan.primary not in names:
+        yield ("plan", "primary"), message, near(plan.primary, names) or _listed_hint(plan.primary), None
+    for index, name in enumerate(plan.guardrails):
+        if name not in names:
+            yield ("plan", "guardrails", index), message, near(name, names) or _listed_hint(name), None
+        elif name == plan.primary:
+            yield ("plan", "guardrails", index), "the primary metric cannot be a guardrail too", None, None
+    yield from _repeated(("plan", "guardrails"), plan.guardrails, None, "guardrail")
+
+
+def _listed_hint(name: str) -> str | None:
+    return f"{name} is built in; list it under `metrics`." if name in BUILT_IN_METRICS else None
+
+
+def _guardrail_margins(view: View) -> Iterator[Fault]:
+    for index, name in enumerate(view.document.plan.guardrails):
+        metric = view.metric(name)
+        if metric is not None and metric.non_inferiority_margin is None:
+            hint = f"Say which relative loss is still acceptable: `- {name}: {{margin: 2%}}`."
+            yield ("plan", "guardrails", index), "a guardrail needs the `margin` of its metric", hint, None
+
+
+def _adjusted(view: View) -> Iterator[Fault]:
+    plan = view.document.plan
+    metric = view.metric(plan.primary)
+    if plan.adjusted and metric is not None and metric.covariate is None:
+        hint = f"Such as `- {metric.name}: {{covariate: past_revenue}}`."
+        yield ("plan", "adjusted"), f"the primary {metric.name} has no `covariate` to be adjusted by", hint, None
+
+
+def _factorial_plan(view: View) -> Iterator[Fault]:
+    plan, factors = view.document.plan, list(view.document.factors or {})
+    if not factors and plan.scale != "additive":
+        yield ("plan", "scale"), "is for a factorial only; there are no `factors`", None, None
+    for index, contrast in enumerate(plan.family or ()):
+        unknown = [name for name in contrast.split(" x ") if name not in factors]
+        if unknown:
+            message = f"must be a factor, or factors joined by ' x ': {', '.join(factors) or 'there are no `factors`'}"
+            yield ("plan", "family", index), message, near(unknown[0], factors), None
+
+
+def _repeated(path: tuple[str, ...], names: list[str], key: str | None, what: str) -> Iterator[Fault]:
+    counts = Counter(names)
+    for index, name in enumerate(names):
+        if counts[name] > 1 and name in names[:index]:
+            place = (*path, index) if key is None else (*path, index, key)
+            yield place, f"is already the name of {what} {names.index(name) + 1}", "Names are unique.", None
+
+
+_CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
+    (_arms_or_factors, ("arms", "factors", "offer")),
+    (_factors, ("factors",)),
+    (_factor_offers, ("factors", "offer")),
+    (_arm_names, ("arms.*.name",)),
+    (_control, ("arms.*.name", "factors", "control")),
+    (_weights, ("arms.*.weight",)),
+    (_traffic, ("traffic",)),
+    (_holdout, ("holdout", "arms", "control", "factors", "eligibility", "traffic", "layer")),
+    (_times, ("starts_at", "ends_at")),
+    (_lists, ("segments", "columns", "holdouts")),
+    (_metric_names, ("metrics.*.name",)),
+    (_caps, ("metrics",)),
+    (_metric_columns, ("metrics", "columns")),
+    (_reserved_events, ("metrics",)),
+    (_plan_metrics, ("metrics.*.name", "plan.primary", "plan.guardrails")),
+    (_guardrail_margins, ("metrics", "plan.guardrails")),
+    (_adjusted, ("metrics", "plan.primary", "plan.adjusted")),
+    (_factorial_plan, ("factors", "plan.family", "plan.scale")),
+)
+"""Each check and the places that it relies on."""

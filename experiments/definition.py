@@ -1,0 +1,320 @@
+"""What is tested: the frozen form of a definition, with everything filled in.
+
+Plain dataclasses of the standard library, so that backends can hold them without pydantic; `.files` reads them
+from YAML. Durations are microseconds, times are aware datetimes in UTC, money is `Decimal` in major units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Literal
+
+from .metrics import Metric
+
+if TYPE_CHECKING:
+    from .quoting import Quote
+
+__all__ = [
+    "BUCKETS",
+    "HOLDOUT_ARMS",
+    "Arm",
+    "Audience",
+    "Definition",
+    "Discount",
+    "Guard",
+    "Offer",
+    "Plan",
+    "Price",
+    "Rule",
+]
+
+BUCKETS = 10_000
+"""How many buckets a salt spreads visitors over; arm weights sum to it."""
+
+HOLDOUT_ARMS = ("held_out", "offered")
+"""The arms of a holdout: those who get no offer of the covered experiments, and those who take part."""
+
+OfferKind = Literal[
+    "downsell", "upsell", "cross_sell", "order_bump", "bundle", "threshold", "flash_sale", "loyalty", "retention"
+]
+Placement = Literal[
+    "product_page",
+    "cart",
+    "checkout",
+    "post_purchase",
+    "exit_popup",
+    "in_app",
+    "live_chat",
+    "email",
+    "recommendation",
+    "remarketing",
+]
+DiscountType = Literal[
+    "percentage",
+    "fixed_amount",
+    "fixed_price",
+    "buy_x_get_y",
+    "gift",
+    "instalments",
+    "points",
+    "trial",
+    "voucher",
+]
+Operator = Literal["eq", "ne", "lt", "lte", "gt", "gte", "in", "not_in", "contains", "exists"]
+Scalar = str | int | float | bool
+State = Literal["draft", "running", "paused", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One eligibility condition on an attribute: all rules must hold; a missing attribute is not eligible."""
+
+    attribute: str
+    op: Operator
+    value: Scalar | tuple[Scalar, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Discount:
+    """How a price is lowered. `value` is a percentage, an amount or a number, as `type` says; `buy`, `get` count."""
+
+    type: DiscountType
+    value: Decimal | None = None
+    buy: int | None = None
+    get: int | None = None
+    code: str | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What the offered product costs: an `amount`, or `relative` to the price of what was looked at (0.8 is 20 % less).
+
+    `tax` says whether the amount includes tax.
+    """
+
+    amount: Decimal | None = None
+    relative: Decimal | None = None
+    currency: str | None = None
+    tax: Literal["included", "excluded"] = "included"
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A limit that withholds an offer after the split without changing arm or exposure."""
+
+    type: Literal["frequency_cap", "usage_limit", "min_margin", "max_price_increase"]
+    value: Decimal
+    per: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What an arm shows, where, when and at what price. `delay` and `timer` are microseconds.
+
+    `currency` is the experiment's; the assigner fills it in, and it is not part of the definition.
+    """
+
+    name: str
+    kind: OfferKind
+    placement: Placement
+    trigger: str
+    delay: int = 0
+    product: str | None = None
+    price: Price | None = None
+    discount: Discount | None = None
+    free_shipping: bool = False
+    free_shipping_from: Decimal | None = None
+    minimum_requirement: Decimal | None = None
+    timer: int | None = None
+    message: str | None = None
+    guards: tuple[Guard, ...] = ()
+    alternatives: tuple[str, ...] = ()
+    on_decline: str | None = None
+    on_accept: str | None = None
+    currency: str = field(default="", compare=False)
+
+    def quote(self, **amounts: Any) -> Quote:
+        """What it costs this visitor now; the keywords are those of `offerlift.experiments.quoting.quote`."""
+        # Late, so that assigning alone does not pay for decimals and currencies.
+        from .quoting import quote
+
+        return quote(self, **amounts)
+
+    @property
+    def costs_money(self) -> bool:
+        """Whether showing it gives something away: a discount, free shipping or a lower price."""
+        return (
+            self.discount is not None
+            or self.free_shipping
+            or self.free_shipping_from is not None
+            or (self.price is not None and self.price.relative is not None and self.price.relative < 1)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One arm of the split.
+
+    `weight` counts buckets of the 10,000. `ratio` is the exact intended ratio where assignment happened elsewhere
+    (thirds are not 3334/3333/3333 to a sample ratio test). `levels` are the factor levels of a factorial's arm.
+    """
+
+    name: str
+    weight: int
+    offer: Offer | None = None
+    ratio: Fraction | None = None
+    levels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """What the money of a verdict is counted for. `horizon` is in microseconds, `switching_cost` in major units."""
+
+    per_week: int | None = None
+    horizon: int | None = None
+    switching_cost: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the experiment is judged; frozen at start.
+
+    Attributes:
+        primary: name of the one primary metric.
+        guardrails: names of metrics that must not get worse than their non-inferiority margin.
+        adjusted: whether the primary is judged by its CUPED-adjusted row.
+        minimum_detectable_effect: relative change of the primary worth having (0.05 is 5 %).
+        alpha: two-sided error rate of the primary.
+        power: chance to detect the minimum detectable effect.
+        looks: planned shares of the mature visitors at which the experiment is read.
+        sample_size: mature visitors in all arms at the planned end, if planned.
+        longest_duration: microseconds after which it ends undecided; None: no end.
+        scale: of a factorial, whether effects add or multiply.
+        family: of a factorial, the tested contrasts.
+        audience: what the money is counted for.
+    """
+
+    primary: str
+    guardrails: tuple[str, ...] = ()
+    adjusted: bool = False
+    minimum_detectable_effect: float | None = None
+    alpha: float = 0.05
+    power: float = 0.8
+    looks: tuple[float, ...] = ()
+    sample_size: int | None = None
+    longest_duration: int | None = None
+    scale: Literal["additive", "log"] = "additive"
+    family: tuple[str, ...] = ()
+    audience: Audience = Audience()
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One experiment, validated and frozen.
+
+    Attributes:
+        experiment: its key, unique in the store.
+        control: name of the reference arm.
+        arms: in listed order, which is part of the assignment.
+        metrics: every metric that the plan or the report names.
+        plan: how it is judged.
+        source: `assigner` where offerlift assigns; `table` for an imported table of one row a visitor, read once.
+        salt: of the arm split, the key unless given.
+        layer: whose buckets the experiment shares; an experiment of its own layer is named after it.
+        layer_range: the buckets [low, high) of the layer that it owns.
+        traffic: share of its range that is let in, from the range's start.
+        eligibility: rules that must all hold, before the split.
+        enrol_on: event at which visitors are enrolled and exposed, before every arm's trigger.
+        holdouts: names of the holdout experiments that cover it.
+        segments: attributes recorded with the exposure.
+        columns: columns of the outcomes that metric filters may name.
+        offers: further offers, which those of the arms lead to by name (`on_decline`, `on_accept`, `alternatives`).
+        factors: factor name -> its levels in order, for a factorial; empty otherwise.
+        starts_at, ends_at: when it runs, if limited.
+        utc_offset_minutes: where the days of a report are cut.
+        currency: ISO 4217 code that its money is in.
+        holdout: whether it is a holdout: its arms are `HOLDOUT_ARMS`, and other experiments name it in `holdouts`.
+    """
+
+    experiment: str
+    control: str
+    arms: tuple[Arm, ...]
+    metrics: tuple[Metric, ...]
+    plan: Plan
+    source: Literal["assigner", "table"] = "assigner"
+    description: str = ""
+    owner: str = ""
+    salt: str = ""
+    layer: str = ""
+    layer_range: tuple[int, int] = (0, BUCKETS)
+    traffic: Fraction = Fraction(1)
+    eligibility: tuple[Rule, ...] = ()
+    enrol_on: str | None = None
+    holdouts: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    offers: tuple[Offer, ...] = ()
+    factors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    utc_offset_minutes: int = 0
+    currency: str = "EUR"
+    holdout: bool = False
+
+    def arm(self, name: str) -> Arm:
+        """The arm of that name; KeyError where there is none."""
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        raise KeyError(name)
+
+    def metric(self, name: str) -> Metric:
+        """The metric of that name; KeyError where there is none."""
+        for metric in self.metrics:
+            if metric.name == name:
+                return metric
+        raise KeyError(name)
+
+    def role(self, metric: str) -> Literal["primary", "guardrail", "secondary"]:
+        """What the plan makes of a metric."""
+        if metric == self.plan.primary:
+            return "primary"
+        return "guardrail" if metric in self.plan.guardrails else "secondary"
+
+    @property
+    def expected_shares(self) -> dict[str, Fraction]:
+        """Intended share of the visitors for each arm, in listed order, summing to 1 exactly."""
+        shares = {arm.name: arm.ratio if arm.ratio is not None else Fraction(arm.weight) for arm in self.arms}
+        total = sum(shares.values())
+        return {name: share / total for name, share in shares.items()}
+
+    @property
+    def layer_name(self) -> str:
+        """The layer whose buckets it shares; its own is named after it."""
+        return self.layer or self.experiment
+
+    @property
+    def split_salt(self) -> str:
+        """What the split is salted with: `<salt>/s`, of a holdout `<holdout>/h`."""
+        return f"{self.salt or self.experiment}/{'h' if self.holdout else 's'}"
+
+    @property
+    def traffic_salt(self) -> str:
+        """What the slot in the layer is salted with: `<layer>/t`."""
+        return f"{self.layer_name}/t"
+
+    @property
+    def traffic_end(self) -> int:
+        """The layer's bucket before which visitors are let in; traffic grows from the range's start."""
+        low, high = self.layer_range
+        return low + int(self.traffic * (high - low))
+
+    @property
+    def treatments(self) -> tuple[str, ...]:
+        """Names of all arms but the control, in listed order."""
+        return tuple(arm.name for arm in self.arms if arm.name != self.control)

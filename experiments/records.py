@@ -1,0 +1,61 @@
+"""What a backend reports: who was exposed to which arm, and what they did afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+__all__ = ["Covariate", "Exposure", "Link", "Outcome"]
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """A visitor reached the point where the arms could first differ. `at` is aware."""
+
+    experiment: str
+    visitor: str | int
+    arm: str
+    at: datetime
+    phase: int = 1
+    assignment_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Something that a visitor did: an order, an e-mail click, a cancellation.
+
+    `outcome_id` is the caller's and unique inside `name`. Money is in major units of `currency` (None: the store's).
+    `at` is aware; None takes `recorded_at`, or without that the time of writing, and is not content: the same outcome
+    reported again without a time is the same outcome.
+    """
+
+    outcome_id: str | int
+    visitor: str | int
+    name: str
+    at: datetime | None = None
+    value: Decimal | int | None = None
+    cost: Decimal | int | None = None
+    quantity: int | None = None
+    currency: str | None = None
+    refund_of: str | int | None = None
+    recorded_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Covariate:
+    """One number known about a visitor at a time."""
+
+    visitor: str | int
+    name: str
+    value: float
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An anonymous visitor turned out to be a known customer. `at` is aware."""
+
+    anonymous: str | int
+    customer: str | int
+    at: datetime
