@@ -1,0 +1,140 @@
+"""Always-valid intervals and p-values: one normal-mixture boundary, valid at every look.
+
+Mixture SPRT (Robbins 1970; Johari et al. 2022), the normal mixture of Howard et al. (2021), asymptotic confidence
+sequences (Waudby-Smith et al. 2024) and GAVI are this one boundary with different tunings `a`, the ratio of the mixing
+variance to the variance of the estimate: reject when |z| > sqrt(2 (1 + a)/a · ln(sqrt(1 + a)/α)).
+"""
+
+from __future__ import annotations
+
+import math
+
+from scipy.special import lambertw, log_ndtr
+
+from ..errors import InputError
+from .fieller import check_alpha
+from .results import Anytime, Difference
+from .roots import increasing_root
+
+__all__ = [
+    "VISITORS_WITHOUT_PLAN",
+    "anytime_interval",
+    "e_value",
+    "log_e_value",
+    "mixture_boundary",
+    "mixture_lambda",
+    "mixture_rho",
+    "normal_mixture_bound",
+    "normal_mixture_log_martingale",
+    "tuning_one_look",
+    "tuning_without_plan",
+]
+
+VISITORS_WITHOUT_PLAN = 20_000
+"""Visitors of a comparison at which the boundary is tightest when there is no plan.
+
+A constant on purpose: tuned to the visitors of each look it would be a fixed boundary, which promises nothing over
+many looks.
+"""
+
+
+def mixture_lambda(alpha: float = 0.05) -> float:
+    """The `a` at which the boundary is lowest: -W₋₁(-α²/e) - 1, 8.21 for α = .05."""
+    return float(-lambertw(-(check_alpha(alpha) ** 2) / math.e, k=-1).real - 1)
+
+
+def tuning_without_plan(n: float, alpha: float = 0.05, n0: float = VISITORS_WITHOUT_PLAN) -> float:
+    """`a` for n visitors in the comparison when nobody planned how many there will be: λ n / n0."""
+    return mixture_lambda(alpha) * n / n0
+
+
+def tuning_one_look(alpha: float = 0.05) -> float:
+    """`a` for data that are read once: λ. The result is valid for that one look only."""
+    return mixture_lambda(alpha)
+
+
+def mixture_boundary(a: float, alpha: float = 0.05) -> float:
+    """The value that |z| has to exceed.
+
+    Args:
+        a: mixing variance over the variance of the estimate, above 0.
+        alpha: chance of ever crossing without an effect.
+    """
+    a, alpha = _check_tuning(a), check_alpha(alpha)
+    return math.sqrt(2 * (1 + a) / a * (0.5 * math.log1p(a) - math.log(alpha)))
+
+
+def log_e_value(z: float, a: float) -> float:
+    """Logarithm of the mixture likelihood ratio against no effect: a z²/(2 (1 + a)) - ln(1 + a)/2."""
+    a = _check_tuning(a)
+    if math.isnan(z):
+        raise InputError("z is NaN")
+    return a / (1 + a) * z * z / 2 - 0.5 * math.log1p(a)
+
+
+def e_value(z: float, a: float) -> float:
+    """Mixture likelihood ratio against no effect; infinity beyond what a float holds."""
+    log_e = log_e_value(z, a)
+    return math.exp(log_e) if log_e < 709 else math.inf
+
+
+def anytime_interval(difference: Difference, *, a: float, alpha: float = 0.05) -> Anytime:
+    """Always-valid interval D ± SE · boundary and p-value min(1, 1/e) of a difference at the current look.
+
+    Both are of one statistic: the p-value is at most alpha exactly when the interval leaves out 0. Large-sample: wants
+    about 100 conversions in each arm.
+
+    Raises:
+        InputError: a standard error that is not above 0, `a` not above 0, or alpha outside (0, 1).
+    """
+    if not difference.se > 0:
+        raise InputError(f"the difference has standard error {difference.se!r}; one above 0 is needed")
+    boundary = mixture_boundary(a, alpha)
+    margin = difference.se * boundary
+    p_value = math.exp(-max(log_e_value(difference.estimate / difference.se, a), 0.0))
+    return Anytime(difference.estimate - margin, difference.estimate + margin, p_value, boundary)
+
+
+def mixture_rho(v_opt: float, alpha_opt: float = 0.05, *, two_sided: bool = True) -> float:
+    """Tuning in intrinsic time: the ρ that makes the bound near its lowest at v_opt (a = v/ρ).
+
+    The approximation v_opt / (2 ln(1/α) + ln(1 + 2 ln(1/α))) of Howard et al. (2021), as in confseq: v_opt/ρ is 7.936
+    for α = .05 where the exact λ is 8.21. One-sided: at 2α.
+    """
+    if not 0 < v_opt < math.inf:
+        raise InputError(f"v_opt is {v_opt!r}; a finite number above 0 is needed")
+    spread = -2 * math.log(check_alpha(alpha_opt) if two_sided else check_alpha(2 * alpha_opt))
+    return v_opt / (spread + math.log1p(spread))
+
+
+def normal_mixture_log_martingale(
+    s: float, v: float, v_opt: float, alpha_opt: float = 0.05, *, two_sided: bool = True
+) -> float:
+    """Logarithm of the mixture martingale at sum s and variance v; it exceeds ln(1/α) with probability at most α."""
+    rho = mixture_rho(v_opt, alpha_opt, two_sided=two_sided)
+    half_square = s * s / (2 * (v + rho))
+    if two_sided:
+        return 0.5 * math.log(rho / (v + rho)) + half_square
+    return 0.5 * math.log(4 * rho / (v + rho)) + half_square + float(log_ndtr(s / math.sqrt(v + rho)))
+
+
+def normal_mixture_bound(
+    v: float, alpha: float, v_opt: float, alpha_opt: float = 0.05, *, two_sided: bool = True
+) -> float:
+    """Boundary on the sum s at variance v (Howard et al. 2021); two-sided it is sqrt(v) times `mixture_boundary`."""
+    rho = mixture_rho(v_opt, alpha_opt, two_sided=two_sided)
+    two = math.sqrt(v) * mixture_boundary(v / rho, alpha)
+    if two_sided:
+        return two
+    target = -math.log(alpha)
+    return increasing_root(
+        lambda s: normal_mixture_log_martingale(s, v, v_opt, alpha_opt, two_sided=False) - target,
+        0.9 * two,
+        0.9 * two / v,
+    )
+
+
+def _check_tuning(a: float) -> float:
+    if not 0 < a < math.inf:
+        raise InputError(f"the tuning a is {a!r}; a finite number above 0 is needed")
+    return float(a)

@@ -1,0 +1,279 @@
+"""Bayesian readings: conversion by Beta posteriors, means by normal ones. They inform; they never stop a test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from ..errors import InputError
+from .beta import Beta, difference_interval, expected_loss_beta, probability_b_beats_a, probability_best
+from .moments import Moments
+from .proportions import counts_of
+from .results import Posterior
+
+__all__ = [
+    "ArmsPosterior",
+    "beta_posteriors",
+    "expected_loss_beta",
+    "normal_expected_loss",
+    "normal_posteriors",
+    "normal_update",
+    "probability_b_beats_a",
+]
+
+Array = NDArray[np.float64]
+Direction = Literal["increase", "decrease"]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmsPosterior:
+    """Posterior of all arms together.
+
+    Attributes:
+        probability_best: for every arm, the probability that it is the best of all; they sum to 1.
+        against_control: for every treatment, its posterior against the control.
+    """
+
+    probability_best: dict[str, float]
+    against_control: dict[str, Posterior]
+
+
+def beta_posteriors(
+    arms: Mapping[str, Moments],
+    column: str,
+    control: str,
+    *,
+    prior: tuple[float, float] = (1.0, 1.0),
+    direction: Direction = "increase",
+    level: float = 0.95,
+) -> ArmsPosterior:
+    """Exact posteriors of conversion rates: Beta(prior a + x, prior b + n - x), independent arms.
+
+    Args:
+        arms: moments by arm, with a 0/1 `column`; an arm without visitors keeps its prior.
+        column: the conversion column.
+        control: name of the control.
+        prior: parameters of the Beta prior of every arm.
+        direction: whether the larger or the smaller rate is better.
+        level: of the credible intervals.
+
+    Raises:
+        InputError: no such arm or column, a column that is not 0/1, an impossible prior, direction or level.
+    """
+    names = _check(arms, control, direction, level)
+    posterior = {}
+    for name in names:
+        x, n = counts_of(arms[name], column)
+        a, b = prior[0] + x, prior[1] + n - x
+        if not (prior[0] > 0 and prior[1] > 0):
+            raise InputError(f"the prior is Beta({prior[0]!r}, {prior[1]!r}); two numbers above 0 are needed")
+        posterior[name] = Beta(a, b)
+    # The smallest rate is best exactly when its complement is largest.
+    ranked = [posterior[name] if direction == "increase" else posterior[name].complement() for name in names]
+    share = probability_best(ranked)
+    # The integrals sum to 1 but for rounding, which the division removes.
+    best = {name: value / sum(share) for name, value in zip(names, share, strict=True)}
+    c = posterior[control]
+    against = {}
+    for name in names:
+        if name == control:
+            continue
+        t = posterior[name]
+        better, worse = (t, c) if direction == "increase" else (c, t)
+        low, high = difference_interval(t, c, level)
+        against[name] = Posterior(
+            probability_b_beats_a(worse.a, worse.b, better.a, better.b),
+            expected_loss_beta(worse.a, worse.b, better.a, better.b),
+            low,
+            high,
+        )
+    return ArmsPosterior(best, against)
+
+
+def normal_posteriors(
+    estimates: Mapping[str, tuple[float, float]],
+    control: str,
+    *,
+    prior_lift: tuple[float, float] | None = None,
+    direction: Direction = "increase",
+    level: float = 0.95,
+) -> ArmsPosterior:
+    """Normal posteriors of means per visitor: each estimate N(mean, variance), the arms independent.
+
+    With `prior_lift` = (μ0, τ), a prior N(μ0, τ²) on each treatment's relative lift (from past experiments), taken to
+    the difference by the control's estimated mean: the posterior mean of the difference D with variance V is
+    (τ² D + V μ0)/(τ² + V) with both on that scale.
+
+    Args:
+        estimates: by arm, the mean and the variance *of that mean* (s²/n). A variance of 0 is taken as certain.
+        control: name of the control.
+        prior_lift: mean and standard deviation of the prior on the lift; None is flat.
+        direction: whether the larger or the smaller mean is better.
+        level: of the credible intervals.
+
+    Raises:
+        InputError: no such arm, a value that is not finite, a negative variance, a prior without a positive standard
+            deviation or with a control mean of 0, or an impossible direction or level.
+    """
+    names = _check(estimates, control, direction, level)
+    mean = {name: float(estimates[name][0]) for name in names}
+    variance = {name: float(estimates[name][1]) for name in names}
+    for name in names:
+        if not (math.isfinite(mean[name]) and 0 <= variance[name] < math.inf):
+            raise InputError(
+                f"arm {name!r} has mean {mean[name]!r} and variance {variance[name]!r}; finite ones are needed"
+            )
+    prior = None
+    if prior_lift is not None:
+        scale = abs(mean[control])
+        if not (prior_lift[1] > 0 and math.isfinite(prior_lift[0]) and scale > 0):
+            raise InputError(
+                f"prior lift {prior_lift!r} at a control mean of {mean[control]!r}: τ and the mean must not be 0"
+            )
+        prior = prior_lift[0] * mean[control], (prior_lift[1] * scale) ** 2
+    sign = 1.0 if direction == "increase" else -1.0
+    z = -float(ndtri((1 - level) / 2))
+    against = {}
+    for name in names:
+        if name == control:
+            continue
+        d, v = mean[name] - mean[control], variance[name] + variance[control]
+        if prior is not None:
+            d, v = normal_update(d, v, *prior)
+        sd = math.sqrt(v)
+        certain = 0.5 if d == 0 else float(sign * d > 0)
+        probability = float(ndtr(sign * d / sd)) if sd > 0 else certain
+        against[name] = Posterior(probability, normal_expected_loss(-sign * d, sd), d - z * sd, d + z * sd)
+    best = _normal_best(names, mean, variance, control, prior, sign)
+    return ArmsPosterior(best, against)
+
+
+def normal_update(estimate: float, variance: float, prior_mean: float, prior_variance: float) -> tuple[float, float]:
+    """Posterior mean and variance of a normal mean: (τ² D + V μ0)/(τ² + V) and τ² V/(τ² + V)."""
+    total = prior_variance + variance
+    return (prior_variance * estimate + variance * prior_mean) / total, prior_variance * variance / total
+
+
+def normal_expected_loss(mu: float, sigma: float) -> float:
+    """E[max(X, 0)] for X ~ N(mu, sigma²): sigma φ(mu/sigma) + mu Φ(mu/sigma)."""
+    if sigma == 0:
+        return max(mu, 0.0)
+    u = mu / sigma
+    if u < -5:
+        return sigma * _mills_remainder(-u)
+    return sigma * math.exp(-u * u / 2) / math.sqrt(2 * math.pi) + mu * float(ndtr(u))
+
+
+def _mills_remainder(u: float) -> float:
+    """φ(u) - u Φ(-u) for large u, where the two nearly cancel: ∫ (x - u) φ(x) dx by Gauss-Laguerre in u (x - u)."""
+    return (
+        math.exp(-u * u / 2)
+        / math.sqrt(2 * math.pi)
+        / (u * u)
+        * float(_LAGUERRE[1] @ (_LAGUERRE[0] * np.exp(-((_LAGUERRE[0] / u) ** 2) / 2)))
+    )
+
+
+_LAGUERRE = np.polynomial.laguerre.laggauss(48)
+_LEGENDRE = np.polynomial.legendre.leggauss(64)
+
+
+def _normal_best(
+    names: list[str],
+    mean: dict[str, float],
+    variance: dict[str, float],
+    control: str,
+    prior: tuple[float, float] | None,
+    sign: float,
+) -> dict[str, float]:
+    """P(arm i is best) for every arm.
+
+    A flat prior: ∫ φ_i Π Φ_j. A prior on the differences ties the arms together through the control, but given the
+    control's mean they are independent normals again: one outer integral over it.
+    """
+    treatments = [name for name in names if name != control]
+    if prior is None:
+        means = np.array([[sign * mean[name] for name in names]])
+        sds = np.sqrt([variance[name] for name in names])
+        return dict(zip(names, _largest(means, sds)[0].tolist(), strict=True))
+    # Given the control's mean c: d_i ~ N(m_i - c, V_i) updated by the prior; marginally c ~ its own estimate times the
+    # likelihood of every m_i - c under the prior, all normal.
+    precision = np.array([1 / (variance[name] + prior[1]) for name in treatments])
+    implied = np.array([mean[name] - prior[0] for name in treatments])
+    if variance[control] == 0:
+        centre, spread = mean[control], 0.0
+    else:
+        total = 1 / variance[control] + precision.sum()
+        centre = (mean[control] / variance[control] + float(precision @ implied)) / total
+        spread = math.sqrt(1 / total)
+    # Where the control passes a treatment that is known more precisely, the inner probabilities have a step.
+    ends = {-9.0, -3.0, 3.0, 9.0}
+    for name in treatments:
+        v = variance[name]
+        step = mean[name] + v * prior[0] / prior[1]
+        width = math.sqrt(v * (prior[1] + v) / prior[1])
+        if 0 < width < spread / 2:
+            ends.update((step + k * width - centre) / spread for k in (-9, -3, 0, 3, 9))
+    x, w = _normal_rule(ends)
+    c = centre + spread * x
+    means = np.zeros((len(c), len(names)))
+    sds = np.zeros(len(names))
+    for k, name in enumerate(names):
+        if name != control:
+            means[:, k], v = normal_update(sign * (mean[name] - c), variance[name], sign * prior[0], prior[1])  # pyright: ignore
+            sds[k] = math.sqrt(v)
+    share = w @ _largest(means, sds)
+    return dict(zip(names, share.tolist(), strict=True))
+
+
+def _largest(means: Array, sds: Array) -> Array:
+    """P(X_i is the largest) of independent normals; means (rows, k), sds (k,), result (rows, k) with rows summing to 1.
+
+    An sd of 0 is certain. Each integral is over its own density, split where a narrower one has its step.
+    """
+    widest = float(sds.max())
+    if widest == 0:
+        top = means == means.max(axis=1, keepdims=True)
+        return top / top.sum(axis=1, keepdims=True)
+    # Certain values become very narrow ones: one formula for all.
+    sds = np.maximum(sds, 1e-9 * widest)
+    k = means.shape[1]
+    result = np.empty_like(means)
+    for row in range(len(means)):
+        m = means[row]
+        for i in range(k):
+            ends = {-9.0, -3.0, 3.0, 9.0}
+            for j in range(k):
+                if j != i and sds[j] < sds[i]:
+                    ends.update((m[j] + step * sds[j] - m[i]) / sds[i] for step in (-9, -3, 0, 3, 9))
+            u, product = _normal_rule(ends)
+            for j in range(k):
+                if j != i:
+                    product = product * ndtr((m[i] - m[j] + u * sds[i]) / sds[j])
+            result[row, i] = product.sum()
+    return result
+
+
+def _normal_rule(ends: set[float]) -> tuple[Array, Array]:
+    """Points and weights (summing to 1) of the standard normal: Gauss-Legendre between the given ends within ±9."""
+    edges = np.array(sorted(end for end in ends if -9 <= end <= 9))
+    half, middle = np.diff(edges)[:, None] / 2, (edges[1:] + edges[:-1])[:, None] / 2
+    u = (middle + half * _LEGENDRE[0]).ravel()
+    w = (half * _LEGENDRE[1]).ravel() * np.exp(-u * u / 2)
+    return u, w / w.sum()
+
+
+def _check(arms: Mapping[str, object], control: str, direction: str, level: float) -> list[str]:
+    if control not in arms:
+        raise InputError(f"there is no arm {control!r} among {list(arms)}")
+    if direction not in ("increase", "decrease"):
+        raise InputError(f"direction is {direction!r}; 'increase' or 'decrease' is needed")
+    if not 0 < level < 1:
+        raise InputError(f"level is {level!r}; a number strictly between 0 and 1 is needed, such as 0.95")
+    return list(arms)

@@ -1,0 +1,270 @@
+"""Difference and ratio of two independent estimates, by one Welch test: the kernel of means, ratios and CUPED.
+
+The difference is judged at r = 1 and the ratio at every r by the same statistic,
+T(r) = (m_t - r m_c) / sqrt(W(r)) with df(r) by Welch (1947) and Satterthwaite (1946), so interval, lift and p-value
+cannot contradict each other. Fieller (1954); df re-evaluated at every r as in Tamhane and Logan (2004).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri, stdtr, stdtrit
+
+from ..errors import InputError
+from .results import Comparison, Difference, Lift, RatioInterval
+from .roots import bracketed_root
+
+__all__ = ["Estimate", "Shared", "check_alpha", "compare_estimates", "fieller", "is_negligible"]
+
+NOT_ABOVE_ZERO = "the control's mean is not above 0, so a relative lift has no meaning"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """An arm's mean (or ratio), the variance of that mean, and the degrees of freedom of the variance."""
+
+    mean: float
+    variance: float
+    df: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What both arms' estimates have in common: extra variance of each, their covariance, degrees of freedom.
+
+    At a ratio r it adds tt - 2 r tc + r² cc to the variance of m_t - r m_c. All 0 for independent arms.
+    """
+
+    tt: float = 0.0
+    tc: float = 0.0
+    cc: float = 0.0
+    df: float = math.inf
+
+
+def check_alpha(alpha: float) -> float:
+    """The level as a float.
+
+    Raises:
+        InputError: not strictly between 0 and 1.
+    """
+    if not 0 < alpha < 1:
+        raise InputError(f"alpha is {alpha!r}; a number strictly between 0 and 1 is needed, such as 0.05")
+    return float(alpha)
+
+
+def is_negligible(variance: float, mean: float) -> bool:
+    """Whether a variance is no more than what rounding leaves of a column of equal values."""
+    return math.sqrt(max(variance, 0.0)) <= 8 * 2.0**-52 * abs(mean)
+
+
+def compare_estimates(
+    treatment: Estimate, control: Estimate, *, shared: Shared | None = None, alpha: float = 0.05, method: str
+) -> Comparison:
+    """Difference and relative lift of two estimates, each variance at least 0 and not both 0."""
+    alpha = check_alpha(alpha)
+    shared = shared or Shared()
+    estimate = treatment.mean - control.mean
+    common = max(shared.tt - 2 * shared.tc + shared.cc, 0.0)
+    variance = treatment.variance + control.variance + common
+    df = _satterthwaite(treatment, control, shared, treatment.variance, control.variance, common)
+    se = math.sqrt(variance)
+    margin = _quantile(df, alpha) * se
+    p_value = min(1.0, 2 * float(stdtr(df, -abs(estimate) / se)))
+    difference = Difference(estimate, se, df, estimate - margin, estimate + margin, p_value, method)
+    if control.mean <= 0:
+        return Comparison("ok", "", difference, Lift("undefined", None, None, None, NOT_ABOVE_ZERO))
+    return Comparison("ok", "", difference, _WelchRatio(treatment, control, shared, alpha).interval().lift())
+
+
+def fieller(
+    mean_t: float, variance_t: float, mean_c: float, variance_c: float, quantile: float, *, covariance: float = 0.0
+) -> RatioInterval:
+    """Confidence set of mean_t / mean_c at a given quantile, in closed form (Fieller 1954).
+
+    The set {r : (m_t - r m_c)² <= q² (V_t - 2 r C + r² V_c)}. Bounded when the control's mean is further than q
+    standard errors from 0 (g = q² V_c / m_c² < 1); otherwise the complement of an interval, or every ratio.
+
+    Args:
+        mean_t, variance_t: treatment's mean and the variance of that mean.
+        mean_c, variance_c: the same of the control.
+        quantile: two-sided quantile of the reference distribution, such as 1.96.
+        covariance: of the two means.
+    """
+    if mean_c == 0:
+        return RatioInterval("undefined", None, None, None, "the control's mean is 0")
+    q2 = quantile * quantile
+    a = mean_c * mean_c - q2 * variance_c
+    b = mean_t * mean_c - q2 * covariance
+    # b² - a c, written without the difference of fourth powers of the means.
+    root = mean_t**2 * variance_c + mean_c**2 * variance_t - 2 * mean_t * mean_c * covariance
+    root = q2 * (root - q2 * (variance_t * variance_c - covariance**2))
+    estimate = mean_t / mean_c
+    if root <= 0 and a <= 0:
+        return RatioInterval("unbounded", estimate, None, None, _UNBOUNDED)
+    root = math.sqrt(max(root, 0.0))
+    if a == 0:
+        # One end has gone to infinity: b >= r b2 is what remains of the quadratic.
+        end = (mean_t**2 - q2 * variance_t) / (2 * b)
+        low, high = (end, None) if b > 0 else (None, end)
+        return RatioInterval("unbounded", estimate, low, high, _UNBOUNDED)
+    low, high = sorted(((b - root) / a, (b + root) / a))
+    if a > 0:
+        return RatioInterval("bounded", estimate, low, high)
+    return RatioInterval("complement", estimate, low, high, _COMPLEMENT)
+
+
+_UNBOUNDED = "the control's mean is too close to 0 for its precision: no relative lift can be ruled out"
+_COMPLEMENT = "the control's mean is too close to 0 for its precision: only lifts between the two values are ruled out"
+
+
+def _quantile(df: float, alpha: float) -> float:
+    """Two-sided quantile of Student's t."""
+    return float(-ndtri(alpha / 2)) if math.isinf(df) else float(-stdtrit(df, alpha / 2))
+
+
+def _satterthwaite(
+    treatment: Estimate, control: Estimate, shared: Shared, v_t: float, v_c: float, v_shared: float
+) -> float:
+    total = v_t + v_c + v_shared
+    spread = v_t * v_t / treatment.df + v_c * v_c / control.df + v_shared * v_shared / shared.df
+    # Variances near 1e-160 have squares that underflow; the smaller df is the safe side.
+    return total * total / spread if spread > 0 else min(treatment.df, control.df)
+
+
+class _WelchRatio:
+    """Inversion of the Welch test of m_t - r m_c = 0 for r.
+
+    A ratio is a direction: r = scale · tan(angle), with both means in units of their standard errors so that the circle
+    is resolved evenly. On the circle the set is one arc around the estimate (all of it when nothing can be ruled out),
+    and "bounded" means only that the arc leaves out the direction of r = infinity, judged there with the control's df.
+    """
+
+    def __init__(self, treatment: Estimate, control: Estimate, shared: Shared, alpha: float):
+        size_t = math.sqrt(treatment.variance + shared.tt) or abs(treatment.mean) or 1.0
+        size_c = math.sqrt(control.variance + shared.cc) or abs(control.mean) or 1.0
+        self.scale = size_t / size_c
+        self.estimate = treatment.mean / control.mean
+        self.mean_t, self.mean_c = treatment.mean / size_t, control.mean / size_c
+        self.v_t, self.v_c = treatment.variance / size_t**2, control.variance / size_c**2
+        self.tt, self.cc = shared.tt / size_t**2, shared.cc / size_c**2
+        self.tc = shared.tc / size_t / size_c
+        self.df_t, self.df_c, self.df_shared = treatment.df, control.df, shared.df
+        self.alpha = alpha
+        # df(r) lies between the smallest of the parts' and their sum.
+        parts = [
+            df for df, v in ((self.df_t, self.v_t), (self.df_c, self.v_c), (self.df_shared, self.tt + self.cc)) if v > 0
+        ]
+        self.df_low, self.df_high = min(parts), sum(parts)
+
+    def interval(self) -> RatioInterval:
+        """The set as a ratio interval."""
+        gap = self._gap()
+        if gap is None:
+            return RatioInterval("unbounded", self.estimate, None, None, _UNBOUNDED)
+        start, end = gap
+        before, after = self.scale * math.tan(start), self.scale * math.tan(end)
+        # Whether the last direction of infinity (an odd multiple of pi/2) up to the gap's end lies inside the gap.
+        if math.pi / 2 + math.pi * math.floor((end - math.pi / 2) / math.pi) > start:
+            return RatioInterval("bounded", self.estimate, after, before)
+        return RatioInterval("complement", self.estimate, before, after, _COMPLEMENT)
+
+    def _gap(self) -> tuple[float, float] | None:
+        """The arc of directions that are ruled out, as two angles; None where there is none.
+
+        With a handful of visitors the quantile changes so fast along the circle that several arcs can be ruled out. All
+        but one are then given up (the set becomes larger, never smaller): the one kept holds r = 1 if it is ruled out,
+        so that the set and the p-value still agree, and is the widest otherwise.
+        """
+        outer = self._closed_form_gap(_quantile(self.df_high, self.alpha))
+        if outer is None:
+            return None
+        inner = self._closed_form_gap(_quantile(self.df_low, self.alpha))
+        if inner is not None:
+            shift = math.pi * round((sum(outer) - sum(inner)) / (2 * math.pi))
+            inner = (inner[0] + shift, inner[1] + shift)
+        points, ruled_out = self._scan(outer, inner)
+        gaps = []
+        start = None
+        for i in range(1, len(points)):
+            if ruled_out[i] and not ruled_out[i - 1]:
+                start = self._edge(points[i - 1], points[i])
+            elif ruled_out[i - 1] and not ruled_out[i] and start is not None:
+                gaps.append((start, self._edge(points[i - 1], points[i])))
+        if not gaps:
+            return None
+        no_change = math.atan2(1.0, self.scale)
+        return max(gaps, key=lambda gap: (_between(no_change, *gap), gap[1] - gap[0]))
+
+    def _closed_form_gap(self, quantile: float) -> tuple[float, float] | None:
+        """The arc ruled out at one fixed quantile: where a quadratic form in (cos, sin) is positive."""
+        q2 = quantile * quantile
+        w_t, w_c = self.v_t + self.tt, self.v_c + self.cc
+        a, c = self.mean_t**2 - q2 * w_t, self.mean_c**2 - q2 * w_c
+        b = self.mean_t * self.mean_c - q2 * self.tc
+        inside = self.mean_t**2 * w_c + self.mean_c**2 * w_t - 2 * self.mean_t * self.mean_c * self.tc
+        inside = q2 * (inside - q2 * (w_t * w_c - self.tc**2))
+        if inside <= 0 and a + c <= 0:
+            return None
+        centre = math.atan2(-2 * b, a - c) / 2
+        half = (math.pi - math.atan2(math.sqrt(max(inside, 0.0)), (a + c) / 2)) / 2
+        return centre - half, centre + half
+
+    def _scan(self, outer: tuple[float, float], inner: tuple[float, float] | None) -> tuple[list[float], list[bool]]:
+        """Directions from one end of the outer arc to the other, and whether each is ruled out.
+
+        At the ends of the outer arc (smallest quantile) nothing is ruled out, inside the inner one (largest) all is.
+        """
+        few = self.df_low >= 50
+        if inner is None:
+            zones = [np.linspace(*outer, 64 if few else 512)]
+        else:
+            count = 4 if few else 64
+            zones = [np.linspace(outer[0], inner[0], count), np.linspace(inner[1], outer[1], count)]
+        directions = np.concatenate(zones)
+        no_change = math.atan2(1.0, self.scale)
+        special = [no_change + math.pi * k for k in (-2, -1, 0, 1, 2)] + [math.pi * (k + 0.5) for k in (-2, -1, 0, 1)]
+        directions = np.sort(np.concatenate([directions, [x for x in special if outer[0] < x < outer[1]]]))
+        ruled_out = self._excess(directions) > 0
+        if inner is not None:
+            ruled_out[(directions >= inner[0]) & (directions <= inner[1])] = True
+        # Last, as with many visitors rounding can put the inner arc's ends outside the outer's.
+        ruled_out[0] = ruled_out[-1] = False
+        return directions.tolist(), ruled_out.tolist()
+
+    def _excess(self, angle: np.ndarray) -> np.ndarray:
+        """|m_t cos - m_c sin| - q(df) sqrt(W): above 0 where a direction is ruled out."""
+        cos, sin = np.cos(angle), np.sin(angle)
+        v_t, v_c = self.v_t * cos**2, self.v_c * sin**2
+        v_shared = np.maximum(self.tt * cos**2 - 2 * self.tc * cos * sin + self.cc * sin**2, 0.0)
+        total = v_t + v_c + v_shared
+        spread = v_t**2 / self.df_t + v_c**2 / self.df_c + v_shared**2 / self.df_shared
+        df = np.where(spread > 0, total**2 / np.where(spread > 0, spread, 1.0), self.df_low)
+        quantile = -stdtrit(np.clip(df, self.df_low, self.df_high), self.alpha / 2)
+        return np.abs(self.mean_t * cos - self.mean_c * sin) - quantile * np.sqrt(total)
+
+    def _edge(self, a: float, b: float) -> float:
+        """Where the set ends, between two neighbouring directions of which one is ruled out."""
+        excess: Callable[[float], float] = self._excess_at
+        fa, fb = excess(a), excess(b)
+        if (fa > 0) == (fb > 0):
+            # Only rounding separates the closed form from the test here.
+            return a if abs(fa) < abs(fb) else b
+        return bracketed_root(excess, a, b, fa, fb, tolerance=1e-17)
+
+    def _excess_at(self, angle: float) -> float:
+        cos, sin = math.cos(angle), math.sin(angle)
+        v_t, v_c = self.v_t * cos**2, self.v_c * sin**2
+        v_shared = max(self.tt * cos**2 - 2 * self.tc * cos * sin + self.cc * sin**2, 0.0)
+        total = v_t + v_c + v_shared
+        spread = v_t**2 / self.df_t + v_c**2 / self.df_c + v_shared**2 / self.df_shared
+        df = min(max(total**2 / spread, self.df_low), self.df_high) if spread > 0 else self.df_low
+        return abs(self.mean_t * cos - self.mean_c * sin) - _quantile(df, self.alpha) * math.sqrt(total)
+
+
+def _between(angle: float, start: float, end: float) -> bool:
+    """Whether a direction (angles modulo pi) lies strictly between two angles."""
+    return 0 < (angle - start) % math.pi < end - start

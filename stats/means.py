@@ -1,0 +1,46 @@
+"""Means per visitor: revenue, margin, orders. Welch's test and its inversion for the relative lift."""
+
+from __future__ import annotations
+
+from .fieller import Estimate, compare_estimates, is_negligible
+from .moments import Moments
+from .results import Comparison
+
+__all__ = ["compare_means", "mean_estimate"]
+
+
+def mean_estimate(moments: Moments, column: str) -> Estimate | str:
+    """An arm's mean, the variance of that mean and its degrees of freedom; or why there is none."""
+    if moments.n < 2:
+        return f"{moments.n} visitor{'s' if moments.n != 1 else ''} in an arm; a variance needs two"
+    mean, variance = moments.mean_of(column), moments.variance_of(column)
+    if is_negligible(variance, mean):
+        variance = 0.0
+    return Estimate(mean, variance / moments.n, moments.n - 1)
+
+
+def compare_means(treatment: Moments, control: Moments, column: str, *, alpha: float = 0.05) -> Comparison:
+    """Difference and relative lift of a mean per visitor.
+
+    D = m_t - m_c, SE² = s²_t/n_t + s²_c/n_c, df by Welch (1947); the lift inverts the same test for m_t - r m_c
+    (Fieller 1954; Tamhane and Logan 2004). A control mean that is not above 0 has no lift.
+
+    Args:
+        treatment, control: moments with `column`, in the column's unit (money in major units).
+        column: the column to compare.
+        alpha: 1 minus the confidence level, two-sided.
+
+    Returns:
+        Status `insufficient` below two visitors in an arm, and where the column does not vary in either arm.
+
+    Raises:
+        InputError: no such column, or alpha outside (0, 1).
+    """
+    estimates = [mean_estimate(arm, column) for arm in (treatment, control)]
+    for estimate in estimates:
+        if isinstance(estimate, str):
+            return Comparison.without("insufficient", estimate)
+    t, c = (estimate for estimate in estimates if isinstance(estimate, Estimate))
+    if t.variance + c.variance == 0:
+        return Comparison.without("insufficient", f"{column!r} does not vary within either arm")
+    return compare_estimates(t, c, alpha=alpha, method="welch")

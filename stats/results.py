@@ -1,0 +1,155 @@
+"""What the methods return: plain frozen records of Python floats, no arrays and never a NaN.
+
+A number that does not exist is None, with the reason beside it. t is the treatment, c the control.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = [
+    "Anytime",
+    "Comparison",
+    "Difference",
+    "IntervalKind",
+    "Lift",
+    "Posterior",
+    "RatioInterval",
+    "SampleRatio",
+]
+
+IntervalKind = Literal["bounded", "unbounded", "complement", "undefined"]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Treatment minus control, in the metric's unit.
+
+    Attributes:
+        estimate: m_t - m_c.
+        se: its standard error.
+        df: degrees of freedom of the reference t distribution; infinity for a normal one.
+        low, high: two-sided confidence interval at the level asked for.
+        p_value: two-sided, from the same statistic as the interval: below alpha exactly when the interval leaves out 0.
+        method: the name of the method.
+    """
+
+    estimate: float
+    se: float
+    df: float
+    low: float
+    high: float
+    p_value: float
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """Relative lift m_t / m_c - 1 (0.05 is 5 % more) with its confidence set.
+
+    Attributes:
+        kind: `bounded`: from low to high. `unbounded`: at least one end does not exist and is None (both None: no lift
+            can be ruled out). `complement`: everything but the open gap from low to high, that is, values <= low or
+            >= high. `undefined`: there is no relative lift; all None.
+        estimate, low, high: None where they do not exist.
+        reason: one sentence wherever something is None or the set is not an interval; "" otherwise.
+    """
+
+    kind: IntervalKind
+    estimate: float | None
+    low: float | None
+    high: float | None
+    reason: str = ""
+
+    def excludes_zero(self) -> bool:
+        """Whether no change is outside the confidence set."""
+        if self.kind == "undefined":
+            return False
+        above_low = self.low is None or self.low <= 0
+        below_high = self.high is None or self.high >= 0
+        if self.kind == "complement":
+            return not (self.low is not None and self.low >= 0) and not (self.high is not None and self.high <= 0)
+        return not (above_low and below_high)
+
+
+@dataclass(frozen=True, slots=True)
+class RatioInterval:
+    """Confidence set of the ratio m_t / m_c itself; fields as in `Lift`, one higher."""
+
+    kind: IntervalKind
+    estimate: float | None
+    low: float | None
+    high: float | None
+    reason: str = ""
+
+    def lift(self) -> Lift:
+        """The same set as a relative lift."""
+        values = (None if value is None else value - 1.0 for value in (self.estimate, self.low, self.high))
+        return Lift(self.kind, *values, reason=self.reason)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A treatment compared with the control on one metric.
+
+    `status` is `ok`; `insufficient` (too few visitors or nothing varies) or `undefined` (the metric does not exist in
+    an arm), both with a `reason`, no difference and an undefined lift.
+    """
+
+    status: Literal["ok", "insufficient", "undefined"]
+    reason: str
+    difference: Difference | None
+    lift: Lift
+
+    @classmethod
+    def without(cls, status: Literal["insufficient", "undefined"], reason: str) -> Comparison:
+        """A comparison that has no numbers, and why."""
+        return cls(status, reason, None, Lift("undefined", None, None, None, reason))
+
+
+@dataclass(frozen=True, slots=True)
+class Anytime:
+    """Always-valid interval and p-value of a difference, at the looks so far, and the boundary on |z| behind both."""
+
+    low: float
+    high: float
+    p_value: float
+    boundary: float
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """One treatment against the control, on the difference scale t - c.
+
+    Attributes:
+        probability_better: P(t > c), or P(t < c) where a decrease is wanted.
+        expected_loss: what is lost a visitor, on average, by choosing the treatment if it is worse: E[max(c - t, 0)],
+            mirrored where a decrease is wanted.
+        low, high: equal-tailed credible interval of t - c.
+    """
+
+    probability_better: float
+    expected_loss: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRatio:
+    """A test on counts of visitors.
+
+    Attributes:
+        p_value: never NaN; 1 without visitors.
+        statistic: Pearson's chi-squared, or the log Bayes factor of the sequential test (infinite where a visitor came
+            to an arm that should have none).
+        df: degrees of freedom; 0 for the sequential test, which needs none.
+        method: the name of the method.
+        reason: one sentence where the p-value needs explaining; "" otherwise.
+    """
+
+    p_value: float
+    statistic: float
+    df: int
+    method: str
+    reason: str = ""
