@@ -1,0 +1,54 @@
+"""The store and the files that analysts have: exposures and outcomes in, counts and moments out.
+
+The only package that speaks SQL. SQLAlchemy is loaded when a store is first used, numpy when moments are.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .events import read_exposures, read_outcomes
+    from .importing import ImportReport, import_exposures, import_outcomes, import_table, write_rejects
+    from .observations import ArmCounts, Observations
+    from .results import Conflict, Refusal, WriteResult
+    from .rows import Reject
+    from .store import Store
+    from .table import Table, read_table
+
+__all__ = [
+    "ArmCounts",
+    "Conflict",
+    "ImportReport",
+    "Observations",
+    "Refusal",
+    "Reject",
+    "Store",
+    "Table",
+    "WriteResult",
+    "import_exposures",
+    "import_outcomes",
+    "import_table",
+    "read_exposures",
+    "read_outcomes",
+    "read_table",
+    "write_rejects",
+]
+
+_MODULES = {
+    "events": ("read_exposures", "read_outcomes"),
+    "importing": ("ImportReport", "import_exposures", "import_outcomes", "import_table", "write_rejects"),
+    "observations": ("ArmCounts", "Observations"),
+    "results": ("Conflict", "Refusal", "WriteResult"),
+    "rows": ("Reject",),
+    "store": ("Store",),
+    "table": ("Table", "read_table"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)

@@ -1,0 +1,153 @@
+"""Files of exposures and of outcomes, one record a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+from ..errors import InputError
+from ..experiments.records import Exposure, Outcome
+from .cells import parse_whole
+from .money import check_currency, major_units, parse_minor_units
+from .names import check_event
+from .rows import CsvFile, Records
+from .times import parse_time
+
+__all__ = ["read_exposures", "read_outcomes"]
+
+
+def read_exposures(
+    path: str | Path,
+    *,
+    experiment: str | None = None,
+    experiment_column: str | None = None,
+    visitor: str = "visitor",
+    arm: str = "arm",
+    at: str = "at",
+    phase: int = 1,
+    encoding: str = "utf-8",
+    delimiter: str = ",",
+) -> Records[Exposure]:
+    """Exposures in a CSV file (or .csv.gz), read while they are iterated over.
+
+    Args:
+        path: the file.
+        experiment: key of the experiment, the same for all rows.
+        experiment_column: instead, the column that holds it.
+        visitor: column of the visitor's id.
+        arm: column of the arm's name.
+        at: column of the time, ISO 8601 with its offset.
+        phase: of all exposures.
+        encoding: of the file.
+        delimiter: between cells.
+
+    Raises:
+        InputError: the file or a column is missing or empty; not exactly one of the two experiments is given.
+    """
+    file = CsvFile(path, encoding=encoding, delimiter=delimiter)
+    key_of = _constant_or_column(file, "experiment", experiment, experiment_column)
+    visitor_at, arm_at, time_at = (file.position(column) for column in (visitor, arm, at))
+
+    def make(cells: list[str]) -> Exposure:
+        return Exposure(key_of(cells), cells[visitor_at], cells[arm_at], parse_time(cells[time_at]), phase)
+
+    return Records(file, make)
+
+
+def read_outcomes(
+    path: str | Path,
+    *,
+    outcome_id: str = "outcome_id",
+    visitor: str = "visitor",
+    event: str | None = None,
+    event_column: str | None = None,
+    at: str | None = None,
+    value: str | None = None,
+    cost: str | None = None,
+    quantity: str | None = None,
+    currency: str = "EUR",
+    currency_column: str | None = None,
+    refund_of: str | None = None,
+    encoding: str = "utf-8",
+    delimiter: str = ",",
+) -> Records[Outcome]:
+    """Outcomes in a CSV file (or .csv.gz), read while they are iterated over.
+
+    An empty cell of an optional column means that the record has none.
+
+    Args:
+        path: the file.
+        outcome_id: column of the id, unique inside the event.
+        visitor: column of the visitor's id.
+        event: name of the event, the same for all rows.
+        event_column: instead, the column that holds it.
+        at: column of the time, ISO 8601 with its offset; without one, the time of writing.
+        value: column of the value in major units.
+        cost: column of the cost in major units.
+        quantity: column of a whole number.
+        currency: ISO 4217 code of the amounts.
+        currency_column: instead, the column that holds it.
+        refund_of: column of the id of the refunded outcome.
+        encoding: of the file.
+        delimiter: between cells.
+
+    Raises:
+        InputError: the file or a column is missing or empty; not exactly one of the two events is given.
+    """
+    check_currency(currency)
+    if event is not None:
+        check_event(event)
+    file = CsvFile(path, encoding=encoding, delimiter=delimiter)
+    event_of = _constant_or_column(file, "event", event, event_column)
+    id_at, visitor_at = file.position(outcome_id), file.position(visitor)
+    time_of, value_of, cost_of, quantity_of, currency_of, refund_of_ = (
+        _optional(file, column) for column in (at, value, cost, quantity, currency_column, refund_of)
+    )
+
+    def make(cells: list[str]) -> Outcome:
+        code = check_currency(currency_of(cells) or currency)
+        when = time_of(cells)
+        return Outcome(
+            cells[id_at],
+            cells[visitor_at],
+            check_event(event_of(cells)),
+            _time(when),
+            value=_amount(value_of(cells), code),
+            cost=_amount(cost_of(cells), code),
+            quantity=parse_whole(quantity_of(cells)),
+            currency=code,
+            refund_of=refund_of_(cells) or None,
+        )
+
+    return Records(file, make)
+
+
+def _constant_or_column(
+    file: CsvFile, what: str, constant: str | None, column: str | None
+) -> Callable[[list[str]], str]:
+    if (constant is None) == (column is None):
+        raise InputError(
+            f"give either {what} or {what}_column", hint=f"{what}_column is for files with several of them."
+        )
+    if column is None:
+        assert constant is not None
+        return lambda _cells: constant
+    position = file.position(column)
+    return lambda cells: cells[position]
+
+
+def _optional(file: CsvFile, column: str | None) -> Callable[[list[str]], str]:
+    if column is None:
+        return lambda _cells: ""
+    position = file.position(column)
+    return lambda cells: cells[position].strip()
+
+
+def _time(text: str) -> datetime | None:
+    return parse_time(text) if text else None
+
+
+def _amount(text: str, currency: str) -> Decimal | None:
+    return major_units(parse_minor_units(text, currency), currency) if text else None

@@ -1,0 +1,57 @@
+"""Per-visitor numbers behind the moment columns of a metric, in one order for the database and for files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import InputError
+from ..experiments.definition import Definition
+from ..experiments.metrics import Column, CovariateUse, Metric
+
+__all__ = ["Feature", "Pair", "features_of", "pairs_of", "refuse_unexecuted"]
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A per-visitor number: an outcome column, a covariate (0 where missing) or whether that is missing."""
+
+    source: Column | CovariateUse
+    missing: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it takes whole values only: counts, flags and minor units."""
+        return isinstance(self.source, Column) or self.missing
+
+    @property
+    def is_money(self) -> bool:
+        """Whether it is in minor units."""
+        return isinstance(self.source, Column) and self.source.is_money
+
+
+def features_of(metric: Metric) -> list[Feature]:
+    """The features in the order of `metric.moment_columns`."""
+    features = [Feature(column) for column in metric.columns]
+    if metric.covariate is not None:
+        features += [Feature(metric.covariate), Feature(metric.covariate, missing=True)]
+    return features
+
+
+def pairs_of(positions: Sequence[int]) -> list[Pair]:
+    """Every pair of the positions, itself included, the smaller first."""
+    return [(min(i, j), max(i, j)) for k, i in enumerate(positions) for j in positions[k:]]
+
+
+def refuse_unexecuted(definition: Definition) -> None:
+    """Refuse what is not computed yet.
+
+    Raises:
+        InputError: a metric has a cap or filters.
+    """
+    for metric in definition.metrics:
+        if metric.cap is not None or metric.filters:
+            what = "filters, which are" if metric.filters else "a cap, which is"
+            raise InputError(f"metric {metric.name!r} of {definition.experiment!r} has {what} not executed yet")

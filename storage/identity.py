@@ -1,0 +1,89 @@
+"""Writing identity links: which customer an anonymous visitor turned out to be. The first customer stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from ..errors import InputError
+from ..experiments.hashing import canonical_visitor
+from ..experiments.records import Link
+from .dialects import insert_missing, matches
+from .engine import Raced
+from .lookups import visitor_ids
+from .results import Conflict, Refusal, Tally
+from .tables import identity, visitor
+from .times import to_micros
+
+__all__ = ["prepare_links", "store_links"]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedLink:
+    """A checked link; `index` is its position among the records written."""
+
+    index: int
+    anonymous: str
+    customer: str
+    at: int
+
+
+def prepare_links(records: Iterable[tuple[int, Link]], tally: Tally) -> list[PreparedLink]:
+    """The records that can be stored; the others are refused in the tally."""
+    prepared = []
+    for index, record in records:
+        try:
+            prepared.append(_prepare(index, record))
+        except InputError as error:
+            tally.refused.append(Refusal(index, str(error)))
+    return prepared
+
+
+def _prepare(index: int, record: Link) -> PreparedLink:
+    if not isinstance(record, Link):
+        raise InputError(f"a Link is needed, seen {record!r}")
+    anonymous, customer = canonical_visitor(record.anonymous), canonical_visitor(record.customer)
+    if anonymous == customer:
+        raise InputError(f"a visitor cannot be linked to itself, seen {anonymous!r} twice")
+    return PreparedLink(index, anonymous, customer, to_micros(record.at))
+
+
+def store_links(connection: Connection, records: Sequence[PreparedLink]) -> Tally:
+    """Store one transaction's links; a link to the same customer again changes nothing, to another is a conflict.
+
+    Raises:
+        Raced: another writer linked one of the visitors meanwhile; the transaction has to be repeated.
+    """
+    tally = Tally()
+    visitors = visitor_ids(connection, {key for one in records for key in (one.anonymous, one.customer)})
+    known = _stored(connection, [visitors[one.anonymous] for one in records])
+    rows = {}
+    for one in records:
+        number = visitors[one.anonymous]
+        customer = known.get(number)
+        if customer is None:
+            known[number] = one.customer
+            rows[number] = {"anonymous_id": number, "customer_id": visitors[one.customer], "at": one.at}
+            tally.new += 1
+        elif customer == one.customer:
+            tally.repeated += 1
+        else:
+            message = (
+                f"visitor {one.anonymous!r} is linked to customer {customer!r}; this one has {one.customer!r}; "
+                "the stored one stays"
+            )
+            tally.conflicts.append(Conflict(one.index, message))
+    if insert_missing(connection, identity, [rows[number] for number in sorted(rows)]) != len(rows):
+        raise Raced
+    return tally
+
+
+def _stored(connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
+    found = connection.execute(
+        select(identity.c.anonymous_id, visitor.c.key)
+        .join(visitor, visitor.c.id == identity.c.customer_id)
+        .where(matches(connection, identity.c.anonymous_id, numbers))
+    )
+    return {row[0]: row[1] for row in found}

@@ -1,0 +1,56 @@
+"""The integers that stand for text ids: found, or given out, inside the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from sqlalchemy import Connection, Table, select
+
+from .dialects import insert_missing, matches
+from .tables import arm, experiment, name, visitor
+
+__all__ = ["arm_ids", "experiment_ids", "find_ids", "name_ids", "visitor_ids"]
+
+
+def visitor_ids(connection: Connection, keys: Collection[str]) -> dict[str, int]:
+    """Number of each visitor, new ones included."""
+    return _ids(connection, visitor, keys)
+
+
+def name_ids(connection: Connection, keys: Collection[str]) -> dict[str, int]:
+    """Number of each event's or covariate's name, new ones included."""
+    return _ids(connection, name, keys)
+
+
+def experiment_ids(connection: Connection, keys: Collection[str]) -> dict[str, int]:
+    """Number of each experiment, new ones included."""
+    return _ids(connection, experiment, keys)
+
+
+def find_ids(connection: Connection, table: Table, keys: Collection[str]) -> dict[str, int]:
+    """Number of each key that is stored; the others are left out."""
+    if not keys:
+        return {}
+    found = select(table.c.key, table.c.id).where(matches(connection, table.c.key, keys))
+    return dict(connection.execute(found).all())
+
+
+def arm_ids(connection: Connection, experiment_id: int, names: Iterable[str] = ()) -> dict[str, int]:
+    """Number of each arm that an experiment ever had, those in `names` added."""
+    stored = select(arm.c.name, arm.c.id).where(arm.c.experiment_id == experiment_id)
+    found = dict(connection.execute(stored).all())
+    missing = [key for key in names if key not in found]
+    if missing:
+        insert_missing(connection, arm, [{"experiment_id": experiment_id, "name": key} for key in missing])
+        found = dict(connection.execute(stored).all())
+    return found
+
+
+def _ids(connection: Connection, table: Table, keys: Collection[str]) -> dict[str, int]:
+    found = find_ids(connection, table, keys)
+    # In order, so that two writers of the same keys wait for one another instead of locking each other out.
+    missing = sorted(key for key in set(keys) if key not in found)
+    if missing:
+        insert_missing(connection, table, [{"key": key} for key in missing])
+        found |= find_ids(connection, table, missing)
+    return found

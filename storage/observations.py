@@ -1,0 +1,57 @@
+"""What an analysis reads: per-arm counts and moments of one experiment, wherever its rows are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ..experiments.definition import Definition, State
+from ..stats.moments import Moments
+
+__all__ = ["ArmCounts", "Observations"]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmCounts:
+    """Visitors of an arm.
+
+    `visitors` were first exposed in it; `crossovers` of them were later exposed in another arm; `outcomes` counts, by
+    event name, the outcome rows of these visitors that fall into some metric's window.
+    """
+
+    visitors: int
+    crossovers: int = 0
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """Everything that the statistics get to see of an experiment.
+
+    Attributes:
+        definition: the version that was analysed.
+        state: its state in the store; "stopped" for a table.
+        as_of: the moment of the analysis; visitors whose window ends later wait.
+        arms: counts for every arm of the definition, in its order (zeros where nobody came).
+        moments: metric name -> arm name -> moments of the *mature* visitors, with the columns
+            `metric.moment_columns`, money in major units. `moments[m][a].n` is the number of mature visitors.
+        unknown_arms: exposures in arms that the definition does not have, by arm name.
+        first_exposure, last_exposure: None without visitors.
+        refused_rows: rows of a table that were left out because they could not be read.
+        phase: of the version that was analysed.
+        exposures_by_day: UTC days in order, each with the visitors first exposed on it by arm of the definition; empty
+            where the days are not known, as in a table.
+    """
+
+    definition: Definition
+    state: State
+    as_of: datetime
+    arms: Mapping[str, ArmCounts]
+    moments: Mapping[str, Mapping[str, Moments]]
+    unknown_arms: Mapping[str, int] = field(default_factory=dict)
+    first_exposure: datetime | None = None
+    last_exposure: datetime | None = None
+    refused_rows: int = 0
+    phase: int = 1
+    exposures_by_day: tuple[tuple[datetime, Mapping[str, int]], ...] = ()

@@ -1,0 +1,89 @@
+"""A store's own entries: created with the tables, checked whenever it is opened."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateSchema
+
+from ..errors import StoreError
+from . import tables
+from .engine import reading, use_wal, writing
+
+__all__ = ["open_tables"]
+
+# PostgreSQL: undefined table, undefined schema; table, type or schema that exists already.
+_MISSING = {"42P01", "3F000"}
+_EXISTS = {"42P07", "42P06", "23505", "42710"}
+
+
+def open_tables(engine: Engine, *, schema: str | None, currency: str | None, create: bool) -> str:
+    """Currency of the store behind the engine; created where there is none.
+
+    Raises:
+        StoreError: there is none and `create` is not set; it is of another schema version or currency.
+    """
+    name = engine.url.render_as_string(hide_password=True)
+    if schema is not None:
+        name += f" (schema {schema})"
+    found = _entries(engine)
+    if found is None and create:
+        _create(engine, name, schema, currency or "EUR")
+        found = _entries(engine)
+    if found is None:
+        raise StoreError(f"there is no store in {name}", hint="Check the URL; publishing or importing creates a store.")
+    version = found.get("schema_version")
+    if version != str(tables.SCHEMA_VERSION):
+        raise StoreError(
+            f"the store {name} has schema version {version!r}; this offerlift reads {tables.SCHEMA_VERSION}",
+            hint="Use the version of offerlift that wrote it, or a new store.",
+        )
+    if currency not in (None, found.get("currency")):
+        raise StoreError(
+            f"the store {name} is in {found.get('currency')}, not in {currency}",
+            hint="Use another store: one store a shop, one currency a store.",
+        )
+    return found["currency"]
+
+
+def _entries(engine: Engine) -> dict[str, str] | None:
+    """What the table `store` says; None where there is no such table."""
+    try:
+        with reading(engine) as connection:
+            return dict(connection.execute(select(tables.store.c.key, tables.store.c.value)).all())
+    except StoreError as error:
+        if _says(error, _MISSING, "no such table"):
+            return None
+        if _says(error, {"42703"}, "no such column"):
+            error.hint = "The database has a table `store` of somebody else; give another file, or schema=."
+        raise
+
+
+def _create(engine: Engine, name: str, schema: str | None, currency: str) -> None:
+    def create(connection: Connection) -> None:
+        if schema is not None:
+            connection.execute(CreateSchema(schema, if_not_exists=True))
+        # Without looking first: a table of that name that is not ours must be an error, not be adopted.
+        tables.metadata.create_all(connection, checkfirst=False)
+        entries = {"schema_version": str(tables.SCHEMA_VERSION), "currency": currency}
+        connection.execute(tables.store.insert(), [{"key": key, "value": value} for key, value in entries.items()])
+
+    try:
+        writing(engine, create)
+        use_wal(engine)
+    except StoreError as error:
+        if not _says(error, _EXISTS, "already exists"):
+            raise
+        # Another process may just have created the same store.
+        if _entries(engine) is None:
+            raise StoreError(
+                f"{name} holds tables of the same names that are not offerlift's: {error.message}",
+                hint="Give another file, or schema= for tables of their own.",
+            ) from error
+
+
+def _says(error: StoreError, states: set[str], text: str) -> bool:
+    cause = error.__cause__
+    if not isinstance(cause, DBAPIError):
+        return False
+    return getattr(cause.orig, "sqlstate", None) in states or text in str(cause.orig)

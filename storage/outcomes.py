@@ -1,0 +1,268 @@
+"""Writing outcomes and covariates: once for each id, the first content stays."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from ..errors import InputError
+from ..experiments.hashing import canonical_visitor
+from ..experiments.records import Covariate, Outcome
+from .cells import LARGEST_NUMBER, flushed
+from .dialects import insert_missing, matches
+from .engine import Raced
+from .lookups import name_ids, visitor_ids
+from .money import major_units, minor_units
+from .names import check_id, check_name
+from .results import Conflict, Refusal, Tally
+from .tables import covariate, outcome, visitor
+from .times import from_micros, to_micros
+
+__all__ = ["prepare_covariates", "prepare_outcomes", "store_covariates", "store_outcomes"]
+
+
+class Content(NamedTuple):
+    """What makes two outcomes of one id the same; `at` is None where the time of writing was taken."""
+
+    visitor: str
+    value: int | None
+    cost: int | None
+    quantity: int | None
+    currency: str
+    refund_of: str | None
+    at: int | None
+
+    def same(self, other: Content) -> bool:
+        """Whether both say the same; a time counts only where both were given one."""
+        timed = self.at is not None and other.at is not None
+        return self[:-1] == other[:-1] and (not timed or self.at == other.at)
+
+    def __str__(self) -> str:
+        parts = [f"visitor {self.visitor!r}"]
+        for name, amount in (("value", self.value), ("cost", self.cost)):
+            if amount is not None:
+                parts.append(f"{name} {major_units(amount, self.currency)} {self.currency}")
+        if self.quantity is not None:
+            parts.append(f"quantity {self.quantity}")
+        if self.at is not None:
+            parts.append(f"at {from_micros(self.at).isoformat()}")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedOutcome:
+    """A checked outcome; `index` is its position among the records written."""
+
+    index: int
+    event: str
+    outcome_id: str
+    content: Content
+    recorded_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedCovariate:
+    """A checked covariate; `index` is its position among the records written."""
+
+    index: int
+    name: str
+    visitor: str
+    at: int
+    value: float
+
+
+def prepare_outcomes(records: Iterable[tuple[int, Outcome]], currency: str, tally: Tally) -> list[PreparedOutcome]:
+    """The records that can be stored in a store of that currency; the others are refused in the tally."""
+    prepared = []
+    for index, record in records:
+        try:
+            prepared.append(_prepare_outcome(index, record, currency))
+        except InputError as error:
+            tally.refused.append(Refusal(index, str(error)))
+    return prepared
+
+
+def _prepare_outcome(index: int, record: Outcome, currency: str) -> PreparedOutcome:
+    if not isinstance(record, Outcome):
+        raise InputError(f"an Outcome is needed, seen {record!r}")
+    if record.currency not in (None, currency):
+        raise InputError(
+            f"the store's currency is {currency}, seen {record.currency!r}; outcomes in other currencies come later"
+        )
+    if record.refund_of is not None:
+        raise InputError(
+            f"refunds that point to their original (refund_of = {record.refund_of!r}) come later",
+            hint="Until then write the net value, which may be negative.",
+        )
+    quantity = record.quantity
+    if quantity is not None and (isinstance(quantity, bool) or not isinstance(quantity, int) or abs(quantity) >= 2**53):
+        raise InputError(f"a quantity is a whole number below 2**53, seen {quantity!r}")
+    content = Content(
+        canonical_visitor(record.visitor),
+        None if record.value is None else minor_units(record.value, currency),
+        None if record.cost is None else minor_units(record.cost, currency),
+        quantity,
+        currency,
+        None,
+        None if record.at is None else to_micros(record.at),
+    )
+    recorded_at = None if record.recorded_at is None else to_micros(record.recorded_at)
+    return PreparedOutcome(
+        index, check_name("an event", record.name), check_id("an outcome id", record.outcome_id), content, recorded_at
+    )
+
+
+def store_outcomes(connection: Connection, records: Sequence[PreparedOutcome], now: int) -> Tally:
+    """Store one transaction's outcomes; those without a time get when they were recorded, or `now`.
+
+    Raises:
+        Raced: another writer stored one of the ids meanwhile; the transaction has to be repeated.
+    """
+    tally = Tally()
+    groups: dict[str, list[PreparedOutcome]] = defaultdict(list)
+    for record in records:
+        groups[record.event].append(record)
+    events = name_ids(connection, groups.keys())
+    visitors = visitor_ids(connection, {one.content.visitor for one in records})
+    for event in sorted(groups):
+        known = _stored_outcomes(connection, events[event], [one.outcome_id for one in groups[event]])
+        added: dict[str, PreparedOutcome] = {}
+        for one in groups[event]:
+            stored = known.get(one.outcome_id)
+            if stored is None:
+                known[one.outcome_id] = one.content
+                added[one.outcome_id] = one
+                tally.new += 1
+            elif stored.same(one.content):
+                tally.repeated += 1
+            else:
+                tally.conflicts.append(Conflict(one.index, _conflict(one, stored)))
+        rows = [_outcome_row(events[event], added[key], visitors, now) for key in sorted(added)]
+        if insert_missing(connection, outcome, rows) != len(rows):
+            raise Raced
+    return tally
+
+
+def _stored_outcomes(connection: Connection, event_id: int, keys: Sequence[str]) -> dict[str, Content]:
+    rows = connection.execute(
+        select(
+            outcome.c.outcome_id,
+            visitor.c.key,
+            outcome.c.value,
+            outcome.c.cost,
+            outcome.c.quantity,
+            outcome.c.currency,
+            outcome.c.refund_of,
+            outcome.c.at,
+            outcome.c.at_given,
+        )
+        .join(visitor, visitor.c.id == outcome.c.visitor_id)
+        .where(outcome.c.event_id == event_id, matches(connection, outcome.c.outcome_id, keys))
+    )
+    return {row[0]: Content(*row[1:7], at=row[7] if row[8] else None) for row in rows}
+
+
+def _conflict(offered: PreparedOutcome, stored: Content) -> str:
+    return (
+        f"outcome {offered.outcome_id!r} of {offered.event!r} is stored with {stored}; "
+        f"this one has {offered.content}; the stored one stays"
+    )
+
+
+def _outcome_row(
+    event_id: int, record: PreparedOutcome, visitors: dict[str, int], now: int
+) -> dict[str, int | str | None]:
+    content = record.content
+    if record.recorded_at is not None:
+        now = record.recorded_at
+    return {
+        "visitor_id": visitors[content.visitor],
+        "event_id": event_id,
+        "at": now if content.at is None else content.at,
+        "outcome_id": record.outcome_id,
+        "at_given": int(content.at is not None),
+        "value": content.value,
+        "cost": content.cost,
+        "quantity": content.quantity,
+        "currency": content.currency,
+        "refund_of": content.refund_of,
+    }
+
+
+def prepare_covariates(records: Iterable[tuple[int, Covariate]], tally: Tally) -> list[PreparedCovariate]:
+    """The records that can be stored; the others are refused in the tally."""
+    prepared = []
+    for index, record in records:
+        try:
+            prepared.append(_prepare_covariate(index, record))
+        except InputError as error:
+            tally.refused.append(Refusal(index, str(error)))
+    return prepared
+
+
+def _prepare_covariate(index: int, record: Covariate) -> PreparedCovariate:
+    if not isinstance(record, Covariate):
+        raise InputError(f"a Covariate is needed, seen {record!r}")
+    try:
+        value = math.nan if isinstance(record.value, bool | str | bytes) else float(record.value)
+    except (TypeError, ValueError, OverflowError):
+        value = math.nan
+    # Its cube must still be a number that a database can hold.
+    if not abs(value) <= LARGEST_NUMBER:
+        raise InputError(f"a covariate is a finite number of at most 1e60, seen {record.value!r}")
+    name = check_name("a covariate", record.name)
+    return PreparedCovariate(index, name, canonical_visitor(record.visitor), to_micros(record.at), flushed(value))
+
+
+def store_covariates(connection: Connection, records: Sequence[PreparedCovariate]) -> Tally:
+    """Store one transaction's covariates.
+
+    Raises:
+        Raced: another writer stored one of the values meanwhile; the transaction has to be repeated.
+    """
+    tally = Tally()
+    groups: dict[str, list[PreparedCovariate]] = defaultdict(list)
+    for record in records:
+        groups[record.name].append(record)
+    names = name_ids(connection, groups.keys())
+    visitors = visitor_ids(connection, {one.visitor for one in records})
+    for name in sorted(groups):
+        known = _stored_covariates(connection, names[name], visitors, groups[name])
+        added: dict[tuple[int, int], float] = {}
+        for one in groups[name]:
+            key = visitors[one.visitor], one.at
+            stored = known.get(key)
+            if stored is None:
+                known[key] = added[key] = one.value
+                tally.new += 1
+            elif stored == one.value:
+                tally.repeated += 1
+            else:
+                message = (
+                    f"covariate {name!r} of visitor {one.visitor!r} at {from_micros(one.at).isoformat()} "
+                    f"is stored with {stored!r}; this one has {one.value!r}; the stored one stays"
+                )
+                tally.conflicts.append(Conflict(one.index, message))
+        rows = [
+            {"name_id": names[name], "visitor_id": key[0], "at": key[1], "value": added[key]} for key in sorted(added)
+        ]
+        if insert_missing(connection, covariate, rows) != len(rows):
+            raise Raced
+    return tally
+
+
+def _stored_covariates(
+    connection: Connection, name_id: int, visitors: dict[str, int], records: Sequence[PreparedCovariate]
+) -> dict[tuple[int, int], float]:
+    times = [one.at for one in records]
+    rows = connection.execute(
+        select(covariate.c.visitor_id, covariate.c.at, covariate.c.value)
+        .where(covariate.c.name_id == name_id, covariate.c.at.between(min(times), max(times)))
+        .where(matches(connection, covariate.c.visitor_id, [visitors[one.visitor] for one in records]))
+    )
+    return {(visitor_id, at): value for visitor_id, at, value in rows}

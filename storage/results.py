@@ -1,0 +1,79 @@
+"""What a write did: counts that add up, and every record that was not taken with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = ["Conflict", "Refusal", "Tally", "WriteResult"]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A record whose id is stored with other content; the stored one stays.
+
+    `index` is its position among the records written, `message` names both.
+    """
+
+    index: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A record that cannot be stored; `index` is its position among the records written."""
+
+    index: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What became of the records of one write: new + changed + repeated + conflicts + refused is their number.
+
+    Attributes:
+        new: records that are the first of their key.
+        repeated: records that changed nothing.
+        changed: exposures that changed a stored row: earlier than its first one, or in another arm.
+        crossovers: visitors that became crossovers by this write.
+        conflicts: records whose id is stored with other content; not stored.
+        refused: records that cannot be stored.
+    """
+
+    new: int = 0
+    repeated: int = 0
+    changed: int = 0
+    crossovers: int = 0
+    conflicts: tuple[Conflict, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+
+
+@dataclass(slots=True)
+class Tally:
+    """A WriteResult in the making."""
+
+    new: int = 0
+    repeated: int = 0
+    changed: int = 0
+    crossovers: int = 0
+    conflicts: list[Conflict] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+
+    def add(self, other: Tally) -> None:
+        """Add what a transaction did."""
+        self.new += other.new
+        self.repeated += other.repeated
+        self.changed += other.changed
+        self.crossovers += other.crossovers
+        self.conflicts += other.conflicts
+        self.refused += other.refused
+
+    def result(self) -> WriteResult:
+        """The frozen result, in the order of the records."""
+        return WriteResult(
+            self.new,
+            self.repeated,
+            self.changed,
+            self.crossovers,
+            tuple(sorted(self.conflicts, key=lambda one: one.index)),
+            tuple(sorted(self.refused, key=lambda one: one.index)),
+        )

@@ -1,0 +1,260 @@
+"""The store: definitions, exposures, outcomes and covariates in a database, and the observations read from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from sqlalchemy import URL, Connection, Engine, delete
+
+from ..errors import InputError, StoreError
+from ..experiments.records import Covariate, Exposure, Link, Outcome
+from ..experiments.snapshot import Published
+from . import tables
+from .audit import Audit, audit_assignments
+from .dialects import settle
+from .engine import checkpoint, database_url, open_engine, reading, translated, writing
+from .exposures import prepare_exposures, store_exposures
+from .identity import prepare_links, store_links
+from .lookups import experiment_ids
+from .money import check_currency
+from .observations import Observations
+from .opening import open_tables
+from .outcomes import prepare_covariates, prepare_outcomes, store_covariates, store_outcomes
+from .reading import read_observations
+from .results import Tally, WriteResult
+from .table import TableRow
+from .table_rows import store_table_rows
+from .times import now_micros, to_micros
+from .versions import add_version, experiment_keys, latest_version
+
+__all__ = ["CHUNK", "Store"]
+
+CHUNK = 5_000
+"""Records of one transaction."""
+
+Record = TypeVar("Record")
+Ready = TypeVar("Ready")
+
+
+class Store:
+    """An open store; use it as a context manager, or call `close`.
+
+    Each write takes any number of records in transactions of 5,000: those acknowledged stay, whatever happens next, and
+    writing the same records again changes nothing, so a failed write is simply repeated.
+    """
+
+    def __init__(self, engine: Engine, url: URL, currency: str):
+        self._engine = engine
+        self._url = url
+        self.currency = currency
+        self._written = 0
+        self._settle_at = CHUNK
+
+    @classmethod
+    def open(
+        cls,
+        url: str | Path = "sqlite:///offerlift.db",
+        *,
+        schema: str | None = None,
+        currency: str | None = None,
+        create: bool = True,
+    ) -> Store:
+        """Open a store, and create it where there is none.
+
+        Args:
+            url: URL of the database, or the path of a SQLite file.
+            schema: of PostgreSQL, the schema that holds the tables; created if missing. SQLite has one store a file.
+            currency: ISO 4217 code that the store reports in. None takes the store's own, EUR for a new one.
+            create: whether a store may be created; otherwise a missing one is an error.
+
+        Raises:
+            StoreError: it cannot be reached, read or written; it is of another schema version or currency.
+            InputError: a currency that is no ISO 4217 code, or a schema for SQLite.
+        """
+        if currency is not None:
+            check_currency(currency)
+        address = database_url(url)
+        if schema is not None and address.get_backend_name() == "sqlite":
+            raise InputError(f"SQLite has no schemas, seen schema={schema!r}", hint="Use one file a store.")
+        engine = open_engine(address, schema=schema, create=create)
+        try:
+            found = open_tables(engine, schema=schema, currency=currency, create=create)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine, address, found)
+
+    @property
+    def url(self) -> str:
+        """The URL, without its password."""
+        return self._url.render_as_string(hide_password=True)
+
+    def close(self) -> None:
+        """Release the connections."""
+        try:
+            with translated(self._url):
+                checkpoint(self._engine)
+        except StoreError:
+            # All is stored already: the log is merely left for the next to move.
+            pass
+        finally:
+            self._engine.dispose()
+
+    def before_fork(self) -> None:
+        """Close what is not in use on SQLite, whose locks belong to the process; the next use opens it again."""
+        if self._engine.dialect.name == "sqlite" and self._url.database not in (None, "", ":memory:"):
+            self._engine.dispose()
+
+    def after_fork_in_child(self) -> None:
+        """Forget the connections without closing them: they are the parent's."""
+        self._engine.dispose(close=False)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def publish(self, published: Published) -> None:
+        """Add a version of an experiment; writing the same version again changes nothing.
+
+        Raises:
+            ConflictError: that version is stored with other content, or a later one is stored already.
+            InputError: its money is in another currency than the store's.
+        """
+        definition = published.definition
+        if definition.currency != self.currency:
+            raise InputError(
+                f"experiment {definition.experiment!r} is in {definition.currency}, the store in {self.currency}",
+                hint="Use a store of that currency: one store a shop, one currency a store.",
+            )
+        writing(self._engine, lambda connection: add_version(connection, published))
+
+    def published(self, experiment: str) -> Published:
+        """The latest version of an experiment.
+
+        Raises:
+            InputError: there is none of that key.
+        """
+        with reading(self._engine) as connection:
+            return latest_version(connection, experiment)
+
+    def find(self, experiment: str) -> Published | None:
+        """The latest version of an experiment; None where there is none of that key."""
+        with reading(self._engine) as connection:
+            known = experiment in experiment_keys(connection)
+            return latest_version(connection, experiment) if known else None
+
+    def experiments(self) -> list[str]:
+        """Keys of all published experiments, sorted."""
+        with reading(self._engine) as connection:
+            return experiment_keys(connection)
+
+    def write_exposures(self, records: Iterable[Exposure]) -> WriteResult:
+        """Store exposures: the earliest of a visitor counts, ties go by arm name, another arm makes a crossover.
+
+        Records of an unknown experiment or arm and impossible ids are refused one by one; the others are stored.
+        """
+        return self._write(records, prepare_exposures, store_exposures)
+
+    def write_outcomes(self, records: Iterable[Outcome]) -> WriteResult:
+        """Store outcomes: once for each name and outcome id; other content under a stored id is a conflict.
+
+        Impossible ids, fractions of a minor unit, another currency and refunds are refused one by one.
+        """
+        now = now_micros()
+        return self._write(
+            records,
+            lambda chunk, tally: prepare_outcomes(chunk, self.currency, tally),
+            lambda connection, chunk: store_outcomes(connection, chunk, now),
+        )
+
+    def write_covariates(self, records: Iterable[Covariate]) -> WriteResult:
+        """Store covariates: once for each name, visitor and time; another value there is a conflict."""
+        return self._write(records, prepare_covariates, store_covariates)
+
+    def write_table_rows(
+        self, published: Published, rows: Sequence[TableRow], *, covariate: str | None = None
+    ) -> WriteResult:
+        """Store rows of an imported table; a visitor that is stored with other content is a conflict."""
+        return self._write(
+            rows,
+            lambda chunk, _tally: list(chunk),
+            lambda connection, chunk: store_table_rows(connection, published, covariate, chunk),
+        )
+
+    def write_links(self, records: Iterable[Link]) -> WriteResult:
+        """Store identity links: once for each anonymous visitor; another customer for one is a conflict.
+
+        They are kept for the analysis to come; no report looks at them yet.
+        """
+        return self._write(records, prepare_links, store_links)
+
+    def audit(self, experiment: str, *, limit: int = 100) -> Audit:
+        """Compute every stored assignment of an experiment again, inside the database.
+
+        Args:
+            experiment: its key.
+            limit: most mismatches that are listed; all are counted.
+
+        Raises:
+            InputError: no such experiment, or one whose visitors were assigned elsewhere.
+        """
+        with reading(self._engine) as connection:
+            return audit_assignments(connection, experiment, limit=limit)
+
+    def observations(self, experiment: str, *, as_of: datetime | None = None) -> Observations:
+        """Counts and moments of an experiment's latest version, as of now or of an earlier time.
+
+        Exposures and outcomes later than `as_of` are left out; moments are those of the visitors whose window has
+        passed by then.
+
+        Raises:
+            InputError: no experiment of that key, or a naive time.
+        """
+        at = now_micros() if as_of is None else to_micros(as_of)
+        with reading(self._engine) as connection:
+            return read_observations(connection, latest_version(connection, experiment), at)
+
+    def note_import(self, experiment: str, file: str, *, read: int, refused: int) -> None:
+        """Remember how many rows of a table were read and refused, at the last import of a file of that name."""
+
+        def note(connection: Connection) -> None:
+            number = experiment_ids(connection, [experiment])[experiment]
+            row = {"experiment_id": number, "file": file, "read": read, "refused": refused}
+            key = (tables.import_file.c.experiment_id == number) & (tables.import_file.c.file == file)
+            connection.execute(delete(tables.import_file).where(key))
+            connection.execute(tables.import_file.insert(), row)
+
+        writing(self._engine, note)
+
+    def _write(
+        self,
+        records: Iterable[Record],
+        prepare: Callable[[Iterable[tuple[int, Record]], Tally], list[Ready]],
+        store: Callable[[Connection, list[Ready]], Tally],
+    ) -> WriteResult:
+        tally = Tally()
+        for chunk in _chunks(enumerate(records), CHUNK):
+            ready = prepare(chunk, tally)
+            if ready:
+                tally.add(writing(self._engine, lambda connection, ready=ready: store(connection, ready)))
+                self._written += len(ready)
+        if self._written >= self._settle_at:
+            with translated(self._url):
+                settle(self._engine)
+            self._settle_at = 2 * self._written
+        return tally.result()
+
+
+def _chunks(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
+    rest = iter(records)
+    while chunk := list(islice(rest, size)):
+        yield chunk

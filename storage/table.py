@@ -1,0 +1,249 @@
+"""Tables of one row a visitor: the file that most analysts have, read into rows and into moments."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+from ..errors import InputError, OfferliftError
+from ..experiments.definition import Definition
+from ..experiments.records import Covariate, Exposure, Outcome
+from .cells import parse_flag, parse_number
+from .money import check_currency, major_units, parse_minor_units
+from .names import check_arm, check_id, check_key
+from .observations import Observations
+from .rows import CsvFile, Reject
+from .table_definition import CONVERSION, REVENUE, TableColumns, slug, table_definition, table_weights
+from .table_moments import table_observations
+
+__all__ = ["Table", "TableRow", "covariate_time", "read_table", "row_outcomes"]
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """One visitor: `revenue` in minor units, None where the table has no such column (or no covariate of theirs)."""
+
+    line: int
+    visitor: str
+    arm: str
+    converted: bool | None
+    revenue: int | None
+    covariate: float | None
+    cells: tuple[str, ...] = field(compare=False, default=())
+
+    @property
+    def content(self) -> tuple[object, ...]:
+        """What two rows of one visitor must agree in."""
+        return self.arm, self.converted, self.revenue, self.covariate
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that was read.
+
+    Attributes:
+        definition: made from the table; its `starts_at` is the instant of all rows.
+        columns: which column holds what.
+        names: the header.
+        rows: one a visitor, in the file's order.
+        rejects: rows that were left out, in the file's order.
+        read: rows in the file.
+        repeated: rows that repeat a visitor with the same content.
+        weighted: whether the arms' weights were given; otherwise they are equal.
+        file: name of the file, without its folder.
+    """
+
+    definition: Definition
+    columns: TableColumns
+    names: tuple[str, ...]
+    rows: tuple[TableRow, ...]
+    rejects: tuple[Reject, ...]
+    read: int
+    repeated: int
+    weighted: bool
+    file: str
+
+    def observations(self) -> Observations:
+        """Counts and moments, without any store; the same numbers as an import gives."""
+        return table_observations(self.definition, self.rows, refused=len(self.rejects))
+
+    def exposures(self) -> Iterator[Exposure]:
+        """One exposure a row, all at the table's instant."""
+        at = instant(self.definition)
+        return (Exposure(self.definition.experiment, row.visitor, row.arm, at) for row in self.rows)
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """One outcome for each conversion and for each revenue other than 0, at the table's instant."""
+        at, currency = instant(self.definition), self.definition.currency
+        for row in self.rows:
+            for event, value in row_outcomes(row):
+                money = None if value is None else major_units(value, currency)
+                key = outcome_key(self.definition.experiment, row.visitor)
+                yield Outcome(key, row.visitor, event, at, value=money, currency=currency)
+
+    def covariates(self) -> Iterator[Covariate]:
+        """One covariate a visitor who has a value, a microsecond before the table's instant."""
+        name, at = self.columns.covariate, covariate_time(self.definition)
+        if name is not None:
+            for row in self.rows:
+                if row.covariate is not None:
+                    yield Covariate(row.visitor, name, row.covariate, at)
+
+
+def instant(definition: Definition) -> datetime:
+    """When all visitors of a table were exposed."""
+    if definition.starts_at is None:
+        raise InputError(f"the definition of table {definition.experiment!r} has no starts_at")
+    return definition.starts_at
+
+
+def covariate_time(definition: Definition) -> datetime:
+    """When the covariates of a table were known: just before its instant."""
+    return instant(definition) - timedelta(microseconds=1)
+
+
+def outcome_key(experiment: str, visitor: str) -> str:
+    """Outcome id of a table's visitor: two tables may both count their rows from 1."""
+    key = f"{experiment}/{visitor}"
+    if len(key.encode()) <= 255:
+        return key
+    return f"sha256:{sha256(key.encode()).hexdigest()}"
+
+
+def row_outcomes(row: TableRow) -> Iterator[tuple[str, int | None]]:
+    """Event and value in minor units of each outcome that a row stands for."""
+    if row.converted:
+        yield CONVERSION, None
+    if row.revenue:
+        yield REVENUE, row.revenue
+
+
+def read_table(
+    path: str | Path,
+    *,
+    arm: str,
+    control: str,
+    visitor: str | None = None,
+    revenue: str | None = None,
+    conversion: str | None = None,
+    covariate: str | None = None,
+    weights: Mapping[str, object] | None = None,
+    key: str | None = None,
+    currency: str = "EUR",
+    encoding: str = "utf-8",
+    primary: str | None = None,
+    delimiter: str = ",",
+) -> Table:
+    """Read a CSV file (or .csv.gz) of one row a visitor.
+
+    Rows that cannot be read are left out and listed; so are a visitor's further rows with other content, and rows in an
+    arm that has no weight where weights are given.
+
+    Args:
+        path: the file.
+        arm: column of the arm's name.
+        control: name of the reference arm.
+        visitor: column of the visitor's id; None numbers the rows from 1.
+        revenue: column of the revenue per visitor, in major units; negative is legal, empty is not.
+        conversion: column that says whether the visitor converted (0/1, true/false, yes/no).
+        covariate: column of a number known before; empty is a missing value.
+        weights: intended ratio of each arm, any positive numbers; None: equal.
+        key: the experiment's key; None makes one of the file's name.
+        currency: ISO 4217 code of the revenue.
+        encoding: of the file.
+        primary: name of the primary metric; None: revenue_per_visitor if there is revenue, else conversion.
+        delimiter: between cells.
+
+    Raises:
+        InputError: the file or a column is missing, nothing can be read, the control is not among the arms.
+    """
+    check_currency(currency)
+    if key is not None:
+        check_key(key)
+    control = control.strip()
+    columns = TableColumns(arm, visitor, revenue, conversion, covariate)
+    exact = None if weights is None else table_weights(weights, control)
+    file = CsvFile(path, encoding=encoding, delimiter=delimiter)
+    parse = _row_parser(file, columns, currency, None if exact is None else frozenset(exact))
+    rows: dict[str, TableRow] = {}
+    repeated = 0
+    for line, cells in file:
+        try:
+            row = parse(line, file.read, cells)
+            stored = rows.setdefault(row.visitor, row)
+            if stored is not row:
+                _check_repeat(stored, row)
+                repeated += 1
+        except OfferliftError as error:
+            file.reject(line, error.message, cells)
+    if not rows:
+        first = file.rejects[0]
+        raise InputError(f"{path}: none of the {file.read} rows can be read; line {first.line}: {first.reason}")
+    seen = Counter(row.arm for row in rows.values())
+    definition = table_definition(
+        key if key is not None else slug(Path(path).name),
+        columns,
+        set(seen) if exact is None or control not in seen else set(exact),
+        control,
+        exact,
+        currency=currency,
+        primary=primary,
+        at=datetime.now(UTC),
+    )
+    return Table(
+        definition=definition,
+        columns=columns,
+        names=tuple(file.columns),
+        rows=tuple(rows.values()),
+        rejects=tuple(file.rejects),
+        read=file.read,
+        repeated=repeated,
+        weighted=exact is not None,
+        file=Path(path).name.encode(errors="replace").decode(),
+    )
+
+
+def _row_parser(
+    file: CsvFile, columns: TableColumns, currency: str, known: frozenset[str] | None
+) -> Callable[[int, int, list[str]], TableRow]:
+    """What makes a row of line, number and cells; the columns are looked up once."""
+
+    def position(column: str | None) -> int | None:
+        return None if column is None else file.position(column)
+
+    arm_at, visitor_at = file.position(columns.arm), position(columns.visitor)
+    revenue_at, conversion_at = position(columns.revenue), position(columns.conversion)
+    covariate_at = position(columns.covariate)
+    names: dict[str, str] = {}
+
+    def parse(line: int, number: int, cells: list[str]) -> TableRow:
+        arm = names.get(cells[arm_at])
+        if arm is None:
+            # Spaces around it are no part of a name, as in the header.
+            arm = cells[arm_at].strip()
+            if known is not None and arm not in known:
+                raise InputError(f"unknown arm {arm!r}; the arms are {', '.join(map(repr, sorted(known)))}")
+            arm = names[cells[arm_at]] = check_arm(arm)
+        return TableRow(
+            line,
+            str(number) if visitor_at is None else check_id("a visitor id", cells[visitor_at]),
+            arm,
+            None if conversion_at is None else parse_flag(cells[conversion_at]),
+            None if revenue_at is None else parse_minor_units(cells[revenue_at], currency),
+            None if covariate_at is None else parse_number(cells[covariate_at]),
+            tuple(cells),
+        )
+
+    return parse
+
+
+def _check_repeat(first: TableRow, row: TableRow) -> None:
+    if first.content != row.content:
+        raise InputError(
+            f"visitor {row.visitor!r} is on line {first.line} with other content; "
+            f"that one counts, line {row.line} does not"
+        )

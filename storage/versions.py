@@ -1,0 +1,87 @@
+"""Published versions of experiments, appended and never changed."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from sqlalchemy import Connection, func, select
+
+from ..errors import ConflictError, InputError
+from ..experiments.snapshot import Published
+from .dialects import insert_missing
+from .engine import Raced
+from .lookups import arm_ids, experiment_ids
+from .tables import definition, experiment
+from .times import to_micros
+
+__all__ = ["add_version", "experiment_keys", "latest_version"]
+
+
+def add_version(connection: Connection, published: Published) -> None:
+    """Append a version and number its arms; the same version again changes nothing.
+
+    Raises:
+        ConflictError: that version is stored with other content, or a later one is stored already.
+    """
+    key, version = published.definition.experiment, published.version
+    number = experiment_ids(connection, [key])[key]
+    document = published.to_json()
+    latest = connection.scalar(select(func.max(definition.c.version)).where(definition.c.experiment_id == number))
+    if latest is not None and version <= latest:
+        stored = connection.scalar(
+            select(definition.c.document).where(definition.c.experiment_id == number, definition.c.version == version)
+        )
+        if stored is not None and Published.from_json(stored) == published:
+            return
+        raise ConflictError(
+            f"experiment {key!r} has version {latest} already; version {version} with other content is refused",
+            hint="Somebody else published meanwhile: read the latest version and publish again.",
+        )
+    row = {
+        "experiment_id": number,
+        "version": version,
+        "state": published.state,
+        "phase": published.phase,
+        "published_at": to_micros(published.published_at),
+        "assignment_hash": published.assignment_hash,
+        "plan_hash": published.plan_hash,
+        "document": document,
+    }
+    if insert_missing(connection, definition, [row]) != 1:
+        raise Raced
+    arm_ids(connection, number, [arm.name for arm in published.definition.arms])
+
+
+def latest_version(connection: Connection, key: str) -> Published:
+    """The latest version of an experiment.
+
+    Raises:
+        InputError: there is none of that key; the message has the nearest ones.
+    """
+    document = None
+    # A database cannot even be asked for a NUL or a lone surrogate.
+    if "\0" not in key and key.encode(errors="replace").decode() == key:
+        document = connection.scalar(
+            select(definition.c.document)
+            .join(experiment, experiment.c.id == definition.c.experiment_id)
+            .where(experiment.c.key == key)
+            .order_by(definition.c.version.desc())
+            .limit(1)
+        )
+    if document is None:
+        known = experiment_keys(connection)
+        near = get_close_matches(key, known, n=1, cutoff=0.5)
+        if near:
+            hint = f"Did you mean {near[0]!r}?"
+        elif known:
+            hint = f"There are: {', '.join(known)}."
+        else:
+            hint = "The store has no experiments; publish one, or import a table."
+        raise InputError(f"no experiment {key!r} in this store", hint=hint)
+    return Published.from_json(document)
+
+
+def experiment_keys(connection: Connection) -> list[str]:
+    """Keys of all published experiments, sorted."""
+    keys = select(experiment.c.key).where(experiment.c.id.in_(select(definition.c.experiment_id)))
+    return sorted(connection.scalars(keys))
