@@ -1,0 +1,347 @@
+"""Charts by matplotlib's object interface: the forest plot of lifts and the money per visitor, for HTML and notebooks.
+
+Colours carry no meaning alone: gains point up, losses point down, what is undecided is a circle. matplotlib is loaded
+by the functions that draw.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from . import format as fmt
+from .drawing import GAIN, GRID, INK, LOSS, MUTED, PAPER, TRUE
+from .tree import ComparisonRow, LiftRow, MetricRow, Scorecard
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "Truth",
+    "can_draw_forest",
+    "describe_forest",
+    "describe_money",
+    "forest_plot",
+    "lifts_in_words",
+    "money_plot",
+]
+
+Truth = Mapping[str, Mapping[str, tuple[float, float]]]
+"""Metric -> arm -> (true difference, true lift), where a simulator knows them."""
+
+WIDTH = 10.0
+ROW = 0.27
+LEFT, RIGHT = 0.24, 0.745
+SIZE = 8.2
+
+
+@dataclass(frozen=True)
+class _Row:
+    """An arm's line in the forest plot; `y` counts rows downwards."""
+
+    y: float
+    metric: MetricRow
+    comparison: ComparisonRow
+    true_lift: float | None
+
+
+def forest_plot(card: Scorecard, *, truth: Truth | None = None) -> Figure:
+    """Relative lift of every treatment arm on every metric, primary first, with fixed-sample and always-valid 95 %."""
+    rows, headings, height = _forest_rows(card, truth)
+    figure, axes = _figure(height * ROW + 0.85)
+    low, high = _forest_limits(rows)
+    axes.set_xlim(low, high)
+    axes.set_ylim(height - 0.3, -0.75)
+    axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
+    axes.text(
+        0,
+        -0.95,
+        f"no lift against {fmt.quote(_short(card.control))}",
+        ha="center",
+        va="bottom",
+        color=INK,
+        size=SIZE,
+        parse_math=False,
+    )
+    for y, metric in headings:
+        axes.axhline(y - 0.55, xmin=-0.5, xmax=1.6, color=GRID, linewidth=0.6, clip_on=False, zorder=0)
+        _left(axes, y, fmt.label(metric.metric), indent=0, weight="bold")
+        note = f"{metric.role}, {metric.condition}" if metric.condition else metric.role
+        axes.text(
+            1.025, y, note, transform=axes.get_yaxis_transform(), va="center", color=MUTED, size=SIZE, parse_math=False
+        )
+    for row in rows:
+        _left(axes, row.y, _short(row.comparison.arm), indent=1)
+        _forest_row(axes, row, low, high)
+    _percent_axis(axes)
+    _forest_legend(axes, rows, height)
+    return figure
+
+
+def money_plot(card: Scorecard, metrics: Sequence[MetricRow]) -> Figure:
+    """Money per visitor in every arm: a dot with its 95 % interval, a panel a metric, the control as a line."""
+    arms = [arm.arm for arm in card.arms]
+    figure, axes = _figure(len(arms) * ROW + 0.8, panels=len(metrics))
+    for panel, (axis, metric) in enumerate(zip(axes, metrics, strict=True)):
+        axis.set_ylim(len(arms) - 0.4, -0.75)
+        axis.set_title(
+            fmt.label(metric.metric), loc="left", size=SIZE + 0.6, color=INK, weight="bold", pad=7, parse_math=False
+        )
+        for y, row in enumerate(metric.arms):
+            if panel == 0:
+                _left(axis, y, _short(row.arm), indent=0)
+            _money_row(axis, y, metric, row.arm, is_control=row.arm == card.control)
+        control = metric.arm(card.control).value
+        if control is not None:
+            axis.axvline(control, color=MUTED, linewidth=0.8, linestyle=(0, (3, 3)), zorder=0)
+        low, high = axis.get_xlim()
+        axis.set_xlim(low - 0.05 * (high - low), high + 0.32 * (high - low))
+        axis.xaxis.set_major_formatter(lambda x, _, unit=metric.unit: fmt.level(x, unit))
+        axis.locator_params(axis="x", nbins=4)
+    return figure
+
+
+def describe_forest(card: Scorecard) -> str:
+    """The forest plot's numbers in words, for readers who do not see it."""
+    return f"Lift against {card.control}, estimate and fixed-sample 95% interval. {lifts_in_words(card)}"
+
+
+def can_draw_forest(card: Scorecard) -> bool:
+    """Whether any lift has two ends: without one, a forest plot has no scale and nothing on it."""
+    return any(comparison.lift.kind == "bounded" for metric in card.metrics for comparison in metric.comparisons)
+
+
+def lifts_in_words(card: Scorecard) -> str:
+    """Every lift with its fixed-sample interval, as a sentence."""
+    said = []
+    for metric in card.metrics:
+        for comparison in metric.comparisons:
+            lift = comparison.lift
+            words = fmt.lift_in_words(lift.kind, lift.estimate, lift.low, lift.high)
+            said.append(f"{fmt.label(metric.metric)}, {comparison.arm}: {words}")
+    return "; ".join(said) + "."
+
+
+def describe_money(metrics: Sequence[MetricRow]) -> str:
+    """The money plot's numbers in words."""
+    said = []
+    for metric in metrics:
+        for row in metric.arms:
+            half = fmt.half_width(row.interval.low, row.interval.high)
+            said.append(f"{fmt.label(metric.metric)}, {row.arm}: {fmt.level(row.value, metric.unit, half)}")
+    return "; ".join(said) + "."
+
+
+def _figure(height: float, panels: int | None = None) -> tuple[Figure, Any]:
+    """A figure with room for names on the left and numbers on the right; one Axes, or a list of panels."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, height))
+    figure.patch.set_alpha(0)
+    top, bottom = 1 - 0.36 / height, 0.46 / height
+    if panels is None:
+        axes = [figure.add_axes((LEFT, bottom, RIGHT - LEFT, top - bottom))]
+    else:
+        gap = 0.09
+        width = (0.985 - LEFT - gap * (panels - 1)) / panels
+        axes = [figure.add_axes((LEFT + at * (width + gap), bottom, width, top - bottom)) for at in range(panels)]
+    for axis in axes:
+        axis.patch.set_alpha(0)
+        for side in ("left", "right", "top"):
+            axis.spines[side].set_visible(False)
+        axis.spines["bottom"].set_color(GRID)
+        axis.tick_params(axis="x", colors=MUTED, labelsize=SIZE, length=3)
+        axis.set_yticks([])
+        axis.grid(axis="x", color=GRID, linewidth=0.5, alpha=0.8)
+        axis.set_axisbelow(True)
+    return figure, axes[0] if panels is None else axes
+
+
+def _forest_rows(card: Scorecard, truth: Truth | None) -> tuple[list[_Row], list[tuple[float, MetricRow]], float]:
+    rows, headings, y = [], [], 0.0
+    for metric in card.metrics:
+        headings.append((y, metric))
+        y += 1
+        for comparison in metric.comparisons:
+            true = (truth or {}).get(metric.metric, {}).get(comparison.arm)
+            rows.append(_Row(y, metric, comparison, true[1] if true else None))
+            y += 1
+        y += 0.25
+    return rows, headings, y
+
+
+def _forest_limits(rows: Sequence[_Row]) -> tuple[float, float]:
+    """A scale on which the primary and most others are whole; what is far wider leaves it with an arrow."""
+    bounded = [row.comparison for row in rows if row.comparison.lift.kind == "bounded"]
+    if not bounded:
+        return -0.1, 0.1
+    reach = [_reach(comparison.lift) for comparison in bounded]
+    bands = [_reach(row.comparison.anytime.lift) for row in rows if row.metric.role == "primary"]
+    cap = max(3 * statistics.median(reach), min(max(bands, default=0), 3 * max(reach)))
+    ends = [0.0, *(row.true_lift for row in rows if row.true_lift is not None)]
+    for comparison in bounded:
+        for lift in (comparison.lift, comparison.anytime.lift):
+            ends += [end for end in (lift.low, lift.high) if end is not None]
+    low, high = max(min(ends), -cap), min(max(ends), cap)
+    pad = 0.04 * (high - low)
+    return low - pad, high + pad
+
+
+def _reach(lift: LiftRow) -> float:
+    """How far from zero an interval reaches; 0 for one that is not bounded."""
+    return max(abs(_or(lift.low, 0)), abs(_or(lift.high, 0))) if lift.kind == "bounded" else 0.0
+
+
+def _forest_row(axes: Axes, row: _Row, low: float, high: float) -> None:
+    lift, band = row.comparison.lift, row.comparison.anytime.lift
+    colour, marker = _look(row)
+    words = fmt.lift_in_words(lift.kind, lift.estimate, lift.low, lift.high)
+    if lift.kind == "undefined":
+        words = f"no number: {row.comparison.status}" if row.comparison.status != "ok" else "no lift: undefined"
+    axes.text(
+        1.025, row.y, words, transform=axes.get_yaxis_transform(), va="center", color=INK, size=SIZE, parse_math=False
+    )
+    if lift.kind == "undefined":
+        return
+    if band.kind == "bounded":
+        _segment(axes, row.y, _or(band.low, low), _or(band.high, high), low, high, colour, 1.1)
+    if lift.kind == "complement":
+        _segment(axes, row.y, low - 1, _or(lift.low, low), low, high, colour, 3.6)
+        _segment(axes, row.y, _or(lift.high, high), high + 1, low, high, colour, 3.6)
+    else:
+        start, end = (low - 1 if lift.low is None else lift.low), (high + 1 if lift.high is None else lift.high)
+        _segment(axes, row.y, start, end, low, high, colour, 3.6)
+    if lift.estimate is not None and low <= lift.estimate <= high:
+        axes.plot([lift.estimate], [row.y], marker=marker, color=colour, markersize=8, markeredgecolor=PAPER, zorder=4)
+    if row.true_lift is not None and low <= row.true_lift <= high:
+        axes.plot(
+            [row.true_lift],
+            [row.y],
+            marker="D",
+            markersize=5.2,
+            markerfacecolor=PAPER,
+            markeredgecolor=TRUE,
+            markeredgewidth=1.5,
+            linestyle="none",
+            zorder=5,
+        )
+    margin = row.comparison.guardrail.margin if row.comparison.guardrail is not None else None
+    if margin is not None:
+        limit = -margin if row.metric.desired_change == "increase" else margin
+        axes.plot([limit, limit], [row.y - 0.42, row.y + 0.42], color=LOSS, linewidth=1.2, linestyle=(0, (1.5, 1.5)))
+
+
+def _segment(
+    axes: Axes, y: float, start: float, end: float, low: float, high: float, colour: str, width: float
+) -> None:
+    """A bar from start to end, cut at the scale, with an arrow head where it goes on."""
+    left, right = max(start, low), min(end, high)
+    if left >= right:
+        return
+    axes.plot([left, right], [y, y], color=colour, linewidth=width, solid_capstyle="butt", zorder=3)
+    size = 4.5 if width > 2 else 3.5
+    if start < low:
+        axes.plot([low], [y], marker="<", color=colour, markersize=size, clip_on=False, zorder=3)
+    if end > high:
+        axes.plot([high], [y], marker=">", color=colour, markersize=size, clip_on=False, zorder=3)
+
+
+def _look(row: _Row) -> tuple[str, str]:
+    """Colour and marker by what the always-valid interval says: a gain, a loss, or neither yet."""
+    low, high = row.comparison.anytime.low, row.comparison.anytime.high
+    if low is None or high is None or low <= 0 <= high:
+        return MUTED, "o"
+    up = low > 0
+    better = up == (row.metric.desired_change == "increase")
+    return (GAIN if better else LOSS), ("^" if up else "v")
+
+
+def _forest_legend(axes: Axes, rows: Sequence[_Row], height: float) -> None:
+    from matplotlib.lines import Line2D
+
+    entries = [
+        Line2D([], [], color=MUTED, linewidth=3.6, marker="o", markersize=6, label="estimate, fixed-sample 95%"),
+        Line2D([], [], color=MUTED, linewidth=1.1, label="always-valid 95%"),
+    ]
+    for colour, marker in sorted({_look(row) for row in rows} - {(MUTED, "o")}):
+        # Where less is wanted, a gain points down.
+        less = " (less)" if (colour == GAIN) != (marker == "^") and colour == GAIN else ""
+        said = f"clearly {'better' if colour == GAIN else 'worse'}{less}"
+        entries.append(Line2D([], [], color=colour, linewidth=0, marker=marker, markersize=6, label=said))
+    if any(row.comparison.guardrail is not None for row in rows):
+        entries.append(Line2D([], [], color=LOSS, linewidth=1.2, linestyle=(0, (1.5, 1.5)), label="guardrail margin"))
+    if any(row.true_lift is not None for row in rows):
+        hollow = {"markerfacecolor": PAPER, "markeredgecolor": TRUE, "markeredgewidth": 1.5}
+        entries.append(Line2D([], [], linewidth=0, marker="D", markersize=5, label="true lift (simulated)", **hollow))
+    axes.figure.legend(
+        handles=entries,
+        loc="lower left",
+        bbox_to_anchor=(0.0, 0.0),
+        ncols=len(entries),
+        frameon=False,
+        fontsize=SIZE - 0.4,
+        labelcolor=MUTED,
+        handlelength=1.6,
+        columnspacing=1.3,
+        borderaxespad=0.1,
+    )
+
+
+def _money_row(axis: Axes, y: int, metric: MetricRow, arm: str, *, is_control: bool) -> None:
+    row = metric.arm(arm)
+    if row.value is None:
+        axis.text(
+            0.02,
+            y,
+            "no visitors yet",
+            transform=axis.get_yaxis_transform(),
+            va="center",
+            color=MUTED,
+            size=SIZE,
+            parse_math=False,
+        )
+        return
+    colour = MUTED if is_control else GAIN
+    half = fmt.half_width(row.interval.low, row.interval.high)
+    if row.interval.low is not None and row.interval.high is not None:
+        axis.plot([row.interval.low, row.interval.high], [y, y], color=colour, linewidth=2.2, solid_capstyle="butt")
+    axis.plot([row.value], [y], marker="s" if is_control else "o", color=colour, markersize=6.5, markeredgecolor=PAPER)
+    axis.annotate(
+        fmt.level(row.value, metric.unit, half),
+        (row.value if row.interval.high is None else row.interval.high, y),
+        xytext=(7, 0),
+        textcoords="offset points",
+        va="center",
+        color=INK,
+        size=SIZE,
+        parse_math=False,
+    )
+
+
+def _percent_axis(axes: Axes) -> None:
+    axes.locator_params(axis="x", nbins=7)
+    axes.xaxis.set_major_formatter(lambda x, _: _tick(x))
+
+
+def _tick(x: float) -> str:
+    x = round(x, 10)
+    return "0%" if x == 0 else f"{x * 100:+g}%".replace("-", fmt.MINUS)
+
+
+def _left(axes: Axes, y: float, text: str, *, indent: int, weight: str = "normal") -> None:
+    box = axes.get_position()
+    x = -box.x0 / box.width + 0.003 / box.width + 0.0095 * indent / box.width
+    axes.text(
+        x, y, text, transform=axes.get_yaxis_transform(), va="center", ha="left", color=INK, size=SIZE, weight=weight
+    )
+
+
+def _or(x: float | None, otherwise: float) -> float:
+    return otherwise if x is None else x
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 30 else name[:29] + "…"

@@ -1,0 +1,321 @@
+"""The numbers of a scorecard: every metric in every arm, and every treatment arm against the control.
+
+Nothing is computed here; each kind of metric is handed to its estimator in `offerlift.stats`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
+from scipy.special import ndtr, ndtri, stdtrit
+
+from ..experiments.definition import Definition
+from ..experiments.metrics import Metric
+from ..stats import (
+    ArmsPosterior,
+    Comparison,
+    Difference,
+    Lift,
+    Moments,
+    anytime_interval,
+    beta_posteriors,
+    compare_adjusted,
+    compare_means,
+    compare_proportions,
+    compare_ratios,
+    fieller,
+    normal_posteriors,
+    ratio_of,
+    skew_kappa,
+    tuning_one_look,
+    tuning_without_plan,
+    wilson_interval,
+)
+from ..storage.observations import Observations
+from .format import label
+from .tree import (
+    Adjusted,
+    AnytimeRow,
+    BayesRow,
+    ComparisonRow,
+    DifferenceRow,
+    GuardrailRow,
+    Interval,
+    LiftRow,
+    MetricArmRow,
+    MetricRow,
+)
+from .words import column_in_words
+
+__all__ = ["ALPHA", "guardrail_result", "metric_rows"]
+
+ALPHA = 0.05
+"""All intervals are two-sided at 95 %, whatever the plan's alpha, which enters the decision only."""
+
+PROPORTIONS = ("conversion", "retention")
+MEANS = ("count", "revenue", "margin")
+CONDITION_OF_RATIOS = "conditional on buying"
+SMALLEST_LEVEL = 1e-12
+"""Below this level Student's quantile no longer resembles the boundary."""
+
+Value = tuple[float | None, float | None]
+"""A metric's value in an arm and the variance of that estimate."""
+
+
+def metric_rows(observations: Observations) -> tuple[MetricRow, ...]:
+    """One row a metric: the primary first, then guardrails, then the others, each in the definition's order."""
+    definition = observations.definition
+    order = {"primary": 0, "guardrail": 1, "secondary": 2}
+    metrics = sorted(definition.metrics, key=lambda metric: order[definition.role(metric.name)])
+    return tuple(_metric_row(observations, metric) for metric in metrics)
+
+
+def _metric_row(observations: Observations, metric: Metric) -> MetricRow:
+    definition = observations.definition
+    found = observations.moments.get(metric.name, {})
+    arms = {arm.name: found.get(arm.name) or Moments.zero(metric.moment_columns) for arm in definition.arms}
+    values = {name: _value(metric, moments) for name, moments in arms.items()}
+    posterior = _posterior(metric, arms, values, definition.control)
+    best = posterior.probability_best if posterior else {}
+    return MetricRow(
+        metric=metric.name,
+        kind=metric.kind,
+        role=definition.role(metric.name),
+        unit=_unit(metric, definition.currency),
+        desired_change=metric.desired_change,
+        condition=_condition(metric),
+        arms=tuple(
+            MetricArmRow(
+                name, moments.n, values[name][0], best.get(name), _level_interval(metric, moments), values[name][1]
+            )
+            for name, moments in arms.items()
+        ),
+        comparisons=tuple(
+            _comparison(definition, metric, name, arms, values, posterior) for name in definition.treatments
+        ),
+        definition=metric,
+    )
+
+
+def _comparison(
+    definition: Definition,
+    metric: Metric,
+    arm: str,
+    arms: Mapping[str, Moments],
+    values: Mapping[str, Value],
+    posterior: ArmsPosterior | None,
+) -> ComparisonRow:
+    treatment, control = arms[arm], arms[definition.control]
+    comparison = _compare(metric, treatment, control)
+    adjusted, adjusted_by = _adjust(metric, treatment, control)
+    judged_by: Literal["difference", "adjusted"] = "difference"
+    judged = comparison
+    if definition.plan.adjusted and metric.name == definition.plan.primary:
+        judged_by, judged = "adjusted", adjusted
+    against = posterior.against_control.get(arm) if posterior else None
+    lift = replace(_lift(comparison.lift), reason=_in_words(comparison.lift.reason, metric))
+    anytime = _anytime(definition, metric, judged, treatment.n + control.n)
+    if judged is adjusted:
+        band = _adjusted_band(metric, treatment, control, anytime.boundary)
+    else:
+        band = _band(lift, values[arm], values[definition.control], anytime.boundary)
+    return ComparisonRow(
+        arm=arm,
+        reference=definition.control,
+        status=comparison.status,
+        reason=_in_words(comparison.reason, metric),
+        withheld=False,
+        difference=_difference(comparison.difference),
+        lift=lift,
+        adjusted=adjusted_by,
+        adjusted_reason=_in_words(adjusted.reason, metric) if adjusted is not None else "",
+        judged_by=judged_by,
+        anytime=replace(anytime, lift=band),
+        sequential=None,
+        bayes=BayesRow(against.probability_better, against.expected_loss, against.low, against.high)
+        if against
+        else BayesRow(),
+        skew=_skew(metric, treatment, control),
+        guardrail=_guardrail(metric, lift) if definition.role(metric.name) == "guardrail" else None,
+    )
+
+
+def _in_words(reason: str, metric: Metric) -> str:
+    """An estimator's reason with the metric's name in place of its columns, which nobody outside the code knows."""
+    numerator, denominator = metric.numerator, metric.denominator
+    if denominator is not None:
+        reason = reason.replace(f"{numerator.name!r} per {denominator.name!r}", label(metric.name))
+        total = column_in_words(denominator, total=True)
+        counted = f"number of {total}" if denominator.measure == "converted" else total
+        reason = reason.replace(f"the sum of {denominator.name!r}", f"the {counted}")
+    return reason.replace(repr(numerator.name), label(metric.name))
+
+
+def _compare(metric: Metric, treatment: Moments, control: Moments) -> Comparison:
+    column = metric.numerator.name
+    if metric.kind in PROPORTIONS:
+        return compare_proportions(treatment, control, column, alpha=ALPHA)
+    if metric.denominator is not None:
+        return compare_ratios(treatment, control, column, metric.denominator.name, alpha=ALPHA)
+    return compare_means(treatment, control, column, alpha=ALPHA)
+
+
+def _adjust(
+    metric: Metric, treatment: Moments, control: Moments, alpha: float = ALPHA
+) -> tuple[Comparison | None, Adjusted | None]:
+    """The CUPED comparison, and its row where it could be computed; ratios are not adjusted."""
+    covariate = metric.covariate
+    if covariate is None or metric.denominator is not None:
+        return None, None
+    result = compare_adjusted(
+        treatment, control, metric.numerator.name, (covariate.column, covariate.missing_column), alpha=alpha
+    )
+    if result.difference is None:
+        return result, None
+    removed = result.adjustment.r_squared if result.adjustment is not None else None
+    return result, Adjusted(_difference(result.difference), _lift(result.lift), covariate.name, _finite(removed))
+
+
+def _anytime(definition: Definition, metric: Metric, judged: Comparison | None, visitors: int) -> AnytimeRow:
+    one_look = definition.source == "table"
+    valid_for: Literal["any look", "one look"] = "one look" if one_look else "any look"
+    difference = judged.difference if judged is not None else None
+    if difference is None or not difference.se > 0:
+        return AnytimeRow(valid_for=valid_for)
+    a = tuning_one_look(ALPHA) if one_look else tuning_without_plan(visitors, alpha=ALPHA)
+    result = anytime_interval(difference, a=a, alpha=ALPHA)
+    low, high = result.low, result.high
+    if metric.kind in PROPORTIONS:
+        # A difference of two shares has no other values; boundary and p-value stay those of the pivot.
+        low, high = min(max(low, -1.0), 1.0), min(max(high, -1.0), 1.0)
+    return AnytimeRow(low, high, result.p_value, result.boundary, valid_for)
+
+
+def _band(lift: LiftRow, treatment: Value, control: Value, boundary: float | None) -> LiftRow:
+    """The always-valid interval on the lift scale: Fieller's set at the boundary, so that both agree about zero."""
+    (mean_t, variance_t), (mean_c, variance_c) = treatment, control
+    if lift.kind == "undefined" or boundary is None or mean_t is None or mean_c is None:
+        return LiftRow(reason=lift.reason)
+    return _lift(fieller(mean_t, variance_t or 0.0, mean_c, variance_c or 0.0, boundary).lift())
+
+
+def _adjusted_band(metric: Metric, treatment: Moments, control: Moments, boundary: float | None) -> LiftRow:
+    """The same for adjusted means, whose covariance only the adjustment knows."""
+    level = 2 * float(ndtr(-boundary)) if boundary is not None else 0.0
+    if level < SMALLEST_LEVEL:
+        return LiftRow()
+    _, adjusted = _adjust(metric, treatment, control, level)
+    return adjusted.lift if adjusted is not None else LiftRow()
+
+
+def _value(metric: Metric, moments: Moments) -> Value:
+    """A metric's value in an arm, and the variance of that estimate."""
+    if moments.n == 0:
+        return None, None
+    if metric.denominator is not None:
+        found = ratio_of(moments, metric.numerator.name, metric.denominator.name)
+        return (None, None) if found is None else (_finite(found[0]), _finite(found[1] ** 2))
+    column = metric.numerator.name
+    return moments.mean_of(column), _finite(moments.variance_of(column) / moments.n)
+
+
+def _level_interval(metric: Metric, moments: Moments) -> Interval:
+    """95 % interval of a metric's value in one arm: Wilson for shares, Student's t for means, normal for ratios."""
+    value, variance = _value(metric, moments)
+    if value is None or variance is None:
+        return Interval()
+    if metric.kind in PROPORTIONS:
+        low, high = wilson_interval(round(value * moments.n), moments.n)
+        return Interval(low, high)
+    quantile = float(ndtri(0.975) if metric.denominator is not None else stdtrit(moments.n - 1, 0.975))
+    half = quantile * math.sqrt(variance)
+    return Interval(value - half, value + half) if half > 0 else Interval()
+
+
+def _posterior(
+    metric: Metric,
+    arms: Mapping[str, Moments],
+    values: Mapping[str, Value],
+    control: str,
+) -> ArmsPosterior | None:
+    """Posteriors of the arms that have data; None without the control or with nothing to compare it with."""
+    direction = metric.desired_change
+    if metric.kind in PROPORTIONS:
+        known = {name: moments for name, moments in arms.items() if moments.n > 0}
+        if control not in known or len(known) < 2:
+            return None
+        return beta_posteriors(known, metric.numerator.name, control, direction=direction)
+    estimates = {
+        name: (value, variance) for name, (value, variance) in values.items() if value is not None and variance
+    }
+    if control not in estimates or len(estimates) < 2:
+        return None
+    return normal_posteriors(estimates, control, direction=direction)
+
+
+def _skew(metric: Metric, treatment: Moments, control: Moments) -> float | None:
+    if metric.kind not in MEANS or min(treatment.n, control.n) < 2:
+        return None
+    return _finite(skew_kappa(treatment, control, metric.numerator.name))
+
+
+def _guardrail(metric: Metric, lift: LiftRow) -> GuardrailRow:
+    margin = metric.non_inferiority_margin
+    return GuardrailRow(margin, guardrail_result(lift, margin, metric.desired_change))
+
+
+def guardrail_result(
+    lift: LiftRow, margin: float | None, desired_change: str
+) -> Literal["passed", "failed", "inconclusive"]:
+    """Non-inferiority by the 95 % lift interval, that is one-sided .025.
+
+    Args:
+        lift: the fixed-sample lift; only a bounded one can pass or fail.
+        margin: largest acceptable relative loss (0.02 is 2 %).
+        desired_change: `decrease` mirrors the rule.
+    """
+    if margin is None or lift.kind != "bounded" or lift.low is None or lift.high is None:
+        return "inconclusive"
+    worst, best = (lift.low, lift.high) if desired_change == "increase" else (-lift.high, -lift.low)
+    if worst > -margin:
+        return "passed"
+    return "failed" if best < -margin else "inconclusive"
+
+
+def _unit(metric: Metric, currency: str) -> str:
+    if metric.kind in PROPORTIONS:
+        return "share"
+    if metric.denominator is None:
+        return currency if metric.numerator.is_money else "per visitor"
+    if metric.numerator.is_money:
+        return "ratio" if metric.denominator.is_money else currency
+    return "ratio"
+
+
+def _condition(metric: Metric) -> str:
+    """What a ratio's value is limited to: it compares buyers with other buyers, not the same people."""
+    per_order = metric.denominator is not None and metric.denominator.measure in ("count", "converted")
+    return CONDITION_OF_RATIOS if per_order else ""
+
+
+def _difference(difference: Difference | None) -> DifferenceRow:
+    if difference is None:
+        return DifferenceRow()
+    return DifferenceRow(
+        _finite(difference.estimate),
+        _finite(difference.low),
+        _finite(difference.high),
+        _finite(difference.p_value),
+        difference.method,
+    )
+
+
+def _lift(lift: Lift) -> LiftRow:
+    return LiftRow(lift.kind, _finite(lift.estimate), _finite(lift.low), _finite(lift.high), lift.reason)
+
+
+def _finite(x: float | None) -> float | None:
+    return float(x) if x is not None and math.isfinite(x) else None

@@ -1,0 +1,249 @@
+"""Health: can the numbers be trusted? Asked before any effect is read.
+
+Only three findings block the verdict (status `fail`): a sample ratio that differs from the plan, crossovers that differ
+by arm, missing outcome data. Everything else warns, because blocking on every check would stop one healthy experiment
+in eight.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..experiments.definition import Definition
+from ..stats import homogeneity_test, running_sample_ratio_test, sample_ratio_test
+from ..storage.observations import Observations
+from .format import count, join, p_value, percent, quote
+from .tree import HealthCheck
+
+__all__ = ["CROSSOVER_ALARM", "SRM_ALARM", "SRM_SEQUENTIAL_ALARM", "SRM_WARNING", "health_checks"]
+
+SRM_ALARM = 0.001
+"""Pearson's test fails below this p-value where it is read once."""
+
+SRM_WARNING = 0.01
+"""Pearson's test warns below this p-value."""
+
+SRM_SEQUENTIAL_ALARM = 0.01
+"""The sequential test fails below this: at most 1 % false alarms over an experiment's life, at any number of looks."""
+
+CROSSOVER_ALARM = 0.001
+SMALLEST_EXPECTED_CROSSOVERS = 5
+"""Below this many expected crossovers in an arm, the chi-square tail says nothing, and the check can only warn."""
+
+OUTCOMES_EXPECTED = 20
+"""An arm without outcomes fails where the other arms' rate makes this many expected."""
+
+VISITORS_WITHOUT_OUTCOMES = 100
+"""So many mature visitors without a single outcome in any arm fail; fewer may just not have bought yet."""
+
+
+def health_checks(observations: Observations) -> tuple[HealthCheck, ...]:
+    """All health checks, each with a status, a sentence and, where it is a test, its p-value."""
+    sequential = _srm_sequential(observations)
+    return (
+        _srm(observations, confirmed=sequential.status == "fail"),
+        sequential,
+        _srm_mature(observations),
+        _crossovers(observations),
+        _outcomes(observations),
+        _unknown_arms(observations),
+        _rows(observations),
+    )
+
+
+def mature_counts(observations: Observations) -> dict[str, int]:
+    """Mature visitors of the primary metric, by arm."""
+    moments = observations.moments.get(observations.definition.plan.primary, {})
+    return {arm: moments[arm].n if arm in moments else 0 for arm in observations.arms}
+
+
+def _srm(observations: Observations, *, confirmed: bool) -> HealthCheck:
+    visitors = {arm: counts.visitors for arm, counts in observations.arms.items()}
+    if not any(visitors.values()):
+        return HealthCheck("srm", "not_run", "Nobody was exposed yet.")
+    definition = observations.definition
+    p = sample_ratio_test(visitors, _shares(definition)).p_value
+    seen = _seen_and_planned(visitors, definition)
+    if p >= SRM_WARNING:
+        return HealthCheck("srm", "ok", f"{seen}; p = {_p(p)}: as planned.", p)
+    if p >= SRM_ALARM:
+        return HealthCheck(
+            "srm",
+            "warn",
+            f"{seen}; p {_below(p)}. One healthy experiment in a hundred looks like this, so the effects below stay "
+            f"readable and the verdict stands (it is blocked below p = .001); find the cause before relying on a "
+            f"small effect.",
+            p,
+        )
+    if definition.source == "table":
+        return HealthCheck(
+            "srm",
+            "fail",
+            f"{seen}; p {_below(p)}. The split is not the planned one: visitors were lost or added in one arm, and the "
+            f"arms cannot be compared until the cause is found.",
+            p,
+        )
+    if confirmed:
+        return HealthCheck(
+            "srm", "fail", f"{seen}; p {_below(p)}, and the sequential check confirms it: the split is wrong.", p
+        )
+    return HealthCheck(
+        "srm",
+        "warn",
+        f"{seen}; p {_below(p)}. This test is exact for one look only; the sequential check decides and has not "
+        f"failed. Nothing ships until this is cleared up.",
+        p,
+    )
+
+
+def _srm_sequential(observations: Observations) -> HealthCheck:
+    visitors = {arm: counts.visitors for arm, counts in observations.arms.items()}
+    if not any(visitors.values()):
+        return HealthCheck("srm_sequential", "not_run", "Nobody was exposed yet.")
+    looks = [counts for _, counts in observations.exposures_by_day] or [visitors]
+    p = running_sample_ratio_test(looks, _shares(observations.definition)).p_value
+    if p < SRM_SEQUENTIAL_ALARM:
+        seen = _seen_and_planned(visitors, observations.definition)
+        return HealthCheck(
+            "srm_sequential",
+            "fail",
+            f"{seen}; smallest always-valid p of all days so far {_below(p)}. Assignment, exposure logging or a filter "
+            f"treats the arms differently; no effect can be read until the cause is found.",
+            p,
+        )
+    return HealthCheck(
+        "srm_sequential",
+        "ok",
+        f"Smallest always-valid p of all days so far = {_p(p)}: no evidence against the planned split.",
+        p,
+    )
+
+
+def _srm_mature(observations: Observations) -> HealthCheck:
+    mature = mature_counts(observations)
+    visitors = {arm: counts.visitors for arm, counts in observations.arms.items()}
+    if not any(mature.values()):
+        return HealthCheck("srm_mature", "not_run", "No visitor's window has passed yet.")
+    if mature == visitors:
+        return HealthCheck("srm_mature", "not_run", "All visitors are analysed, so the first check has covered it.")
+    p = sample_ratio_test(mature, _shares(observations.definition)).p_value
+    if p < SRM_ALARM:
+        seen = _seen_and_planned(mature, observations.definition, noun="analysed visitors")
+        return HealthCheck(
+            "srm_mature",
+            "warn",
+            f"{seen}; p {_below(p)}. The exposed visitors may be split as planned while those analysed are not: look "
+            f"for a filter or a delay that depends on the arm.",
+            p,
+        )
+    return HealthCheck("srm_mature", "ok", f"Analysed visitors are split as planned; p = {_p(p)}.", p)
+
+
+def _crossovers(observations: Observations) -> HealthCheck:
+    if observations.definition.source == "table":
+        return HealthCheck("crossovers", "not_run", "A table has one row a visitor; crossovers cannot be seen in it.")
+    arms = {arm: counts for arm, counts in observations.arms.items() if counts.visitors}
+    if len(arms) < 2:
+        return HealthCheck("crossovers", "not_run", "Fewer than two arms have visitors.")
+    crossed = [counts.crossovers for counts in arms.values()]
+    total, visitors = sum(crossed), sum(counts.visitors for counts in arms.values())
+    if total == 0:
+        return HealthCheck("crossovers", "ok", "No visitor was seen in a second arm.")
+    if total == visitors:
+        return HealthCheck("crossovers", "ok", f"All {count(total)} visitors were seen in a second arm, in every arm.")
+    p = homogeneity_test(crossed, [counts.visitors for counts in arms.values()]).p_value
+    shares = join([f"{percent(c.crossovers / c.visitors)} of {quote(arm)}" for arm, c in arms.items()])
+    seen = f"{count(total)} visitors were later seen in another arm ({shares})"
+    if p >= CROSSOVER_ALARM:
+        return HealthCheck(
+            "crossovers", "ok", f"{seen}; the shares do not differ, p = {_p(p)}. They count in their first arm.", p
+        )
+    if min(counts.visitors for counts in arms.values()) * total / visitors < SMALLEST_EXPECTED_CROSSOVERS:
+        return HealthCheck("crossovers", "warn", f"{seen}; p {_below(p)}, but these are too few to judge by.", p)
+    return HealthCheck(
+        "crossovers",
+        "fail",
+        f"{seen}; the shares differ, p {_below(p)}. An arm itself drives visitors to another one, so the arms are no "
+        f"longer comparable.",
+        p,
+    )
+
+
+def _outcomes(observations: Observations) -> HealthCheck:
+    if observations.definition.source == "table":
+        return HealthCheck("outcomes", "ok", "The outcome columns came with the table.")
+    mature = sum(mature_counts(observations).values())
+    if mature == 0:
+        return HealthCheck("outcomes", "not_run", "No visitor's window has passed yet.")
+    rows = {arm: sum(counts.outcomes.values()) for arm, counts in observations.arms.items()}
+    total, visitors = sum(rows.values()), sum(counts.visitors for counts in observations.arms.values())
+    if total == 0:
+        return HealthCheck(
+            "outcomes",
+            "fail" if mature >= VISITORS_WITHOUT_OUTCOMES else "warn",
+            f"No outcome is recorded for any of the {count(mature)} visitors whose window has passed: outcomes are "
+            f"probably not arriving, or under another event name or visitor id.",
+        )
+    for arm, counts in observations.arms.items():
+        others = visitors - counts.visitors
+        expected = counts.visitors * (total - rows[arm]) / others if others else 0.0
+        if rows[arm] == 0 and expected >= OUTCOMES_EXPECTED:
+            return HealthCheck(
+                "outcomes",
+                "fail",
+                f"{quote(arm)} has no outcome at all, where about {count(round(expected))} were to be expected from "
+                f"the other arms: its outcomes are not arriving.",
+            )
+    seen = join([f"{count(n)} in {quote(arm)}" for arm, n in rows.items()])
+    return HealthCheck("outcomes", "ok", f"Outcomes are arriving: {seen}.")
+
+
+def _unknown_arms(observations: Observations) -> HealthCheck:
+    unknown = observations.unknown_arms
+    if not unknown:
+        return HealthCheck("unknown_arms", "ok", "Every exposure names an arm of the definition.")
+    listed = join([f"{quote(arm)} ({count(n)})" for arm, n in unknown.items()])
+    return HealthCheck(
+        "unknown_arms", "warn", f"Exposures name arms that the definition does not have, and are left out: {listed}."
+    )
+
+
+def _rows(observations: Observations) -> HealthCheck:
+    if observations.definition.source != "table":
+        return HealthCheck("rows", "not_run", "Not a table: the report of each import lists what it refused.")
+    refused = observations.refused_rows
+    if refused == 0:
+        return HealthCheck("rows", "ok", "Every row of the table was read.")
+    total = refused + sum(counts.visitors for counts in observations.arms.values())
+    return HealthCheck(
+        "rows",
+        "warn",
+        f"{count(refused)} of {count(total)} rows could not be read and are not in the numbers; if they are not spread "
+        f"evenly over the arms, they bias the comparison.",
+    )
+
+
+def _shares(definition: Definition) -> dict[str, float]:
+    return {arm: float(share) for arm, share in definition.expected_shares.items()}
+
+
+def _seen_and_planned(visitors: dict[str, int], definition: Definition, noun: str = "visitors") -> str:
+    total = sum(visitors.values())
+    planned = [float(total * share) for share in definition.expected_shares.values()]
+    seen = join([count(n) for n in visitors.values()])
+    if max(planned) - min(planned) < 1e-9 * total:
+        return f"{seen} {noun} where {_expected(planned[0])} each were planned"
+    return f"{seen} {noun} where {join([_expected(n) for n in planned])} were planned"
+
+
+def _expected(n: float) -> str:
+    return count(round(n) if math.isclose(n, round(n), abs_tol=0.01) else round(n, 1))
+
+
+def _p(p: float) -> str:
+    return p_value(p)
+
+
+def _below(p: float) -> str:
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"

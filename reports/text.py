@@ -1,0 +1,183 @@
+"""The scorecard as a page of the terminal: health, decision, arms, metrics; at most 100 columns."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from . import format as fmt
+from .sentences import why_wider
+from .tree import ComparisonRow, MetricRow, Scorecard
+
+__all__ = ["render_text"]
+
+WIDTH = 100
+NAME = 24
+COLOURS = {
+    "fail": "red",
+    "warn": "yellow",
+    "ok": "green",
+    "do_not_read": "red",
+    "stop_harm": "red",
+    "ship": "green",
+    "review": "yellow",
+}
+
+
+def render_text(card: Scorecard, *, color: bool = False) -> str:
+    """The page, without a final newline.
+
+    Args:
+        card: the scorecard.
+        color: colour statuses and the action with ANSI codes; off, so that NO_COLOR and pipes need no care.
+    """
+    parts: list[str | list[str]] = [_head(card), _health(card, color), _decision(card, color), _arms(card)]
+    if card.healthy:
+        parts += [_metric(card, metric) for metric in card.metrics]
+        parts.append(_legend(card))
+    else:
+        parts.append("The effects are not shown while a health check fails; --json has them.")
+    return "\n\n".join("\n".join(part) if isinstance(part, list) else part for part in parts)
+
+
+def _head(card: Scorecard) -> list[str]:
+    right = f"{'read once' if card.source == 'table' else card.state}, {fmt.moment(card.as_of)}"
+    gap = " " * max(2, WIDTH - len(card.experiment) - len(right))
+    lines = [f"{card.experiment}{gap}{right}"]
+    return lines + _wrapped(card.definition.description, "")
+
+
+def _health(card: Scorecard, color: bool) -> list[str]:
+    lines = ["HEALTH"]
+    quiet = [check for check in card.health if check.status in ("ok", "not_run")]
+    for check in card.health:
+        if check.status in ("fail", "warn"):
+            lines += _status_line(check.status, f"{check.check}: {check.reason}", color)
+    for status in ("ok", "not_run"):
+        names = [check.check for check in quiet if check.status == status]
+        if names:
+            lines += _status_line(status, ", ".join(names), color)
+    return lines
+
+
+def _status_line(status: str, text: str, color: bool) -> list[str]:
+    first, *rest = textwrap.wrap(_printable(text), WIDTH - 11, break_on_hyphens=False)
+    word = _style(f"{fmt.label(status):<7}", status, color)
+    return [f"  {word}  {first}", *(" " * 11 + line for line in rest)]
+
+
+def _decision(card: Scorecard, color: bool) -> list[str]:
+    arm = f" {_short(card.decision.arm)}" if card.decision.arm else ""
+    return [
+        f"DECISION  {_style(card.decision.action + arm, card.decision.action, color)}",
+        *_wrapped(card.decision.reason),
+    ]
+
+
+def _arms(card: Scorecard) -> list[str]:
+    rows = [["ARMS", "visitors", "share", "planned", "analysed", "waiting", "crossed", "verdict"]]
+    for arm in card.arms:
+        rows.append(
+            [
+                "  " + _short(arm.arm),
+                fmt.count(arm.visitors),
+                fmt.percent(arm.share, 0.001),
+                fmt.percent(arm.expected_share, 0.001),
+                fmt.count(arm.mature),
+                fmt.count(arm.waiting),
+                fmt.count(arm.crossovers),
+                arm.verdict or "(control)",
+            ]
+        )
+    return _table(rows, left=(0, 7))
+
+
+def _metric(card: Scorecard, metric: MetricRow) -> list[str]:
+    condition = f", {metric.condition}" if metric.condition else ""
+    better = "" if metric.desired_change == "increase" else ", less is better"
+    rows = [[f"{fmt.label(metric.metric).upper()} ({metric.role}{condition}{better})", *([""] * 4)]]
+    rows.append(["", "value", "difference", "always-valid 95%", "lift (fixed-sample 95%)"])
+    for row in metric.arms:
+        half = fmt.half_width(row.interval.low, row.interval.high)
+        cells = ["  " + _short(row.arm), fmt.level(row.value, metric.unit, half)]
+        cells += ["", "", ""] if row.arm == card.control else _comparison_cells(metric, metric.comparison(row.arm))
+        rows.append(cells)
+    title, *body = rows
+    lines = [title[0], *_table(body, left=(0,))]
+    for comparison in metric.comparisons:
+        if comparison.status != "ok":
+            lines += _wrapped(f"{_short(comparison.arm)}: {comparison.status}: {comparison.reason}", "  ")
+        lines += _adjusted_lines(metric, comparison)
+    return lines
+
+
+def _comparison_cells(metric: MetricRow, comparison: ComparisonRow) -> list[str]:
+    anytime, lift = comparison.anytime, comparison.lift
+    half = fmt.half_width(anytime.low, anytime.high)
+    estimate = comparison.difference.estimate
+    if comparison.judged_by == "adjusted" and comparison.adjusted is not None:
+        estimate = comparison.adjusted.difference.estimate
+    band = fmt.ABSENT if anytime.low is None else fmt.interval(anytime.low, anytime.high, metric.unit)
+    return [
+        fmt.change(estimate, metric.unit, half),
+        band,
+        fmt.lift_in_words(lift.kind, lift.estimate, lift.low, lift.high),
+    ]
+
+
+def _adjusted_lines(metric: MetricRow, comparison: ComparisonRow) -> list[str]:
+    adjusted = comparison.adjusted
+    if adjusted is None:
+        return []
+    difference = adjusted.difference
+    half = fmt.half_width(difference.low, difference.high)
+    role = "; the plan judges by this row" if comparison.judged_by == "adjusted" else ""
+    return _wrapped(
+        f"{_short(comparison.arm)}, CUPED-adjusted for {fmt.label(adjusted.covariate)}: "
+        f"{fmt.change(difference.estimate, metric.unit, half)}, fixed-sample 95% "
+        f"{fmt.interval(difference.low, difference.high, metric.unit)}{role}",
+        "  ",
+    )
+
+
+def _legend(card: Scorecard) -> str:
+    return "\n".join(
+        _wrapped(
+            f"Differences are against {fmt.quote(card.control)}. The always-valid interval decides, the fixed-sample "
+            f"one does not: {why_wider(is_table=card.source == 'table')} The HTML report has the Bayesian view.",
+            "",
+        )
+    )
+
+
+def _table(rows: Sequence[Sequence[str]], left: Sequence[int]) -> list[str]:
+    """Columns as wide as their widest cell, two spaces apart; right-aligned but for those in `left`."""
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [f"{c:<{w}}" if at in left else f"{c:>{w}}" for at, (c, w) in enumerate(zip(row, widths, strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def _wrapped(text: str, indent: str = "  ") -> list[str]:
+    text = _printable(text)
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _printable(text: str) -> str:
+    """Names come from files: escape sequences in them must not reach a terminal."""
+    return "".join(character if character.isprintable() else "�" for character in text)
+
+
+def _short(name: str) -> str:
+    name = _printable(name)
+    return name if len(name) <= NAME else name[: NAME - 1] + "…"
+
+
+def _style(text: str, status: str, color: bool) -> str:
+    if not color or status not in COLOURS:
+        return text
+    from click import style
+
+    return style(text, fg=COLOURS[status], bold=True)

@@ -1,0 +1,279 @@
+"""The scorecard as a frozen tree: what the JSON, the terminal and the page are all made from.
+
+`Scorecard.to_dict` is the JSON object. Its paths are stable: fields may be added, none is renamed or removed. The shape
+is always complete: what cannot be computed is None beside a status and a reason, never a number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from ..experiments.definition import Definition
+from ..experiments.metrics import Metric
+
+__all__ = [
+    "Action",
+    "Adjusted",
+    "AnytimeRow",
+    "ArmRow",
+    "BayesRow",
+    "ComparisonRow",
+    "Decision",
+    "DifferenceRow",
+    "GuardrailRow",
+    "HealthCheck",
+    "Interval",
+    "LiftRow",
+    "MetricArmRow",
+    "MetricRow",
+    "Scorecard",
+]
+
+Action = Literal["do_not_read", "collecting", "ship", "stop_harm", "stop_no_effect", "review"]
+CheckStatus = Literal["ok", "warn", "fail", "not_run"]
+GuardrailResult = Literal["passed", "failed", "inconclusive"]
+HIDDEN = {"json": False}
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """One answer to "can these numbers be trusted?"; only a status of `fail` blocks the verdict."""
+
+    check: str
+    status: CheckStatus
+    reason: str
+    p_value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A closed interval; an end of None does not exist."""
+
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DifferenceRow:
+    """Treatment minus control in the metric's unit, with its fixed-sample 95 % interval."""
+
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+    method: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LiftRow:
+    """Treatment over control minus 1, with its fixed-sample 95 % interval.
+
+    `kind` is `bounded`, `unbounded` (an end does not exist), `complement` (everything but the open gap between `low`
+    and `high`) or `undefined` (see `reason`).
+    """
+
+    kind: str = "undefined"
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Adjusted:
+    """The comparison after regression adjustment on a covariate (CUPED).
+
+    `variance_removed` is the share of the variance that the covariate explains.
+    """
+
+    difference: DifferenceRow
+    lift: LiftRow
+    covariate: str
+    variance_removed: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnytimeRow:
+    """The always-valid 95 % interval of the difference.
+
+    Attributes:
+        boundary: half-width in standard errors.
+        valid_for: `any look`, or `one look` for a table, which is read once.
+        lift: the same interval on the lift scale, of the same pivot.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+    boundary: float | None = None
+    valid_for: Literal["any look", "one look"] = "any look"
+    lift: LiftRow = LiftRow()
+
+
+@dataclass(frozen=True, slots=True)
+class BayesRow:
+    """Posterior of one arm against the control, in the metric's unit, under a flat prior.
+
+    `probability_better` counts the desired direction; `expected_loss` is what is lost per visitor on average by
+    choosing the arm where it is the worse one.
+    """
+
+    probability_better: float | None = None
+    expected_loss: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailRow:
+    """Non-inferiority of a guardrail: the 95 % lift interval against the margin (one-sided .025)."""
+
+    margin: float | None
+    result: GuardrailResult
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonRow:
+    """One treatment arm against the control on one metric.
+
+    Attributes:
+        status: `ok`, `insufficient` or `undefined`; `reason` says why where it is not ok.
+        withheld: whether the numbers are kept back until the next planned look.
+        adjusted: None where there is no covariate or it cannot be used (see `adjusted_reason`).
+        judged_by: which row `anytime` is built on, `difference` or `adjusted`.
+        sequential: the repeated interval at the last planned look; None until looks are planned.
+        skew: kappa, by which skewed values unbalance the tails of the interval; None for proportions and ratios.
+        guardrail: where the metric is one.
+    """
+
+    arm: str
+    reference: str
+    status: str
+    reason: str
+    withheld: bool
+    difference: DifferenceRow
+    lift: LiftRow
+    adjusted: Adjusted | None
+    adjusted_reason: str
+    judged_by: Literal["difference", "adjusted"]
+    anytime: AnytimeRow
+    sequential: None
+    bayes: BayesRow
+    skew: float | None
+    guardrail: GuardrailRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricArmRow:
+    """A metric in one arm: `n` mature visitors, its `value` and the value's 95 % interval."""
+
+    arm: str
+    n: int
+    value: float | None
+    probability_best: float | None
+    interval: Interval
+    variance: float | None = field(metadata=HIDDEN)
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """One metric; `unit` is `share`, a currency code, `per visitor` or `ratio`, `condition` what it is limited to."""
+
+    metric: str
+    kind: str
+    role: str
+    unit: str
+    desired_change: Literal["increase", "decrease"]
+    condition: str
+    arms: tuple[MetricArmRow, ...]
+    comparisons: tuple[ComparisonRow, ...]
+    definition: Metric = field(metadata=HIDDEN)
+
+    def arm(self, name: str) -> MetricArmRow:
+        """The row of that arm."""
+        return next(row for row in self.arms if row.arm == name)
+
+    def comparison(self, arm: str) -> ComparisonRow:
+        """The row of that treatment arm against the control."""
+        return next(row for row in self.comparisons if row.arm == arm)
+
+
+@dataclass(frozen=True, slots=True)
+class ArmRow:
+    """An arm of the split; `mature` and `waiting` are the primary metric's, `verdict` is None for the control."""
+
+    arm: str
+    visitors: int
+    mature: int
+    expected_share: float
+    verdict: Action | None
+    verdict_reason: str
+    share: float | None
+    waiting: int
+    crossovers: int
+    levels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do, in one word for machines and in plain sentences for people."""
+
+    action: Action
+    arm: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scorecard:
+    """Everything that is said about an experiment at one moment: health, decision, numbers."""
+
+    experiment: str
+    state: str
+    source: str
+    as_of: datetime
+    control: str
+    primary: str
+    currency: str
+    health: tuple[HealthCheck, ...]
+    decision: Decision
+    arms: tuple[ArmRow, ...]
+    metrics: tuple[MetricRow, ...]
+    first_exposure: datetime | None
+    last_exposure: datetime | None
+    generated_by: str
+    definition: Definition = field(metadata=HIDDEN)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object: plain dicts, lists, strings and finite floats; None for what is absent."""
+        return _plain(self)
+
+    def metric(self, name: str) -> MetricRow:
+        """The row of that metric."""
+        return next(row for row in self.metrics if row.metric == name)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether no health check blocks the verdict."""
+        return all(check.status != "fail" for check in self.health)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        shown = [f.name for f in fields(value) if f.metadata.get("json", True)]
+        return {name: _plain(getattr(value, name)) for name in shown}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bool | str) or value is None:
+        return value
+    if isinstance(value, int):
+        return int(value)
+    number = float(value)
+    return number if math.isfinite(number) else None
