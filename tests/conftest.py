@@ -1,0 +1,71 @@
+"""Stores on every engine, each test in one of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import sqlalchemy
+from offerlift.storage.store import Store
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.schema import CreateSchema, DropSchema
+
+DEFAULT_POSTGRESQL = "postgresql+psycopg://postgres@127.0.0.1:5432/test"
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> str:
+    """URL of a PostgreSQL that answers; without one the test is skipped, but fails where CI=true."""
+    url = os.environ.get("OFFERLIFT_TEST_POSTGRESQL", DEFAULT_POSTGRESQL)
+    engine = sqlalchemy.create_engine(url, connect_args={"connect_timeout": 5})
+    try:
+        with engine.connect():
+            return url
+    except OperationalError as error:
+        reason = f"no PostgreSQL to test with (OFFERLIFT_TEST_POSTGRESQL): {error.orig}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    finally:
+        engine.dispose()
+
+
+@pytest.fixture
+def postgresql_schema(postgresql_server: str) -> Iterator[str]:
+    """Name of a schema that nobody else has and that does not exist yet; dropped afterwards."""
+    name = f"offerlift_{uuid4().hex}"
+    yield name
+    engine = sqlalchemy.create_engine(postgresql_server)
+    with engine.begin() as connection:
+        connection.execute(DropSchema(name, cascade=True, if_exists=True))
+    engine.dispose()
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str, postgresql_schema: str) -> str:
+    """URL of a PostgreSQL whose tables go into a schema of the test's own."""
+    engine = sqlalchemy.create_engine(postgresql_server)
+    with engine.begin() as connection:
+        connection.execute(CreateSchema(postgresql_schema))
+    engine.dispose()
+    url = sqlalchemy.make_url(postgresql_server)
+    url = url.update_query_dict({"options": f"-csearch_path={postgresql_schema}"})
+    return url.render_as_string(hide_password=False)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty database, of each engine in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    return request.getfixturevalue("postgresql_url")
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """An empty store in euros, of each engine in turn."""
+    with Store.open(store_url) as opened:
+        yield opened

@@ -1,0 +1,162 @@
+"""Health checks: what fails, what warns, what is not run, and the sentence that goes with it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from offerlift.reports import scorecard
+from offerlift.reports.tree import HealthCheck, Scorecard
+
+NAMES = ["srm", "srm_sequential", "srm_mature", "crossovers", "outcomes", "unknown_arms", "rows"]
+
+
+def check(card: Scorecard, name: str) -> HealthCheck:
+    return next(check for check in card.health if check.check == name)
+
+
+def blocked(card: Scorecard) -> bool:
+    return card.decision.action == "do_not_read"
+
+
+def test_a_healthy_experiment(observed, sample):
+    """Every check is listed, none but the table's is left out, nothing blocks."""
+    card = scorecard(observed({"control": sample(10_000, 500), "b": sample(10_050, 500, waiting=30)}))
+    assert [check.check for check in card.health] == NAMES
+    assert {check.check for check in card.health if check.status != "ok"} == {"rows"}
+    assert check(card, "rows").status == "not_run"
+    assert not blocked(card)
+
+
+def test_without_visitors_nothing_is_run(observed, sample):
+    """No visitors: the tests are not_run and have no p-value; not_run is never ok."""
+    card = scorecard(observed({"control": sample(0, 0), "b": sample(0, 0)}))
+    for name in ("srm", "srm_sequential", "srm_mature", "crossovers", "outcomes"):
+        assert (check(card, name).status, check(card, name).p_value) == ("not_run", None)
+
+
+@pytest.mark.parametrize("source", ["assigner", "table"])
+def test_a_sample_ratio_between_the_limits_warns(observed, sample, source):
+    """Cookie Cats' 44,700 and 45,489: p = .0086 warns, says what is done with it, and does not block."""
+    card = scorecard(observed({"control": sample(44_700, 8_502), "b": sample(45_489, 8_279)}, source=source))
+    srm = check(card, "srm")
+    assert srm.p_value == pytest.approx(0.0086, abs=0.0001)
+    assert srm.status == "warn"
+    assert srm.reason.startswith("44,700 and 45,489 visitors where 45,094.5 each were planned; p = .0086.")
+    assert "the verdict stands" in srm.reason
+    assert check(card, "srm_sequential").status == "ok"
+    assert not blocked(card)
+
+
+def test_a_wrong_split_blocks(observed, sample):
+    """An assigned experiment is blocked by the sequential check, and the fixed one fails with it."""
+    card = scorecard(observed({"control": sample(10_000, 500), "b": sample(9_000, 450)}))
+    assert (check(card, "srm").status, check(card, "srm_sequential").status) == ("fail", "fail")
+    assert blocked(card)
+
+
+def test_a_wrong_split_that_later_visitors_dilute_still_blocks(observed, changed, sample):
+    """900 and 650 on the first day fail for good, though 10,900 and 10,650 in all would pass."""
+    seen = observed({"control": sample(10_900, 500), "b": sample(10_650, 490)})
+    diluted = [("2026-03-01", (900, 650)), ("2026-03-02", (10_000, 10_000))]
+    days = tuple((datetime.fromisoformat(f"{day}T00:00Z"), dict(zip(seen.arms, n, strict=True))) for day, n in diluted)
+    assert check(scorecard(seen), "srm_sequential").status == "ok"
+    card = scorecard(changed(seen, exposures_by_day=days))
+    assert check(card, "srm_sequential").status == "fail"
+    assert blocked(card)
+
+
+def test_a_table_is_blocked_by_the_fixed_test_alone(observed, sample):
+    """p < .001 with the sequential check silent blocks a table, which is read once, and warns where it is monitored."""
+    arms = {"control": sample(10_000, 500), "b": sample(10_500, 525)}
+    table, monitored = scorecard(observed(arms, source="table")), scorecard(observed(arms))
+    for card in (table, monitored):
+        assert check(card, "srm").p_value < 0.001
+        assert check(card, "srm_sequential").status == "ok"
+    assert (check(table, "srm").status, blocked(table)) == ("fail", True)
+    assert (check(monitored, "srm").status, blocked(monitored)) == ("warn", False)
+    assert "the sequential check decides" in check(monitored, "srm").reason
+
+
+def test_planned_shares_are_exact(observed, sample):
+    """Three equal arms are tested against thirds, not against 3334/3333/3333 buckets; 2:1 is a plan like any other."""
+    third = 1_000_000
+    card = scorecard(observed({name: sample(third, 50_000) for name in ("control", "b", "c")}))
+    assert check(card, "srm").p_value == pytest.approx(1)
+    card = scorecard(observed({"control": sample(20_000, 900), "b": sample(10_000, 450)}, weights=(2, 1)))
+    assert check(card, "srm").p_value == pytest.approx(1)
+
+
+def test_analysed_visitors_have_a_split_of_their_own(observed, sample):
+    """Equal exposures of which one arm matures less only warn: the check on analysed counts sees the late filter."""
+    card = scorecard(observed({"control": sample(10_000, 500), "b": sample(9_000, 450, waiting=1_000)}))
+    assert check(card, "srm").status == "ok"
+    assert check(card, "srm_mature").status == "warn"
+    assert "10,000 and 9,000 analysed visitors" in check(card, "srm_mature").reason
+    assert not blocked(card)
+
+
+def test_crossovers_that_differ_by_arm_block(observed, sample):
+    """A share of crossovers that differs by first arm fails; the same share in both arms does not."""
+    differing = {"control": sample(10_000, 500, crossovers=50), "b": sample(10_000, 500, crossovers=150)}
+    card = scorecard(observed(differing))
+    assert check(card, "crossovers").status == "fail"
+    assert blocked(card)
+    same = {"control": sample(10_000, 500, crossovers=100), "b": sample(10_000, 500, crossovers=110)}
+    assert check(scorecard(observed(same)), "crossovers").status == "ok"
+
+
+def test_few_crossovers_cannot_block(observed, sample):
+    """Where fewer than five crossovers are expected in an arm the chi-square tail says nothing: a warning at most."""
+    arms = {"control": sample(10_000, 500), "b": sample(100, 5, crossovers=4)}
+    card = scorecard(observed(arms, weights=(100, 1)))
+    crossovers = check(card, "crossovers")
+    assert crossovers.p_value < 0.001
+    assert crossovers.status == "warn"
+
+
+def test_crossovers_of_a_table_are_not_run(observed, sample):
+    """A table has one row a visitor: crossovers cannot be seen in it, which is not the same as ok."""
+    card = scorecard(observed({"control": sample(1_000, 50), "b": sample(1_000, 50)}, source="table"))
+    assert check(card, "crossovers").status == "not_run"
+
+
+def test_no_outcomes_at_all_block(observed, sample):
+    """Mature visitors without a single outcome row fail; below 100 of them it may be chance, and warns."""
+    none = {"control": 0, "b": 0}
+    card = scorecard(observed({"control": sample(500, 0), "b": sample(500, 0)}, outcomes=none))
+    assert check(card, "outcomes").status == "fail"
+    assert "1,000 visitors" in check(card, "outcomes").reason
+    assert blocked(card)
+    card = scorecard(observed({"control": sample(40, 0), "b": sample(40, 0)}, outcomes=none))
+    assert check(card, "outcomes").status == "warn"
+
+
+@pytest.mark.parametrize(("orders", "status"), [(19, "ok"), (20, "fail")])
+def test_an_arm_without_outcomes_blocks(observed, sample, orders, status):
+    """An arm with no outcome rows fails where the other arm's rate makes 20 expected, and not below."""
+    arms = {"control": sample(1_000, orders), "b": sample(1_000, 0)}
+    card = scorecard(observed(arms))
+    assert check(card, "outcomes").status == status
+    assert blocked(card) == (status == "fail")
+
+
+def test_unknown_arms_and_refused_rows_warn(observed, sample):
+    """Exposures in undefined arms and rows that could not be read are counted, and block nothing."""
+    arms = {"control": sample(1_000, 50), "b": sample(1_000, 50)}
+    card = scorecard(observed(arms, unknown_arms={"old": 12}))
+    assert check(card, "unknown_arms").status == "warn"
+    assert "“old” (12)" in check(card, "unknown_arms").reason
+    card = scorecard(observed(arms, source="table", refused_rows=7))
+    assert check(card, "rows").status == "warn"
+    assert check(card, "rows").reason.startswith("7 of 2,007 rows")
+    assert not blocked(card)
+
+
+@pytest.mark.parametrize(("visitors", "status"), [(9_440, "fail"), (9_480, "ok")])
+def test_the_sequential_split_check_fails_below_one_in_a_hundred(observed, sample, visitors, status):
+    """Always-valid p = .005 fails and p = .014 does not: the alarm is at .01, not at the fixed test's .001."""
+    card = scorecard(observed({"control": sample(10_000, 500), "b": sample(visitors, 470)}))
+    sequential = check(card, "srm_sequential")
+    assert 0.001 < sequential.p_value < 0.02
+    assert sequential.status == status

@@ -1,0 +1,324 @@
+"""Recording into a real store: outages, forks and many processes, counted in the store."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from offerlift.experiments import Assigner, Published, Recorder, Snapshot
+from offerlift.experiments.definition import Arm, Definition, Plan
+from offerlift.experiments.metrics import Column, Metric
+from offerlift.storage import tables
+from offerlift.storage.engine import reading
+from offerlift.storage.store import Store
+from sqlalchemy import func, select
+
+AT = datetime(2026, 5, 4, tzinfo=UTC)
+DEBIAN = Path("/usr/lib/postgresql")
+
+PUBLISHED = Published(
+    Definition(
+        "exit",
+        "a",
+        (Arm("a", 5_000), Arm("b", 5_000)),
+        (Metric("revenue", "revenue", Column("purchase", "value")),),
+        Plan("revenue"),
+    ),
+    "running",
+    1,
+    1,
+    AT,
+    AT,
+    "hash1",
+    "plan",
+)
+
+
+def counts(store: Store) -> tuple[int, int, int]:
+    """Rows of exposures, outcomes and links."""
+    with reading(store._engine) as connection:
+        found = [
+            connection.scalar(select(func.count()).select_from(table)) or 0
+            for table in (tables.exposure, tables.outcome, tables.identity)
+        ]
+    return found[0], found[1], found[2]
+
+
+@pytest.fixture
+def shop(store: Store) -> Store:
+    """A store with one running experiment."""
+    store.publish(PUBLISHED)
+    return store
+
+
+@pytest.mark.parametrize("kept", ["memory", "spool"])
+def test_from_assignment_to_observations(shop, store_url, tmp_path, kept):
+    """What a backend records is what the store counts: each visitor once, the money to the cent, the audit clean."""
+    assigner = Assigner(Snapshot.of([PUBLISHED]))
+    with Recorder(store_url, tmp_path / "spool.db" if kept == "spool" else None) as recorder:
+        for number in range(300):
+            for _ in range(2):
+                recorder.assign_and_expose(assigner, "exit", f"v{number}")
+                recorder.outcome(f"o{number}", f"v{number}", "purchase", value=Decimal("10.10"), currency="EUR")
+        recorder.link("v1", "customer-1")
+        assert recorder.flush(30)
+        stats = recorder.stats()
+    assert (stats.delivered, stats.refused, stats.dropped, stats.problem) == (901, 0, 0, "")
+    assert counts(shop) == (300, 300, 1)
+    assert shop.audit("exit").mismatching == 0
+    assert sum(arm.visitors for arm in shop.observations("exit").arms.values()) == 300
+
+
+def test_what_the_store_refuses_is_set_aside_with_its_reason(shop, store_url, tmp_path):
+    """Unknown experiment, a fraction of a cent, other content of an id: kept with reason; the good ones are stored."""
+    other = Assigner(Snapshot.of([Published(**{**_fields(PUBLISHED), "definition": _renamed("unknown")})]))
+    with Recorder(store_url, tmp_path / "spool.db") as recorder:
+        recorder.outcome("o1", "v1", "purchase", value=1)
+        recorder.outcome("o1", "v1", "purchase", value=2)
+        recorder.outcome("o2", "v1", "purchase", value=Decimal("0.001"))
+        recorder.assign_and_expose(other, "unknown", "v1")
+        assert recorder.flush(30)
+        reasons = sorted(one.reason for one in recorder.refused())
+        assert recorder.stats().delivered == 1
+    assert len(reasons) == 3
+    assert "decimal places" in reasons[0]
+    assert "is stored with" in reasons[1]
+    assert "unknown experiment 'unknown'" in reasons[2]
+    assert counts(shop) == (0, 1, 0)
+
+
+def _fields(published: Published) -> dict[str, object]:
+    return {name: getattr(published, name) for name in Published.__dataclass_fields__}
+
+
+def _renamed(key: str) -> Definition:
+    old = PUBLISHED.definition
+    return Definition(key, old.control, old.arms, old.metrics, old.plan)
+
+
+def test_a_store_that_appears_later_gets_everything(tmp_path):
+    """A recorder may start before its store exists; once it is created, what waits arrives."""
+    url = f"sqlite:///{tmp_path / 'later.db'}"
+    recorder = Recorder(url, tmp_path / "spool.db", linger=0.0)
+    for number in range(50):
+        recorder.outcome(f"o{number}", "v1", "purchase")
+    assert recorder.flush(0.2) is False
+    assert "no store at" in recorder.stats().problem
+    with Store.open(url) as store:
+        assert recorder.flush(30)
+        assert counts(store) == (0, 50, 0)
+    recorder.close()
+
+
+def _record_in_child(recorder: Recorder, name: str) -> None:
+    for number in range(100):
+        recorder.outcome(f"{name}-{number}", "v1", "purchase")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process.*multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("given", ["url", "store"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_forked_workers_record_into_one_store(shop, store_url, given, when):
+    """Parent and three forked workers record 100 outcomes each: 400 in the store, and the parent's connection lives."""
+    store = Store.open(store_url) if given == "store" else None
+    recorder = Recorder(store or store_url, linger=0.01)
+    if when == "after":
+        recorder.link("a", "b")
+        assert recorder.flush(20)
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_record_in_child, args=(recorder, f"w{number}")) for number in range(3)]
+    for worker in workers:
+        worker.start()
+    _record_in_child(recorder, "parent")
+    for worker in workers:
+        worker.join()
+        assert worker.exitcode == 0
+    assert recorder.flush(20)
+    assert counts(shop) == (0, 400, 1 if when == "after" else 0)
+    recorder.close()
+    if store is not None:
+        store.close()
+
+
+def _find(program: str) -> Path | None:
+    found = shutil.which(program)
+    if found:
+        return Path(found)
+    versions = sorted(DEBIAN.glob(f"*/bin/{program}")) if DEBIAN.is_dir() else []
+    return versions[-1] if versions else None
+
+
+def _not_possible(reason: str) -> NoReturn:
+    """Skip where nobody promised a server, fail in CI."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+class Server:
+    """A PostgreSQL server of the test's own, that can be stopped and started."""
+
+    def __init__(self, folder: Path):
+        control, create = _find("pg_ctl"), _find("initdb")
+        if control is None or create is None:
+            _not_possible("no PostgreSQL binaries (initdb, pg_ctl) to run a server of our own")
+        self._control = str(control)
+        # PostgreSQL refuses to run as root.
+        self._user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
+        if self._user and shutil.which("setpriv") is None:
+            _not_possible("PostgreSQL does not run as root, and there is no setpriv to change the user")
+        self._data = folder / "data"
+        if self._user:
+            shutil.chown(folder, "postgres")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self._folder = folder
+        self._run(str(create), "-D", self._data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8")
+        self.url = f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
+
+    def _run(self, *command: object) -> None:
+        done = subprocess.run(
+            [*self._user, *map(str, command)],
+            cwd=self._folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout
+
+    def start(self) -> None:
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._folder} -c fsync=off"
+        self._run(self._control, "-D", self._data, "-w", "-l", self._folder / "log", "-o", options, "start")
+
+    def stop(self, mode: str) -> None:
+        self._run(self._control, "-D", self._data, "-w", "-m", mode, "stop")
+
+
+@pytest.fixture
+def server(tmp_path_factory) -> Iterator[Server]:
+    # Its user must be able to reach the folder, which below pytest's private one it cannot.
+    folder = Path("/tmp") / f"offerlift-pg-{os.getpid()}-{time.monotonic_ns()}"
+    folder.mkdir(mode=0o700)
+    own = None
+    try:
+        own = Server(folder)
+        own.start()
+        yield own
+    finally:
+        if own is not None:
+            subprocess.run(
+                [*own._user, own._control, "-D", str(own._data), "-m", "immediate", "stop"], capture_output=True
+            )
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize("kept", ["memory", "spool"])
+def test_a_postgresql_that_stops_and_starts_loses_nothing(server, tmp_path, kept):
+    """600 outcomes before, during and after the server is down: 600 rows, none dropped, calls quick all the time."""
+    with Store.open(server.url) as store:
+        store.publish(PUBLISHED)
+    Recorder.longest_pause, before = 0.5, Recorder.longest_pause
+    try:
+        recorder = Recorder(server.url, tmp_path / "spool.db" if kept == "spool" else None, linger=0.01)
+    finally:
+        Recorder.longest_pause = before
+    slowest = 0.0
+
+    def record(part: str) -> None:
+        nonlocal slowest
+        for number in range(200):
+            began = time.perf_counter()
+            recorder.outcome(f"{part}-{number}", "v1", "purchase")
+            slowest = max(slowest, time.perf_counter() - began)
+
+    record("before")
+    assert recorder.flush(20)
+    server.stop("immediate")
+    record("during")
+    assert recorder.flush(0.3) is False
+    stats = recorder.stats()
+    assert stats.queued + stats.spooled == 200
+    assert stats.retried > 0
+    assert stats.problem != ""
+    server.start()
+    record("after")
+    assert recorder.flush(30)
+    stats = recorder.stats()
+    assert (stats.delivered, stats.dropped, stats.queued, stats.spooled, stats.problem) == (600, 0, 0, 0, "")
+    recorder.close()
+    assert slowest < 2.0
+    with Store.open(server.url) as store:
+        assert counts(store) == (0, 600, 0)
+
+
+WORKER = """
+import sys, threading
+from offerlift.experiments import Recorder
+url, spool, name, threads, each = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
+recorder = Recorder(url, spool, batch=5_000)
+def work(thread):
+    for number in range(each):
+        recorder.outcome(f"{name}-{thread}-{number}", f"v{number}", "purchase", value=1)
+running = [threading.Thread(target=work, args=(thread,)) for thread in range(threads)]
+for thread in running: thread.start()
+for thread in running: thread.join()
+assert recorder.flush(300), recorder.stats()
+recorder.close()
+stats = recorder.stats()
+assert stats.dropped == stats.refused == 0, stats
+"""
+
+
+def _four_processes(store: Store, url: str, spool: Path, each: int) -> None:
+    processes = [
+        subprocess.Popen([sys.executable, "-c", WORKER, url, str(spool), str(number), "8", str(each)])
+        for number in range(4)
+    ]
+    for process in processes:
+        assert process.wait(400) == 0
+    assert counts(store) == (0, 4 * 8 * each, 0)
+
+
+def test_four_processes_of_eight_threads(shop, store_url, tmp_path):
+    """3,200 outcomes from 8 threads x 4 processes on one spool are in the store once each."""
+    _four_processes(shop, store_url, tmp_path / "spool.db", 100)
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_from_four_processes_of_eight_threads(shop, store_url, tmp_path):
+    """100,000 outcomes from 8 threads x 4 processes on one spool are in the store once each."""
+    _four_processes(shop, store_url, tmp_path / "spool.db", 3_125)
+
+
+def test_recording_while_the_store_is_read(shop, store_url):
+    """Observations can be read while a recorder writes; the count never falls."""
+    seen, stop = [], threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            seen.append(counts(shop)[1])
+
+    with Recorder(store_url, linger=0.0, batch=20) as recorder:
+        reader = threading.Thread(target=read)
+        reader.start()
+        for number in range(500):
+            recorder.outcome(f"o{number}", "v1", "purchase")
+        assert recorder.flush(30)
+        stop.set()
+        reader.join()
+    assert seen == sorted(seen)
+    assert counts(shop)[1] == 500
