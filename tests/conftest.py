@@ -1,9 +1,10 @@
-"""Stores on every engine, each test in one of its own."""
+"""What all tests share: stores on every engine, each test in one of its own, and waiting for what must come."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -69,3 +70,16 @@ def store(store_url: str) -> Iterator[Store]:
     """An empty store in euros, of each engine in turn."""
     with Store.open(store_url) as opened:
         yield opened
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], object]], None]:
+    """Wait until a condition holds, however slow the machine is; fail after two minutes."""
+
+    def wait(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 120
+        while not condition():
+            assert time.monotonic() < deadline, "what a test waited for did not come"
+            time.sleep(0.005)
+
+    return wait

@@ -108,16 +108,17 @@ def _renamed(key: str) -> Definition:
     return Definition(key, old.control, old.arms, old.metrics, old.plan)
 
 
-def test_a_store_that_appears_later_gets_everything(tmp_path):
+def test_a_store_that_appears_later_gets_everything(tmp_path, until):
     """A recorder may start before its store exists; once it is created, what waits arrives."""
     url = f"sqlite:///{tmp_path / 'later.db'}"
     recorder = Recorder(url, tmp_path / "spool.db", linger=0.0)
     for number in range(50):
         recorder.outcome(f"o{number}", "v1", "purchase")
-    assert recorder.flush(0.2) is False
-    assert "no store at" in recorder.stats().problem
+    until(lambda: "no store at" in recorder.stats().problem)
+    assert recorder.flush(0.0) is False
+    assert recorder.stats().spooled == 50
     with Store.open(url) as store:
-        assert recorder.flush(30)
+        assert recorder.flush(120)
         assert counts(store) == (0, 50, 0)
     recorder.close()
 
