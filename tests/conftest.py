@@ -10,9 +10,14 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy
+from hypothesis import HealthCheck, settings
 from offerlift.storage.store import Store
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateSchema, DropSchema
+
+# Neither a slow example nor slow drawing says anything about the code: the machine may be busy.
+settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 DEFAULT_POSTGRESQL = "postgresql+psycopg://postgres@127.0.0.1:5432/test"
 
