@@ -88,7 +88,9 @@ def _digits(number: Decimal) -> str:
     if not isinstance(exponent, int):
         raise InputError(f"a segment must be a finite number, seen {number}")
     if max(len(digits) + exponent, -exponent) > LONGEST_SEGMENT:
-        raise InputError(f"a segment has at most {LONGEST_SEGMENT} bytes in UTF-8, seen {number.adjusted()} as exponent")
+        raise InputError(
+            f"a segment has at most {LONGEST_SEGMENT} bytes in UTF-8, seen {number.adjusted()} as exponent"
+        )
     text = format(number, "f")
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text == "-0" else text

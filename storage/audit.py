@@ -225,8 +225,8 @@ def _held_out_detail(times: Sequence[Holding], key: str, exposed: int) -> str:
     time = next(time for time in times if time.holds(_bucket(f"{time.salt}:", key), exposed))
     bucket = _bucket(f"{time.salt}:", key)
     return (
-        f"bucket {bucket} of the holdout {time.holdout!r} is held out ({time.low} to {time.high - 1}), which ran at the "
-        "time of the exposure: nobody held out belongs into the experiment"
+        f"bucket {bucket} of the holdout {time.holdout!r} is held out ({time.low} to {time.high - 1}), which ran at "
+        "the time of the exposure: nobody held out belongs into the experiment"
     )
 
 

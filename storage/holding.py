@@ -41,7 +41,11 @@ def holdings(versions: Sequence[Published]) -> list[Holding]:
             continue
         before = found[-1] if found else None
         # Versions that differ only in what does not matter here are one time.
-        if before is not None and replace(before, since=one.since, until=one.until) == one and before.until == one.since:
+        if (
+            before is not None
+            and replace(before, since=one.since, until=one.until) == one
+            and before.until == one.since
+        ):
             found[-1] = replace(before, until=one.until)
         else:
             found.append(one)

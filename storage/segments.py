@@ -80,4 +80,4 @@ def _names(connection: Connection, numbers: Collection[int]) -> dict[int, str]:
     if not numbers:
         return {}
     found = select(name.c.id, name.c.key).where(matches(connection, name.c.id, list(numbers)))
-    return {number: key for number, key in connection.execute(found)}
+    return dict(connection.execute(found).all())

@@ -229,7 +229,7 @@ def test_an_exposure_is_a_value() -> None:
 
 
 def test_segments_are_published() -> None:
-    """A definition with segments is published, and assigning answers with them; without, all share one empty mapping."""
+    """A definition with segments is published and assigned with; without, all assignments share one empty mapping."""
     one = publish(definition(segments=("country",)), None, state="running", at=NOON)
     assert Assigner(Snapshot.of([one])).assign("exp", "v1", {"country": "DE"}).segments == {"country": "DE"}
     plain = publish(definition(), None, state="running", at=NOON)

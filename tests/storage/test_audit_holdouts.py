@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -123,7 +124,9 @@ def test_each_phase_of_a_holdout_has_its_own_buckets(store):
     store.publish(version(wider, 2, phase=2, published_at=AT + 2 * DAY, assignment_hash="hash-2"))
     store.publish(version(COVERED))
     ids = [f"v{number}" for number in range(200)]
-    store.write_exposures([exposed(one, AT + DAY) for one in ids[:100]] + [exposed(one, AT + 3 * DAY) for one in ids[100:]])
+    store.write_exposures(
+        [exposed(one, AT + DAY) for one in ids[:100]] + [exposed(one, AT + 3 * DAY) for one in ids[100:]]
+    )
     expected = {one for one in ids[:100] if bucket("spring/h", one) < 2_000}
     expected |= {one for one in ids[100:] if bucket("spring-2/h", one) >= 5_000}
     found = store.audit("exit", limit=1_000)
@@ -209,9 +212,7 @@ def test_holding_is_what_the_assigner_does(steps, day, starts, ends):
         assigner = Assigner(Snapshot.of([version(COVERED), *current]))
         expected = {one for one in visitors if assigner.assign("exit", one, at=moment).reason == "HOLDOUT"}
     times = holdings(versions)
-    found = {
-        one for one in visitors if any(time.holds(bucket(time.salt, one), to_micros(moment)) for time in times)
-    }
+    found = {one for one in visitors if any(time.holds(bucket(time.salt, one), to_micros(moment)) for time in times)}
     assert found == expected
     assert all(one.since < one.until for one in times)
-    assert all(before.until <= after.since for before, after in zip(times, times[1:], strict=False))
+    assert all(before.until <= after.since for before, after in pairwise(times))

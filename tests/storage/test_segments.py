@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count
@@ -80,12 +79,10 @@ def brute_force(records) -> dict[tuple[int, str], dict[str, str]]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def shared(request: pytest.FixtureRequest) -> Store:
-    """One store for all examples of a test, of each engine in turn."""
-    stack = ExitStack()
-    request.addfinalizer(stack.close)
-    url = "sqlite://" if request.param == "sqlite" else request.getfixturevalue("postgresql_url")
-    return stack.enter_context(Store.open(url))
+def shared(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """One store for all examples of a test, of each engine in turn; SQLite's in memory."""
+    with Store.open("sqlite://" if request.param == "sqlite" else request.getfixturevalue("postgresql_url")) as opened:
+        yield opened
 
 
 @given(data=st.data(), records=RECORDS)
@@ -181,7 +178,20 @@ def test_a_value_that_cannot_be_kept_does_not_lose_the_exposure(store, make_segm
 
 def test_odd_values_come_back_as_they_were(store, make_segmented, at):
     """Case, accents, trailing spaces, quotes and 255 bytes are kept; numbers and truth values are text."""
-    values = ["DE", "de", "de ", "é", "e\u0301", "日本", "'; DROP TABLE segment; --", "%s", "x" * 255, True, 20, Decimal("2E1")]
+    values = [
+        "DE",
+        "de",
+        "de ",
+        "é",
+        "e\u0301",
+        "日本",
+        "'; DROP TABLE segment; --",
+        "%s",
+        "x" * 255,
+        True,
+        20,
+        Decimal("2E1"),
+    ]
     store.publish(make_segmented())
     store.write_exposures(
         Exposure("exit", f"v{number}", "a", at(1), segments={"country": value}) for number, value in enumerate(values)
@@ -191,7 +201,7 @@ def test_odd_values_come_back_as_they_were(store, make_segmented, at):
 
 
 def test_writers_at_the_same_moment_leave_the_earliest(store_url, make_segmented, at):
-    """Four writers bring the same visitors in four orders: each visitor has the segments of the earliest record only."""
+    """Four writers bring the same visitors in four orders: each visitor has the earliest record's segments only."""
     with Store.open(store_url) as store:
         store.publish(make_segmented())
         barrier, errors = Barrier(4), []
