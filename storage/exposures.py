@@ -176,7 +176,9 @@ def _store_group(
     records: Sequence[PreparedExposure],
     tally: Tally,
 ) -> None:
-    stored = _read(connection, key, arms, {visitors[one.visitor] for one in records})
+    # Records without segments give way to a stored one of the same moment, so what that one has need not be known.
+    with_segments = any(one.mark.segments for one in records)
+    stored = _read(connection, key, arms, {visitors[one.visitor] for one in records}, with_segments=with_segments)
     state = dict(stored)
     for one in records:
         visitor_id = visitors[one.visitor]
@@ -196,14 +198,9 @@ def _store_group(
     changed = [rows[number] for number in sorted(rows) if number in stored]
     if changed:
         connection.execute(_UPDATE, [{f"{field}_": value for field, value in row.items()} for row in changed])
-    segments = {number: first.mark.segments for number, first in stored.items()}
-    new_segments = {number: state[number].mark.segments for number in rows}
-    write_segments(
-        connection,
-        key,
-        segments,
-        {number: pairs for number, pairs in new_segments.items() if pairs != segments.get(number, ())},
-    )
+    first_ones = [number for number in rows if number not in stored or stored[number].mark != state[number].mark]
+    replaced = {number: state[number].mark.segments for number in sorted(first_ones)}
+    write_segments(connection, key, replaced, [number for number in replaced if number in stored])
 
 
 _KEY = ("experiment_id", "phase", "visitor_id")
@@ -216,7 +213,7 @@ _UPDATE = (
 
 
 def _read(
-    connection: Connection, key: tuple[int, int], arms: dict[str, int], numbers: Iterable[int]
+    connection: Connection, key: tuple[int, int], arms: dict[str, int], numbers: Iterable[int], *, with_segments: bool
 ) -> dict[int, First]:
     experiment_id, phase = key
     names = {number: name for name, number in arms.items()}
@@ -228,7 +225,7 @@ def _read(
         .order_by(exposure.c.visitor_id)
         .with_for_update()
     ).all()
-    segments = read_segments(connection, key, [row[0] for row in rows]) if rows else {}
+    segments = read_segments(connection, key, [row[0] for row in rows]) if rows and with_segments else {}
     return {
         visitor_id: First(
             Mark(at, names[arm_id], not known, known, visitor_id not in segments, segments.get(visitor_id, ())),

@@ -50,18 +50,17 @@ def read_segments(connection: Connection, key: tuple[int, int], visitors: Collec
 def write_segments(
     connection: Connection,
     key: tuple[int, int],
-    before: Mapping[int, Categories],
-    after: Mapping[int, Categories],
+    segments: Mapping[int, Categories],
+    stored: Collection[int],
 ) -> None:
-    """Replace what is stored of the visitors in `after`; `before` is what `read_segments` found."""
-    replaced = [visitor_id for visitor_id in sorted(after) if before.get(visitor_id)]
-    if replaced:
+    """Store the visitors' segments, instead of those that the visitors in `stored` may have."""
+    if stored:
         connection.execute(
             delete(segment)
             .where(segment.c.experiment_id == key[0], segment.c.phase == key[1])
-            .where(matches(connection, segment.c.visitor_id, replaced))
+            .where(matches(connection, segment.c.visitor_id, stored))
         )
-    numbers = name_ids(connection, {name for pairs in after.values() for name, _ in pairs})
+    numbers = name_ids(connection, {name for pairs in segments.values() for name, _ in pairs})
     rows = [
         {
             "experiment_id": key[0],
@@ -70,8 +69,8 @@ def write_segments(
             "name_id": numbers[name],
             "value": value,
         }
-        for visitor_id in sorted(after)
-        for name, value in after[visitor_id]
+        for visitor_id, pairs in segments.items()
+        for name, value in pairs
     ]
     insert_missing(connection, segment, rows)
 
