@@ -42,6 +42,7 @@ class Counts:
     retried: int = 0
     refused: int = 0
     dropped: int = 0
+    segments_dropped: int = 0
 
 
 class Delivery:
@@ -141,9 +142,19 @@ class Delivery:
             self.counts.dropped += count
             return self.counts.dropped
 
+    def drop_segments(self, experiment: str, reasons: Sequence[str]) -> None:
+        """Count and log values of segments that cannot be kept; the exposure itself is recorded."""
+        with self._dropping:
+            self.counts.segments_dropped += len(reasons)
+        for reason in reasons:
+            self._log(f"{reason}; the exposure of {experiment!r} is recorded without it", logging.ERROR)
+
     def say(self, problem: str, level: int = logging.WARNING) -> None:
         """Note a problem for `stats`, and log it, the same at most once a minute."""
         self.problem = problem
+        self._log(problem, level)
+
+    def _log(self, problem: str, level: int) -> None:
         kind, now = problem[:40], time.monotonic()
         if now - self._logged.get(kind, -60.0) >= 60.0:
             if len(self._logged) > 100:

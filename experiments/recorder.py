@@ -18,20 +18,22 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from ..errors import InputError, RecorderError
-from .assignment import Assignment, Reason
+from .assignment import NO_SEGMENTS, Assignment, Reason
 from .delivery import Delivery
 from .processes import follow
 from .queues import MemoryQueue, Seen
+from .segments import segments_of
 from .sinks import Sink
 from .wire import EXPOSURE, LINK, OUTCOME, exposure_fields, link_fields, micros, outcome_fields
 
 if TYPE_CHECKING:
+    from .guards import Counts
     from .spool import Refused
 
 __all__ = ["Recorder", "RecorderStats"]
 
 _SPLIT = Reason.SPLIT
-_REASON, _HOLDOUT, _HASH = map(Assignment._fields.index, ("reason", "holdout", "hash"))
+_REASON, _HOLDOUT, _HASH, _SEGMENTS = map(Assignment._fields.index, ("reason", "holdout", "hash", "segments"))
 _key_of = itemgetter(*map(Assignment._fields.index, ("experiment", "phase", "visitor", "arm")))
 _time_ns = time.time_ns
 
@@ -46,6 +48,8 @@ class Assigns(Protocol):
         attributes: Mapping[str, Any] | None = None,
         *,
         at: datetime | None = None,
+        counts: Counts | None = None,
+        prices: Mapping[str, Any] | None = None,
     ) -> Assignment:
         """The visitor's arm."""
         ...
@@ -62,6 +66,7 @@ class RecorderStats(NamedTuple):
         dropped: records that are lost: no room, refused without a spool, or left in memory at the end.
         refused: records that the store refused; with a spool they are set aside there with their reason.
         problem: what is wrong at present, "" where nothing is.
+        segments_dropped: values of segments that cannot be kept; their exposures are recorded without them.
     """
 
     queued: int
@@ -71,6 +76,7 @@ class RecorderStats(NamedTuple):
     dropped: int
     refused: int
     problem: str
+    segments_dropped: int = 0
 
 
 class Recorder:
@@ -146,7 +152,13 @@ class Recorder:
         Raises:
             InputError: not an assignment, or a naive `at`.
         """
-        if self._direct and at is None and type(assignment) is Assignment and assignment[_HOLDOUT] is None:
+        if (
+            self._direct
+            and at is None
+            and type(assignment) is Assignment
+            and assignment[_HOLDOUT] is None
+            and assignment[_SEGMENTS] is NO_SEGMENTS
+        ):
             # The way of nearly every call, written out: what `assign` answered is valid, and the queue has room.
             if assignment[_REASON] is not _SPLIT:
                 return
@@ -165,16 +177,24 @@ class Recorder:
                 return
         try:
             if assignment.reason is _SPLIT:
-                self._expose(
-                    assignment.experiment, assignment.phase, assignment.visitor, assignment.arm, assignment.hash, at
-                )
+                experiment, phase, arm, known = assignment.experiment, assignment.phase, assignment.arm, assignment.hash
+                self._expose(experiment, phase, assignment.visitor, arm, known, at, assignment.segments)
             holdout, phase, known = assignment.holdout, assignment.holdout_phase, assignment.holdout_hash
         except AttributeError as error:
             raise InputError(f"expose needs what assign() answered, seen {assignment!r}") from error
         if holdout is not None:
             self._expose(holdout[0], phase, assignment.visitor, holdout[1], known, at)
 
-    def _expose(self, experiment: str, phase: int, visitor: str, arm: str, known: str, at: datetime | None) -> None:
+    def _expose(
+        self,
+        experiment: str,
+        phase: int,
+        visitor: str,
+        arm: str,
+        known: str,
+        at: datetime | None,
+        attributes: Mapping[str, Any] = NO_SEGMENTS,
+    ) -> None:
         key = (experiment, phase, visitor, arm)
         seen = self._seen
         if at is None:
@@ -183,7 +203,10 @@ class Recorder:
             moment = time.time_ns() // 1_000
         else:
             moment = micros(at)
-        if self._record(EXPOSURE, exposure_fields(experiment, phase, visitor, arm, moment, known)):
+        kept, dropped = ({}, ()) if attributes is NO_SEGMENTS else segments_of(attributes)
+        if self._record(EXPOSURE, exposure_fields(experiment, phase, visitor, arm, moment, known, kept)):
+            if dropped:
+                self._delivery.drop_segments(experiment, dropped)
             # Most calls end here: `Seen.add` without the call.
             if len(seen.recent) < seen.half:
                 seen.recent.add(key)
@@ -198,9 +221,14 @@ class Recorder:
         attributes: Mapping[str, Any] | None = None,
         *,
         at: datetime | None = None,
+        counts: Counts | None = None,
+        prices: Mapping[str, Any] | None = None,
     ) -> Assignment:
-        """Assign and record the exposure, for where the offer is decided and shown in one place."""
-        assignment = assigner.assign(experiment, visitor, attributes, at=at)
+        """Assign and record the exposure, for where the offer is decided and shown in one place.
+
+        Arguments as for `Assigner.assign`; `at` is the time of the exposure too.
+        """
+        assignment = assigner.assign(experiment, visitor, attributes, at=at, counts=counts, prices=prices)
         self.expose(assignment, at=at)
         return assignment
 
@@ -336,7 +364,14 @@ class Recorder:
             except RecorderError as error:
                 problem = str(error)
         return RecorderStats(
-            len(self._queue), spooled, counts.delivered, counts.retried, counts.dropped, counts.refused, problem
+            len(self._queue),
+            spooled,
+            counts.delivered,
+            counts.retried,
+            counts.dropped,
+            counts.refused,
+            problem,
+            counts.segments_dropped,
         )
 
     def refused(self) -> list[Refused]:

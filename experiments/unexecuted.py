@@ -65,8 +65,9 @@ def _broken(definition: Definition) -> Iterator[Refusal]:
 def _unexecuted_split(definition: Definition) -> Iterator[Refusal]:
     if len(definition.holdouts) > 1:
         yield "holdouts", ", ".join(definition.holdouts), "only one holdout is recorded with an exposure: name one"
-    if definition.segments:
-        yield "segments", ", ".join(definition.segments), "segments are not stored with the exposure yet"
+    if definition.segments and definition.holdout:
+        seen = ", ".join(definition.segments)
+        yield "segments", seen, "a holdout's exposures have no segments: name them in the experiments that it covers"
     if definition.utc_offset_minutes:
         yield (
             "utc_offset",

@@ -6,13 +6,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..assigner import Assigner, Assignment, Reason
 from ..hashing import canonical_visitor
 from ..records import Exposure, Link, Outcome
+from ..segments import segments_of
 from ..wire import link_fields, outcome_fields
 from .arms import FORCED_HERE
+
+if TYPE_CHECKING:
+    from ..guards import Counts
 
 __all__ = ["CapturingRecorder", "capture_exposures", "capture_outcomes"]
 
@@ -42,9 +46,11 @@ class CapturingRecorder:
         attributes: Mapping[str, Any] | None = None,
         *,
         at: datetime | None = None,
+        counts: Counts | None = None,
+        prices: Mapping[str, Any] | None = None,
     ) -> Assignment:
         """The assignment, its exposure kept."""
-        assignment = assigner.assign(experiment, visitor, attributes, at=at)
+        assignment = assigner.assign(experiment, visitor, attributes, at=at, counts=counts, prices=prices)
         self.expose(assignment, at=at)
         return assignment
 
@@ -125,7 +131,8 @@ def _exposures(assignment: Assignment, at: datetime) -> list[Exposure]:
     due = []
     if assignment.reason is Reason.SPLIT or (assignment.reason is Reason.FORCED and assignment.detail == FORCED_HERE):
         experiment, arm, phase, version = assignment.experiment, assignment.arm, assignment.phase, assignment.hash
-        due.append(Exposure(experiment, assignment.visitor, arm, at, phase, version))
+        segments = segments_of(assignment.segments).kept
+        due.append(Exposure(experiment, assignment.visitor, arm, at, phase, version, segments))
     if assignment.holdout is not None:
         experiment, arm = assignment.holdout
         phase, version = assignment.holdout_phase, assignment.holdout_hash
