@@ -96,6 +96,28 @@ def test_a_snapshot_that_does_not_compile_is_bad_as_well(tmp_path, running):
     live.close()
 
 
+def test_a_snapshot_that_comes_while_an_assigner_is_made_is_not_missed(tmp_path, running):
+    """A look at that moment ends up in the assigner too, not in its source alone."""
+    path = tmp_path / "offers.json"
+    Snapshot.of([running]).write(path)
+    looks = []
+
+    class Changing(SnapshotSource):
+        def listen(self, listener):
+            Snapshot.of([paused(running)]).write(path)
+            looks.append(threading.Thread(target=self.refresh))
+            looks[0].start()
+            # It waits for the assigner; without that it is through before the assigner listens.
+            looks[0].join(0.2)
+            super().listen(listener)
+
+    with Changing(path, every=3600) as source:
+        live = LiveAssigner(source)
+        looks[0].join()
+        assert source["exit-downsell"].state == "paused"
+        assert live.assign("exit-downsell", "v1", ATTRIBUTES).reason == "PAUSED"
+
+
 def test_a_server_does_not_start_without_a_first_snapshot(tmp_path):
     """The first file must be readable; the error is that of Snapshot.load, or of the store."""
     with pytest.raises(SnapshotError, match="no snapshot at"):
