@@ -103,7 +103,7 @@ def test_interpreter_exit_empties_the_queue(tmp_path):
     finished(
         child(
             """
-            recorder = Recorder(FileSink(out), linger=5.0, exit_timeout=120)
+            recorder = Recorder(FileSink(out), linger=3600.0, exit_timeout=120)
             for number in range(5_000):
                 recorder.expose(assigned(f"v{number}"))
             """,
@@ -112,6 +112,26 @@ def test_interpreter_exit_empties_the_queue(tmp_path):
         )
     )
     assert arrived(out) == Counter(f"v{number}" for number in range(5_000))
+
+
+def test_a_recorder_that_nobody_holds_is_emptied_too(tmp_path):
+    """Made and used in a function that returns, a recorder still delivers what waits when the process ends."""
+    out = tmp_path / "out"
+    finished(
+        child(
+            """
+            def use():
+                recorder = Recorder(FileSink(out), linger=3600.0, exit_timeout=120)
+                for number in range(10):
+                    recorder.expose(assigned(f"v{number}"))
+            use()
+            import gc; gc.collect()
+            """,
+            out,
+            "-",
+        )
+    )
+    assert arrived(out) == Counter(f"v{number}" for number in range(10))
 
 
 def test_threads_that_outlive_the_main_thread_are_waited_for(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,10 +13,10 @@ from decimal import Decimal
 import pytest
 from offerlift.errors import InputError, RecorderError, StoreError
 from offerlift.experiments import Assignment, Exposure, Link, Outcome, Reason, Recorder
-from offerlift.experiments.queues import Seen
+from offerlift.experiments.queues import MemoryQueue, Seen
 from offerlift.experiments.sinks import write_apart
 from offerlift.experiments.spool import Spool
-from offerlift.experiments.wire import OUTCOME, Row, read_fields
+from offerlift.experiments.wire import EXPOSURE, OUTCOME, Row, read_fields
 
 EARLIER = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
@@ -389,6 +390,41 @@ def test_flush_says_when_the_time_is_over():
     recorder.close(0.0)
     assert recorder.stats().dropped == 1
     sink.go.set()
+
+
+def test_a_record_is_counted_on_its_way(sink):
+    """Between the queue and the batch a record counts as queued, or a flush at that moment would not wait for it."""
+    queue, seen = MemoryQueue(10), []
+
+    def looking() -> Iterator[int]:
+        for number in range(10):
+            seen.append((len(queue) > 0, queue.mark() is not None))
+            yield number
+
+    queue._numbers = looking()
+    queue.add(OUTCOME, ("o", "v", "purchase"))
+    assert len(queue.take(10)) == 1
+    assert seen == [(True, True)]
+
+
+def test_flush_waits_for_what_goes_from_memory_to_the_spool_meanwhile(tmp_path, monkeypatch, until):
+    """A record that leaves the queue for the spool while a flush begins is waited for there."""
+    sink = Stuck()
+    recorder = Recorder(sink, tmp_path / "spool.db", linger=0.0)
+    real = Spool.last_seq.fget
+    recorder._queue.add(EXPOSURE, ("exp", 1, "v1", "control", 0, "h"))
+
+    def last_seq(spool: Spool) -> int:
+        before = real(spool)
+        recorder._delivery.wake()
+        until(lambda: not len(recorder._queue))
+        return before
+
+    monkeypatch.setattr(Spool, "last_seq", property(last_seq))
+    assert recorder.flush(0.05) is False
+    sink.go.set()
+    assert recorder.flush(120)
+    recorder.close()
 
 
 def test_a_closed_recorder_breaks_nothing(sink):
