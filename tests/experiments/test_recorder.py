@@ -6,54 +6,21 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from offerlift.errors import InputError, RecorderError, StoreError
-from offerlift.experiments import Assignment, Exposure, Link, Outcome, Reason, Recorder
+from offerlift.experiments import Exposure, Link, Outcome, Reason, Recorder
 from offerlift.experiments.queues import MemoryQueue, Seen
 from offerlift.experiments.sinks import write_apart
 from offerlift.experiments.spool import Spool
 from offerlift.experiments.wire import EXPOSURE, OUTCOME, Row, read_fields
 
+from .recording import Collecting, Stuck, assigned, stuck
+
 EARLIER = datetime(2026, 5, 4, 12, tzinfo=UTC)
-
-
-def assigned(visitor: str = "v1", *, reason: Reason = Reason.SPLIT, holdout=None, phase=1, arm="control") -> Assignment:
-    return Assignment(visitor, "exp", phase, arm, None, None, reason, 17, holdout, {}, "abc")
-
-
-@dataclass
-class Collecting:
-    """A sink that keeps what it gets, refuses some outcomes, and can be down."""
-
-    exposures: list[Exposure] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
-    links: list[Link] = field(default_factory=list)
-    poison: set[str] = field(default_factory=set)
-    errors: list[Exception] = field(default_factory=list)
-    calls: int = 0
-
-    def write_exposures(self, records):
-        self._call()
-        self.exposures += records
-
-    def write_outcomes(self, records) -> object:
-        self._call()
-        if any(one.outcome_id in self.poison for one in records):
-            raise ValueError("poison in the batch")
-        self.outcomes += records
-
-    def write_links(self, records):
-        self._call()
-        self.links += records
-
-    def _call(self):
-        self.calls += 1
-        if self.errors:
-            raise self.errors.pop(0)
 
 
 @pytest.fixture
@@ -262,25 +229,6 @@ def test_an_outage_while_a_batch_is_split_is_an_outage():
     fields = ("o", "v", "purchase", None, None, None, None, None, None, 0)
     with pytest.raises(StoreError):
         write_apart(Dying(), [Row(key, OUTCOME, fields) for key in range(4)])
-
-
-class Stuck(Collecting):
-    """A sink that does not answer until it is told to; `entered` once it has been asked."""
-
-    def __init__(self):
-        super().__init__()
-        self.entered, self.go = threading.Event(), threading.Event()
-
-    def write_exposures(self, records):
-        self.entered.set()
-        assert self.go.wait(300)
-        super().write_exposures(records)
-
-
-def stuck(recorder: Recorder, sink: Stuck) -> None:
-    """Give one record to a stuck sink: from here on, the delivery thread takes nothing until it may go."""
-    recorder.expose(assigned("first"))
-    assert sink.entered.wait(120)
 
 
 def test_a_full_queue_drops_and_counts():
