@@ -122,6 +122,10 @@ def test_a_recorder_that_nobody_holds_is_emptied_too(tmp_path):
             """
             def use():
                 recorder = Recorder(FileSink(out), linger=3600.0, exit_timeout=120)
+                recorder.expose(assigned("first"))
+                while not (recorder.stats().delivered and recorder._delivery.idle):
+                    threading.Event().wait(0.01)
+                # From here on the thread lingers for an hour.
                 for number in range(10):
                     recorder.expose(assigned(f"v{number}"))
             use()
@@ -131,7 +135,7 @@ def test_a_recorder_that_nobody_holds_is_emptied_too(tmp_path):
             "-",
         )
     )
-    assert arrived(out) == Counter(f"v{number}" for number in range(10))
+    assert arrived(out) == Counter(["first", *(f"v{number}" for number in range(10))])
 
 
 def test_threads_that_outlive_the_main_thread_are_waited_for(tmp_path):
