@@ -76,6 +76,7 @@ class Delivery:
         self.counts = Counts()
         self.problem = ""
         self.idle = True
+        self.owner: object = None
         self._sink: Sink | None = None if isinstance(target, str | os.PathLike) else target
         self._inherited: list[Sink] = []
         self._logged: dict[str, float] = {}

@@ -42,8 +42,11 @@ class MemoryQueue:
         self.waiting.append((kind, *fields))
         return True
 
-    def mark(self) -> threading.Event:
-        """An event that is set once all that waits now is settled."""
+    def mark(self) -> threading.Event | None:
+        """An event that is set once all that waits now is settled; None where nothing waits."""
+        # Not by `len`, which is one too low while another thread makes its mark.
+        if not self.waiting and not self._taken:
+            return None
         mark = threading.Event()
         self._marks.add(mark)
         self.waiting.append(mark)
@@ -58,9 +61,10 @@ class MemoryQueue:
                 first = waiting[0]
                 if isinstance(first, threading.Event):
                     break
-                waiting.popleft()
                 # Not by Row's own constructor, which is written in Python and costs three times as much.
                 self._taken.append(_new_tuple(Row, (next(self._numbers), first[0], _fields(first))))
+                # Only now, or a flush in between would find nothing waiting.
+                waiting.popleft()
         return self._taken
 
     def settle(self) -> None:

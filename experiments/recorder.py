@@ -134,6 +134,8 @@ class Recorder:
         self._delivery = Delivery(
             target, self._queue, self._spool, batch=batch, linger=linger, longest_pause=self.longest_pause
         )
+        # Its thread keeps it alive: one that nobody holds any more must still be told of forks and the end.
+        self._delivery.owner = self
         follow(self)
         if self._spool is not None and self._spool.count()[0]:
             # What a killed process left.
@@ -333,8 +335,9 @@ class Recorder:
             raise RecorderError("flush was called by the sink of the same recorder, and would wait for itself")
         deadline = None if timeout is None else time.monotonic() + timeout
         spool = self._spool
+        # In this order: what is brought from the queue into the spool in between counts there.
+        mark = self._queue.mark()
         last = 0 if spool is None else spool.last_seq
-        mark = self._queue.mark() if len(self._queue) else None
         pause = 0.005
         while True:
             if mark is not None and mark.is_set():

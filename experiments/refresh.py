@@ -210,9 +210,10 @@ class LiveAssigner(Assigner):
         every: float = 30.0,
     ):
         self.source = source if isinstance(source, SnapshotSource) else SnapshotSource(source, every=every)
-
-        super().__init__(self.source.snapshot, strict, forced=forced, guard_state=guard_state)
-        self.source.listen(self.use)
+        # A snapshot that comes in between would be in use in the source and never here.
+        with self.source._reading:
+            super().__init__(self.source.snapshot, strict, forced=forced, guard_state=guard_state)
+            self.source.listen(self.use)
 
     @property
     def problem(self) -> str:

@@ -5,54 +5,22 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from offerlift.errors import InputError, RecorderError, StoreError
-from offerlift.experiments import Assignment, Exposure, Link, Outcome, Reason, Recorder
-from offerlift.experiments.queues import Seen
+from offerlift.experiments import Exposure, Link, Outcome, Reason, Recorder
+from offerlift.experiments.queues import MemoryQueue, Seen
 from offerlift.experiments.sinks import write_apart
 from offerlift.experiments.spool import Spool
-from offerlift.experiments.wire import OUTCOME, Row, read_fields
+from offerlift.experiments.wire import EXPOSURE, OUTCOME, Row, read_fields
+
+from .recording import Collecting, Stuck, assigned, stuck
 
 EARLIER = datetime(2026, 5, 4, 12, tzinfo=UTC)
-
-
-def assigned(visitor: str = "v1", *, reason: Reason = Reason.SPLIT, holdout=None, phase=1, arm="control") -> Assignment:
-    return Assignment(visitor, "exp", phase, arm, None, None, reason, 17, holdout, {}, "abc")
-
-
-@dataclass
-class Collecting:
-    """A sink that keeps what it gets, refuses some outcomes, and can be down."""
-
-    exposures: list[Exposure] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
-    links: list[Link] = field(default_factory=list)
-    poison: set[str] = field(default_factory=set)
-    errors: list[Exception] = field(default_factory=list)
-    calls: int = 0
-
-    def write_exposures(self, records):
-        self._call()
-        self.exposures += records
-
-    def write_outcomes(self, records) -> object:
-        self._call()
-        if any(one.outcome_id in self.poison for one in records):
-            raise ValueError("poison in the batch")
-        self.outcomes += records
-
-    def write_links(self, records):
-        self._call()
-        self.links += records
-
-    def _call(self):
-        self.calls += 1
-        if self.errors:
-            raise self.errors.pop(0)
 
 
 @pytest.fixture
@@ -263,25 +231,6 @@ def test_an_outage_while_a_batch_is_split_is_an_outage():
         write_apart(Dying(), [Row(key, OUTCOME, fields) for key in range(4)])
 
 
-class Stuck(Collecting):
-    """A sink that does not answer until it is told to; `entered` once it has been asked."""
-
-    def __init__(self):
-        super().__init__()
-        self.entered, self.go = threading.Event(), threading.Event()
-
-    def write_exposures(self, records):
-        self.entered.set()
-        assert self.go.wait(300)
-        super().write_exposures(records)
-
-
-def stuck(recorder: Recorder, sink: Stuck) -> None:
-    """Give one record to a stuck sink: from here on, the delivery thread takes nothing until it may go."""
-    recorder.expose(assigned("first"))
-    assert sink.entered.wait(120)
-
-
 def test_a_full_queue_drops_and_counts():
     """Without a spool the queue holds its capacity and the batch in work; what comes on top is counted and logged."""
     sink = Stuck()
@@ -389,6 +338,41 @@ def test_flush_says_when_the_time_is_over():
     recorder.close(0.0)
     assert recorder.stats().dropped == 1
     sink.go.set()
+
+
+def test_a_record_is_counted_on_its_way(sink):
+    """Between the queue and the batch a record counts as queued, or a flush at that moment would not wait for it."""
+    queue, seen = MemoryQueue(10), []
+
+    def looking() -> Iterator[int]:
+        for number in range(10):
+            seen.append((len(queue) > 0, queue.mark() is not None))
+            yield number
+
+    queue._numbers = looking()
+    queue.add(OUTCOME, ("o", "v", "purchase"))
+    assert len(queue.take(10)) == 1
+    assert seen == [(True, True)]
+
+
+def test_flush_waits_for_what_goes_from_memory_to_the_spool_meanwhile(tmp_path, monkeypatch, until):
+    """A record that leaves the queue for the spool while a flush begins is waited for there."""
+    sink = Stuck()
+    recorder = Recorder(sink, tmp_path / "spool.db", linger=0.0)
+    real = Spool.last_seq.fget
+    recorder._queue.add(EXPOSURE, ("exp", 1, "v1", "control", 0, "h"))
+
+    def last_seq(spool: Spool) -> int:
+        before = real(spool)
+        recorder._delivery.wake()
+        until(lambda: not len(recorder._queue))
+        return before
+
+    monkeypatch.setattr(Spool, "last_seq", property(last_seq))
+    assert recorder.flush(0.05) is False
+    sink.go.set()
+    assert recorder.flush(120)
+    recorder.close()
 
 
 def test_a_closed_recorder_breaks_nothing(sink):
