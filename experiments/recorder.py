@@ -13,15 +13,14 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from operator import itemgetter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from ..errors import InputError, RecorderError
-from .assignment import Assignment, Reason
+from .assignment import NO_SEGMENTS, Assignment, Reason
 from .delivery import Delivery
 from .processes import follow
-from .queues import MemoryQueue, Seen
+from .queues import FULL, MemoryQueue, Seen
 from .sinks import Sink
 from .wire import EXPOSURE, LINK, OUTCOME, exposure_fields, link_fields, micros, outcome_fields
 
@@ -31,9 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["Recorder", "RecorderStats"]
 
 _SPLIT = Reason.SPLIT
-_REASON, _HOLDOUT, _HASH = map(Assignment._fields.index, ("reason", "holdout", "hash"))
-_key_of = itemgetter(*map(Assignment._fields.index, ("experiment", "phase", "visitor", "arm")))
-_time_ns = time.time_ns
+_UP_TO_HASH = slice(Assignment._fields.index("hash") + 1)
+_seconds = time.time
 
 
 class Assigns(Protocol):
@@ -146,23 +144,27 @@ class Recorder:
         Raises:
             InputError: not an assignment, or a naive `at`.
         """
-        if self._direct and at is None and type(assignment) is Assignment and assignment[_HOLDOUT] is None:
+        if self._direct and at is None and type(assignment) is Assignment:
             # The way of nearly every call, written out: what `assign` answered is valid, and the queue has room.
-            if assignment[_REASON] is not _SPLIT:
-                return
-            key = _key_of(assignment)
-            seen, queue = self._seen, self._queue
-            recent, older, waiting = seen.recent, seen.older, queue.waiting
-            known_before = len(recent)
-            if known_before < seen.half and len(waiting) < queue.capacity and not (older and key in older):
-                recent.add(key)
-                # A key that is there already is hashed once this way. Where another thread adds one meanwhile, the
-                # exposure is recorded once more, which the store takes as a repeat.
-                if len(recent) != known_before:
-                    waiting.append((EXPOSURE, key, _time_ns(), assignment[_HASH]))
-                    if self._delivery.idle:
-                        self._delivery.wake()
-                return
+            visitor, experiment, phase, arm, _, _, reason, _, holdout, segments, known = assignment[_UP_TO_HASH]
+            if holdout is None and segments is NO_SEGMENTS:
+                if reason is not _SPLIT:
+                    return
+                try:
+                    group = self._seen.groups[experiment][phase][arm]
+                except KeyError:
+                    group = FULL
+                recent, older, queue = group.recent, group.older, self._queue
+                before = len(recent)
+                if before < group.most and len(queue.waiting) < queue.most and not (older and visitor in older):
+                    recent.add(visitor)
+                    # A visitor who is there already is hashed once this way. Where another thread adds one meanwhile,
+                    # the exposure is recorded once more, which the store takes as a repeat.
+                    if len(recent) != before:
+                        queue.waiting.extend((group.key, visitor, _seconds(), known))
+                        if self._delivery.idle:
+                            self._delivery.wake()
+                    return
         try:
             if assignment.reason is _SPLIT:
                 self._expose(
@@ -175,20 +177,14 @@ class Recorder:
             self._expose(holdout[0], phase, assignment.visitor, holdout[1], known, at)
 
     def _expose(self, experiment: str, phase: int, visitor: str, arm: str, known: str, at: datetime | None) -> None:
-        key = (experiment, phase, visitor, arm)
-        seen = self._seen
         if at is None:
-            if key in seen.recent or key in seen.older:
+            if self._seen.has(experiment, phase, visitor, arm):
                 return
             moment = time.time_ns() // 1_000
         else:
             moment = micros(at)
         if self._record(EXPOSURE, exposure_fields(experiment, phase, visitor, arm, moment, known)):
-            # Most calls end here: `Seen.add` without the call.
-            if len(seen.recent) < seen.half:
-                seen.recent.add(key)
-            else:
-                seen.add(key)
+            self._seen.add(experiment, phase, visitor, arm)
 
     def assign_and_expose(
         self,
@@ -292,39 +288,13 @@ class Recorder:
         """
         if _in_event_loop():
             raise RecorderError("flush would block the event loop", hint="Use `await recorder.aflush()`.")
-        return self._flush(timeout)
+        return self._delivery.wait(timeout)
 
     async def aflush(self, timeout: float | None = None) -> bool:
         """`flush` for asyncio: the event loop goes on meanwhile."""
         import asyncio
 
-        return await asyncio.to_thread(self._flush, timeout)
-
-    def _flush(self, timeout: float | None) -> bool:
-        if self._delivery.owns_thread():
-            raise RecorderError("flush was called by the sink of the same recorder, and would wait for itself")
-        deadline = None if timeout is None else time.monotonic() + timeout
-        spool = self._spool
-        last = 0 if spool is None else spool.last_seq
-        mark = self._queue.mark() if len(self._queue) else None
-        pause = 0.005
-        while True:
-            if mark is not None and mark.is_set():
-                mark = None
-                # What could not be spooled before may have gone through the spool after all.
-                last = 0 if spool is None else spool.last_seq
-            if mark is None and (spool is None or not last or not spool.holds(last)):
-                return True
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                return False
-            self._delivery.hurry()
-            pause = min(0.25, 2 * pause)
-            wait = pause if left is None else min(pause, left)
-            if mark is not None:
-                mark.wait(wait)
-            else:
-                time.sleep(wait)
+        return await asyncio.to_thread(self._delivery.wait, timeout)
 
     def stats(self) -> RecorderStats:
         """Where the records are, and what is wrong."""
@@ -375,7 +345,7 @@ class Recorder:
 
     def _finish(self, deadline: float) -> None:
         try:
-            self._flush(max(0.0, deadline - time.monotonic()))
+            self._delivery.wait(max(0.0, deadline - time.monotonic()))
         except RecorderError as error:
             self._delivery.say(str(error))
 
@@ -405,6 +375,7 @@ class Recorder:
 
     def after_fork_in_child(self) -> None:
         """Called in the child after a fork."""
+        self._seen.renew_lock()
         self._delivery.after_fork_in_child()
 
     def at_exit(self) -> None:
