@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["Recorder", "RecorderStats"]
 
 _SPLIT = Reason.SPLIT
-_UP_TO_HASH = slice(Assignment._fields.index("hash") + 1)
+# Any, as the type of a slice of a NamedTuple is the union of all its fields.
+_UP_TO_HASH: Any = slice(Assignment._fields.index("hash") + 1)
 _seconds = time.time
 
 

@@ -406,7 +406,7 @@ def test_the_memory_of_exposures_is_bounded():
 
 
 def test_all_experiments_share_the_bound():
-    """Experiments, phases and arms together hold no more than the limit, and the rare ones do not crowd out the rest."""
+    """Experiments, phases and arms share one limit, and the rare ones do not crowd out the rest."""
     seen = Seen(1_000)
     for number in range(10_000):
         seen.add(f"exp{number % 7}" if number % 100 == 0 else "exp", number // 5_000, f"v{number}", "ab"[number % 2])
@@ -439,7 +439,7 @@ def test_a_recorder_that_remembers_little_still_loses_nothing(sink):
 
 
 def test_the_queue_puts_every_kind_of_record_in_order():
-    """Records and marks share a deque: they come out as they went in, and a mark is set once all before it is settled."""
+    """Records come out as they went in, and a mark is set once all before it is settled."""
     queue = MemoryQueue(4)
     assert queue.add(OUTCOME, ("o1",))
     queue.waiting.extend((("exp", 1, "a"), "v1", 1.5, "abc"))
