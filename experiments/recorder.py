@@ -387,4 +387,6 @@ class Recorder:
 def _in_event_loop() -> bool:
     # A process that has not loaded asyncio has no loop, and need not load it for this question.
     events = sys.modules.get("asyncio.events")
-    return events is not None and events._get_running_loop() is not None
+    # Nor has one where another thread, such as that which opens the store, is in the middle of importing it.
+    running_loop = getattr(events, "_get_running_loop", None)
+    return running_loop is not None and running_loop() is not None
