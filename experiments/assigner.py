@@ -100,7 +100,7 @@ class Assigner:
         if compiled is None or compiled.unusable:
             return self._error(text, experiment, compiled)
         assignment = compiled.assign(text, encoded, attributes, at)
-        if assignment.offer is not None and (prices is not None or compiled.has_guards):
+        if (prices is not None or compiled.has_guards) and assignment.offer is not None:
             return self._guarded(assignment, at, counts, prices)
         return assignment
 

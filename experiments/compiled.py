@@ -63,6 +63,7 @@ class Compiled:
         self.gated = self.closed is not None or self.timed or bool(self.forced)
         self.eligibility = Eligibility(definition.eligibility)
         self.refusal = self.eligibility.refusal if self.eligibility else None
+        self.attribute, self.listed = self.eligibility.attribute, self.eligibility.listed
         self.holdout: Compiled | None = None
 
         self.traffic_prefix = f"{definition.traffic_salt}:".encode()
@@ -80,7 +81,9 @@ class Compiled:
             if answer is not None:
                 return answer
         if self.refusal is not None:
-            refusal = self.refusal(attributes)
+            # One rule on a text such as the country is what most experiments have; it is not worth a call.
+            seen = attributes.get(self.attribute) if type(attributes) is dict else None
+            refusal = "" if type(seen) is str and seen in self.listed else self.refusal(attributes)
             if refusal:
                 return self.control(visitor, attributes, Reason.NOT_ELIGIBLE, refusal)
         held = _NOT_COVERED

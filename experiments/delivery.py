@@ -118,6 +118,38 @@ class Delivery:
         self._hurry.set()
         self.wake()
 
+    def wait(self, timeout: float | None) -> bool:
+        """Wait until the store has all that was recorded before; whether it has. None waits for as long as it takes.
+
+        Raises:
+            RecorderError: called by the delivery thread itself.
+        """
+        if self.owns_thread():
+            raise RecorderError("flush was called by the sink of the same recorder, and would wait for itself")
+        deadline = None if timeout is None else time.monotonic() + timeout
+        spool = self._spool
+        # In this order: what is brought from the queue into the spool in between counts there.
+        mark = self._queue.mark()
+        last = 0 if spool is None else spool.last_seq
+        pause = 0.005
+        while True:
+            if mark is not None and mark.is_set():
+                mark = None
+                # What could not be spooled before may have gone through the spool after all.
+                last = 0 if spool is None else spool.last_seq
+            if mark is None and (spool is None or not last or not spool.holds(last)):
+                return True
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return False
+            self.hurry()
+            pause = min(0.25, 2 * pause)
+            wait = pause if left is None else min(pause, left)
+            if mark is not None:
+                mark.wait(wait)
+            else:
+                time.sleep(wait)
+
     def stop(self, timeout: float) -> bool:
         """End the thread after the batch that it is writing; whether it has ended in time."""
         self._closing = True

@@ -13,7 +13,6 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from operator import itemgetter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
@@ -21,7 +20,7 @@ from ..errors import InputError, RecorderError
 from .assignment import NO_SEGMENTS, Assignment, Reason
 from .delivery import Delivery
 from .processes import follow
-from .queues import MemoryQueue, Seen
+from .queues import FULL, MemoryQueue, Seen
 from .segments import segments_of
 from .sinks import Sink
 from .wire import EXPOSURE, LINK, OUTCOME, exposure_fields, link_fields, micros, outcome_fields
@@ -33,9 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["Recorder", "RecorderStats"]
 
 _SPLIT = Reason.SPLIT
-_REASON, _HOLDOUT, _HASH, _SEGMENTS = map(Assignment._fields.index, ("reason", "holdout", "hash", "segments"))
-_key_of = itemgetter(*map(Assignment._fields.index, ("experiment", "phase", "visitor", "arm")))
-_time_ns = time.time_ns
+# Any, as the type of a slice of a NamedTuple is the union of all its fields.
+_UP_TO_HASH: Any = slice(Assignment._fields.index("hash") + 1)
+_seconds = time.time
 
 
 class Assigns(Protocol):
@@ -154,29 +153,27 @@ class Recorder:
         Raises:
             InputError: not an assignment, or a naive `at`.
         """
-        if (
-            self._direct
-            and at is None
-            and type(assignment) is Assignment
-            and assignment[_HOLDOUT] is None
-            and assignment[_SEGMENTS] is NO_SEGMENTS
-        ):
+        if self._direct and at is None and type(assignment) is Assignment:
             # The way of nearly every call, written out: what `assign` answered is valid, and the queue has room.
-            if assignment[_REASON] is not _SPLIT:
-                return
-            key = _key_of(assignment)
-            seen, queue = self._seen, self._queue
-            recent, older, waiting = seen.recent, seen.older, queue.waiting
-            known_before = len(recent)
-            if known_before < seen.half and len(waiting) < queue.capacity and not (older and key in older):
-                recent.add(key)
-                # A key that is there already is hashed once this way. Where another thread adds one meanwhile, the
-                # exposure is recorded once more, which the store takes as a repeat.
-                if len(recent) != known_before:
-                    waiting.append((EXPOSURE, key, _time_ns(), assignment[_HASH]))
-                    if self._delivery.idle:
-                        self._delivery.wake()
-                return
+            visitor, experiment, phase, arm, _, _, reason, _, holdout, segments, known = assignment[_UP_TO_HASH]
+            if holdout is None and segments is NO_SEGMENTS:
+                if reason is not _SPLIT:
+                    return
+                try:
+                    group = self._seen.groups[experiment][phase][arm]
+                except KeyError:
+                    group = FULL
+                recent, older, queue = group.recent, group.older, self._queue
+                before = len(recent)
+                if before < group.most and len(queue.waiting) < queue.most and not (older and visitor in older):
+                    recent.add(visitor)
+                    # A visitor who is there already is hashed once this way. Where another thread adds one meanwhile,
+                    # the exposure is recorded once more, which the store takes as a repeat.
+                    if len(recent) != before:
+                        queue.waiting.extend((group.key, visitor, _seconds(), known))
+                        if self._delivery.idle:
+                            self._delivery.wake()
+                    return
         try:
             if assignment.reason is _SPLIT:
                 experiment, phase, arm, known = assignment.experiment, assignment.phase, assignment.arm, assignment.hash
@@ -197,10 +194,8 @@ class Recorder:
         at: datetime | None,
         attributes: Mapping[str, Any] = NO_SEGMENTS,
     ) -> None:
-        key = (experiment, phase, visitor, arm)
-        seen = self._seen
         if at is None:
-            if key in seen.recent or key in seen.older:
+            if self._seen.has(experiment, phase, visitor, arm):
                 return
             moment = time.time_ns() // 1_000
         else:
@@ -209,11 +204,7 @@ class Recorder:
         if self._record(EXPOSURE, exposure_fields(experiment, phase, visitor, arm, moment, known, kept)):
             if dropped:
                 self._delivery.drop_segments(experiment, dropped)
-            # Most calls end here: `Seen.add` without the call.
-            if len(seen.recent) < seen.half:
-                seen.recent.add(key)
-            else:
-                seen.add(key)
+            self._seen.add(experiment, phase, visitor, arm)
 
     def assign_and_expose(
         self,
@@ -322,40 +313,13 @@ class Recorder:
         """
         if _in_event_loop():
             raise RecorderError("flush would block the event loop", hint="Use `await recorder.aflush()`.")
-        return self._flush(timeout)
+        return self._delivery.wait(timeout)
 
     async def aflush(self, timeout: float | None = None) -> bool:
         """`flush` for asyncio: the event loop goes on meanwhile."""
         import asyncio
 
-        return await asyncio.to_thread(self._flush, timeout)
-
-    def _flush(self, timeout: float | None) -> bool:
-        if self._delivery.owns_thread():
-            raise RecorderError("flush was called by the sink of the same recorder, and would wait for itself")
-        deadline = None if timeout is None else time.monotonic() + timeout
-        spool = self._spool
-        # In this order: what is brought from the queue into the spool in between counts there.
-        mark = self._queue.mark()
-        last = 0 if spool is None else spool.last_seq
-        pause = 0.005
-        while True:
-            if mark is not None and mark.is_set():
-                mark = None
-                # What could not be spooled before may have gone through the spool after all.
-                last = 0 if spool is None else spool.last_seq
-            if mark is None and (spool is None or not last or not spool.holds(last)):
-                return True
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                return False
-            self._delivery.hurry()
-            pause = min(0.25, 2 * pause)
-            wait = pause if left is None else min(pause, left)
-            if mark is not None:
-                mark.wait(wait)
-            else:
-                time.sleep(wait)
+        return await asyncio.to_thread(self._delivery.wait, timeout)
 
     def stats(self) -> RecorderStats:
         """Where the records are, and what is wrong."""
@@ -413,7 +377,7 @@ class Recorder:
 
     def _finish(self, deadline: float) -> None:
         try:
-            self._flush(max(0.0, deadline - time.monotonic()))
+            self._delivery.wait(max(0.0, deadline - time.monotonic()))
         except RecorderError as error:
             self._delivery.say(str(error))
 
@@ -443,6 +407,7 @@ class Recorder:
 
     def after_fork_in_child(self) -> None:
         """Called in the child after a fork."""
+        self._seen.renew_lock()
         self._delivery.after_fork_in_child()
 
     def at_exit(self) -> None:
@@ -453,4 +418,6 @@ class Recorder:
 def _in_event_loop() -> bool:
     # A process that has not loaded asyncio has no loop, and need not load it for this question.
     events = sys.modules.get("asyncio.events")
-    return events is not None and events._get_running_loop() is not None
+    # Nor has one where another thread, such as that which opens the store, is in the middle of importing it.
+    running_loop = getattr(events, "_get_running_loop", None)
+    return running_loop is not None and running_loop() is not None

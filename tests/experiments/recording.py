@@ -6,10 +6,11 @@ import threading
 from dataclasses import dataclass, field
 
 from offerlift.experiments import Assignment, Exposure, Link, Outcome, Reason, Recorder
+from offerlift.experiments.assignment import NO_SEGMENTS
 
 
 def assigned(visitor: str = "v1", *, reason: Reason = Reason.SPLIT, holdout=None, phase=1, arm="control") -> Assignment:
-    return Assignment(visitor, "exp", phase, arm, None, None, reason, 17, holdout, {}, "abc")
+    return Assignment(visitor, "exp", phase, arm, None, None, reason, 17, holdout, NO_SEGMENTS, "abc")
 
 
 @dataclass

@@ -406,10 +406,64 @@ def test_the_memory_of_exposures_is_bounded():
     """It never holds more than its limit, and always the most recent half."""
     seen = Seen(1_000)
     for number in range(10_000):
-        seen.add(number)
+        seen.add("exp", 1, f"v{number}", "a")
         assert len(seen) <= 1_000
-    assert all(number in seen.recent or number in seen.older for number in range(9_501, 10_000))
+    assert all(seen.has("exp", 1, f"v{number}", "a") for number in range(9_501, 10_000))
     assert Recorder.remember == 1_000_000
+
+
+def test_all_experiments_share_the_bound():
+    """Experiments, phases and arms share one limit, and the rare ones do not crowd out the rest."""
+    seen = Seen(1_000)
+    for number in range(10_000):
+        seen.add(f"exp{number % 7}" if number % 100 == 0 else "exp", number // 5_000, f"v{number}", "ab"[number % 2])
+        assert len(seen) <= 1_000
+    assert seen.has("exp", 1, "v9999", "b")
+    assert len(seen) >= 450
+    remembered = sum(seen.has("exp", 1, f"v{number}", "ab"[number % 2]) for number in range(9_500, 10_000))
+    assert remembered >= 450
+
+
+def test_more_arms_than_it_may_remember_are_bounded_too():
+    """Neither visitors nor groups grow with the number of experiments."""
+    seen = Seen(20)
+    for number in range(500):
+        seen.add(f"exp{number}", 1, "v", "a")
+        assert len(seen) <= 20
+        assert len(seen.groups) <= 22
+
+
+def test_a_recorder_that_remembers_little_still_loses_nothing(sink):
+    """Each exposure arrives at least once while half of what is remembered is forgotten again and again."""
+    recorder = Recorder(sink, linger=0.0)
+    recorder._seen = Seen(50)
+    for number in range(1_000):
+        recorder.expose(assigned(f"v{number}", arm="ab"[number % 2], phase=number % 3))
+        recorder.expose(assigned(f"v{number}", arm="ab"[number % 2], phase=number % 3))
+    recorder.close(30)
+    assert {one.visitor for one in sink.exposures} == {f"v{number}" for number in range(1_000)}
+    assert len(sink.exposures) < 1_100
+
+
+def test_the_queue_puts_every_kind_of_record_in_order():
+    """Records come out as they went in, and a mark is set once all before it is settled."""
+    queue = MemoryQueue(4)
+    assert queue.add(OUTCOME, ("o1",))
+    queue.waiting.extend((("exp", 1, "a"), "v1", 1.5, "abc"))
+    mark = queue.mark()
+    assert queue.add(OUTCOME, ("o2",))
+    assert not queue.add(OUTCOME, ("o3",))
+    assert len(queue) == 3
+    assert [(row.kind, tuple(row.fields)) for row in queue.take(10)] == [
+        (OUTCOME, ("o1",)),
+        (EXPOSURE, ("exp", 1, "v1", "a", 1_500_000, "abc")),
+    ]
+    assert not mark.is_set()
+    queue.settle()
+    assert mark.is_set()
+    assert [row.fields for row in queue.take(10)] == [("o2",)]
+    assert queue.clear() == 1
+    assert len(queue) == 0
 
 
 def test_a_spool_is_delivered_after_a_restart(tmp_path, sink, until):
