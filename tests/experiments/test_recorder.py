@@ -340,7 +340,7 @@ def test_flush_says_when_the_time_is_over():
     sink.go.set()
 
 
-def test_a_record_is_counted_on_its_way(sink):
+def test_a_record_is_counted_on_its_way(monkeypatch):
     """Between the queue and the batch a record counts as queued, or a flush at that moment would not wait for it."""
     queue, seen = MemoryQueue(10), []
 
@@ -349,7 +349,7 @@ def test_a_record_is_counted_on_its_way(sink):
             seen.append((len(queue) > 0, queue.mark() is not None))
             yield number
 
-    queue._numbers = looking()
+    monkeypatch.setattr(queue, "_numbers", looking())
     queue.add(OUTCOME, ("o", "v", "purchase"))
     assert len(queue.take(10)) == 1
     assert seen == [(True, True)]
@@ -359,11 +359,10 @@ def test_flush_waits_for_what_goes_from_memory_to_the_spool_meanwhile(tmp_path, 
     """A record that leaves the queue for the spool while a flush begins is waited for there."""
     sink = Stuck()
     recorder = Recorder(sink, tmp_path / "spool.db", linger=0.0)
-    real = Spool.last_seq.fget
     recorder._queue.add(EXPOSURE, ("exp", 1, "v1", "control", 0, "h"))
 
     def last_seq(spool: Spool) -> int:
-        before = real(spool)
+        before = spool._last_seq
         recorder._delivery.wake()
         until(lambda: not len(recorder._queue))
         return before

@@ -219,7 +219,8 @@ def test_a_file_replaced_while_it_is_read_is_seen_at_the_next_look(tmp_path, run
     path = tmp_path / "offers.json"
     versions = [replace(running, version=number) for number in range(2, 6)]
     Snapshot.of([versions[0]]).write(path)
-    with Rewriting(path, [Snapshot.of([versions[1]])]) as source:
+    source = Rewriting(path, [Snapshot.of([versions[1]])])
+    with source:
         assert source["exit-downsell"].version == 2
         source.later.append(Snapshot.of([versions[2]]))
         assert source.refresh() is True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from offerlift.errors import InputError
@@ -26,7 +27,7 @@ AT = datetime(2099, 5, 4, 14, 0, 59, 123457, tzinfo=timezone(timedelta(hours=2))
 THEN = datetime(2099, 5, 4, 12, 0, 59, 123457, tzinfo=UTC)
 
 
-def back(kind, fields):
+def back(kind: str, fields: tuple[Any, ...]) -> Any:
     return read_fields(kind, from_json(to_json(fields)))
 
 
