@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import InputError
 from .assignment import NO_SEGMENTS, Assignment, Reason
-from .compiled import Compiled
+from .compiled import Compiled, Forced
 from .definition import Offer
 from .hashing import LONGEST_VISITOR, encode_visitor
 from .snapshot import Published
@@ -34,13 +34,13 @@ class Assigner:
     Args:
         snapshot: experiment key -> published version.
         strict: raise for an unknown or unusable experiment instead of answering with the control; for tests.
-        forced: experiment -> canonical visitor id -> arm, for previews by staff. Forced visitors get the arm with
+        forced: experiment -> visitor id -> arm, for previews by staff. Forced visitors get the arm with
             reason FORCED while the experiment runs, and are not analysed.
         guard_state: where guards look up their counters, unless the caller gives `counts` with each call.
 
     Raises:
-        InputError: `forced` names an arm that its experiment does not have. With `strict`, also a holdout that is not
-            in the snapshot.
+        InputError: `forced` has an impossible visitor id, or an arm that its experiment does not have. With `strict`,
+            also a holdout, or a forced experiment, that is not in the snapshot.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Assigner:
         snapshot: Mapping[str, Published],
         strict: bool = False,
         *,
-        forced: Mapping[str, Mapping[str, str]] | None = None,
+        forced: Mapping[str, Forced] | None = None,
         guard_state: GuardState | None = None,
     ):
         self._strict = strict
@@ -213,6 +213,8 @@ class Assigner:
                     self._fault(
                         f"{key}/{name}", f"the holdout {name!r} of {key!r} is not in the snapshot", "is ignored"
                     )
+        for key in self._forced.keys() - experiments.keys():
+            self._fault(f"{key}/forced", f"visitors are forced in {key!r}, which is not in the snapshot", "is ignored")
         return experiments
 
     def _guarded(
