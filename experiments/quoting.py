@@ -13,7 +13,7 @@ from functools import cache
 from typing import Literal
 
 from ..errors import InputError
-from .definition import Discount, Offer
+from .terms import Discount, Terms
 
 __all__ = ["MAX_INCREASE", "Quote", "quote"]
 
@@ -61,7 +61,7 @@ class Quote:
 
 
 def quote(
-    offer: Offer,
+    offer: Terms,
     *,
     base_price: Amount,
     shipping: Amount = 0,
@@ -139,7 +139,7 @@ def quote(
 
 
 def _withheld(
-    offer: Offer,
+    offer: Terms,
     base: Decimal,
     exact: Decimal,
     net: Decimal,
@@ -168,7 +168,7 @@ def _withheld(
     return None, ""
 
 
-def _unit_price(offer: Offer, base: Decimal) -> Decimal:
+def _unit_price(offer: Terms, base: Decimal) -> Decimal:
     price = offer.price
     if price is None:
         return base
@@ -207,7 +207,7 @@ def _reached(threshold: Decimal | None, subtotal: Decimal) -> bool:
     return threshold is not None and subtotal >= threshold
 
 
-def _lacking(offer: Offer, subtotal: Decimal) -> Decimal:
+def _lacking(offer: Terms, subtotal: Decimal) -> Decimal:
     if offer.free_shipping_from is None:
         return Decimal(0)
     return max(offer.free_shipping_from - subtotal, Decimal(0))
