@@ -10,20 +10,20 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 from operator import itemgetter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..errors import InputError, RecorderError
 from .assignment import Assignment, Reason
 from .delivery import Delivery
 from .processes import follow
 from .queues import MemoryQueue, Seen
+from .recording import Recording
 from .sinks import Sink
-from .wire import EXPOSURE, LINK, OUTCOME, exposure_fields, link_fields, micros, outcome_fields
+from .wire import EXPOSURE, exposure_fields, micros
 
 if TYPE_CHECKING:
     from .spool import Refused
@@ -34,21 +34,6 @@ _SPLIT = Reason.SPLIT
 _REASON, _HOLDOUT, _HASH = map(Assignment._fields.index, ("reason", "holdout", "hash"))
 _key_of = itemgetter(*map(Assignment._fields.index, ("experiment", "phase", "visitor", "arm")))
 _time_ns = time.time_ns
-
-
-class Assigns(Protocol):
-    """What `assign_and_expose` needs of an assigner."""
-
-    def assign(
-        self,
-        experiment: str,
-        visitor: str | int,
-        attributes: Mapping[str, Any] | None = None,
-        *,
-        at: datetime | None = None,
-    ) -> Assignment:
-        """The visitor's arm."""
-        ...
 
 
 class RecorderStats(NamedTuple):
@@ -73,7 +58,7 @@ class RecorderStats(NamedTuple):
     problem: str
 
 
-class Recorder:
+class Recorder(Recording):
     """Records what happens; use it as a context manager, or `close` it; the end of the interpreter does so as well.
 
     Args:
@@ -189,63 +174,6 @@ class Recorder:
                 seen.recent.add(key)
             else:
                 seen.add(key)
-
-    def assign_and_expose(
-        self,
-        assigner: Assigns,
-        experiment: str,
-        visitor: str | int,
-        attributes: Mapping[str, Any] | None = None,
-        *,
-        at: datetime | None = None,
-    ) -> Assignment:
-        """Assign and record the exposure, for where the offer is decided and shown in one place."""
-        assignment = assigner.assign(experiment, visitor, attributes, at=at)
-        self.expose(assignment, at=at)
-        return assignment
-
-    def outcome(
-        self,
-        outcome_id: str | int,
-        visitor: str | int,
-        name: str,
-        *,
-        value: Decimal | int | None = None,
-        cost: Decimal | int | None = None,
-        quantity: int | None = None,
-        currency: str | None = None,
-        refund_of: str | int | None = None,
-        at: datetime | None = None,
-    ) -> None:
-        """Record what a visitor did.
-
-        Args:
-            outcome_id: the caller's own id, such as the order number; unique for each name, the same again is the same.
-            visitor: the id that was assigned.
-            name: of the event, such as "purchase".
-            value: in major units of the currency.
-            cost: likewise, what the shop paid for it.
-            quantity: number of pieces.
-            currency: ISO 4217 code; None is the store's.
-            refund_of: the outcome id that this one takes back.
-            at: when it happened, aware; by default the moment of this call, which then is no part of what must agree
-                when the same outcome is reported twice.
-
-        Raises:
-            InputError: an impossible id or name, money that is neither Decimal nor int, a naive time.
-        """
-        now = time.time_ns() // 1_000
-        fields = outcome_fields(outcome_id, visitor, name, at, value, cost, quantity, currency, refund_of, now)
-        self._record(OUTCOME, fields)
-
-    def link(self, anonymous: str | int, customer: str | int, *, at: datetime | None = None) -> None:
-        """Record that an anonymous visitor turned out to be a customer. Assignment is not affected.
-
-        Raises:
-            InputError: an impossible id, both the same, or a naive time.
-        """
-        moment = time.time_ns() // 1_000 if at is None else micros(at)
-        self._record(LINK, link_fields(anonymous, customer, moment))
 
     def _record(self, kind: str, fields: Sequence[Any]) -> bool:
         delivery = self._delivery
