@@ -39,8 +39,9 @@ class Assigner:
         guard_state: where guards look up their counters, unless the caller gives `counts` with each call.
 
     Raises:
-        InputError: `forced` has an impossible visitor id, or an arm that its experiment does not have. With `strict`,
-            also a holdout, or a forced experiment, that is not in the snapshot.
+        InputError: a definition that was damaged by hand, such as weights that do not sum; `forced` has an impossible
+            visitor id, or an arm that its experiment does not have. With `strict`, also a holdout, or a forced
+            experiment, that is not in the snapshot.
     """
 
     def __init__(

@@ -14,6 +14,7 @@ from .assignment import NO_SEGMENTS, Assignment, Reason
 from .definition import BUCKETS, HOLDOUT_ARMS, Arm, Offer
 from .eligibility import Eligibility
 from .hashing import bucket_of_bytes, canonical_visitor, first_64_bits, md5
+from .invariants import broken
 from .snapshot import Published
 
 __all__ = ["Compiled", "Forced", "Held"]
@@ -37,10 +38,17 @@ _NOT_COVERED: Held = (None, 0, "")
 
 
 class Compiled:
-    """One published version, prepared for many visitors. `holdout` is set once all experiments are compiled."""
+    """One published version, prepared for many visitors. `holdout` is set once all experiments are compiled.
+
+    Raises:
+        InputError: the definition breaks what reading guarantees, or an arm or visitor to force is impossible.
+    """
 
     def __init__(self, published: Published, forced: Forced):
         definition = published.definition
+        for path, seen, message in broken(definition):
+            # Here, where the former snapshot can still be kept, and not in a request.
+            raise InputError(f"{definition.experiment!r} is damaged: {path} {message}, seen {seen}")
         self.published = published
         self.experiment = definition.experiment
         self.phase = published.phase

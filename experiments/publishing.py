@@ -15,9 +15,10 @@ from typing import Any, Literal
 from ..errors import Finding, PublishError
 from .codec import encode
 from .definition import Definition
+from .invariants import Refusal
 from .neighbours import check_holdouts, check_layer
 from .snapshot import Published
-from .unexecuted import Refusal, finding_in, refusals
+from .unexecuted import finding_in, refusals
 
 __all__ = [
     "NEW_KEY",

@@ -7,27 +7,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .assignment import Assignment
 from .wire import LINK, OUTCOME, link_fields, micros, outcome_fields
 
+if TYPE_CHECKING:
+    from .assigner import Assigner
+    from .guards import Counts
+
 __all__ = ["Recording"]
-
-
-class Assigns(Protocol):
-    """What `assign_and_expose` needs of an assigner."""
-
-    def assign(
-        self,
-        experiment: str,
-        visitor: str | int,
-        attributes: Mapping[str, Any] | None = None,
-        *,
-        at: datetime | None = None,
-    ) -> Assignment:
-        """The visitor's arm."""
-        ...
 
 
 class Recording(ABC):
@@ -43,15 +32,20 @@ class Recording(ABC):
 
     def assign_and_expose(
         self,
-        assigner: Assigns,
+        assigner: Assigner,
         experiment: str,
         visitor: str | int,
         attributes: Mapping[str, Any] | None = None,
         *,
         at: datetime | None = None,
+        counts: Counts | None = None,
+        prices: Mapping[str, Any] | None = None,
     ) -> Assignment:
-        """Assign and record the exposure, for where the offer is decided and shown in one place."""
-        assignment = assigner.assign(experiment, visitor, attributes, at=at)
+        """Assign and record the exposure, for where the offer is decided and shown in one place.
+
+        Arguments and errors as for `Assigner.assign` and `expose`; an offer that a guard withholds is exposed as well.
+        """
+        assignment = assigner.assign(experiment, visitor, attributes, at=at, counts=counts, prices=prices)
         self.expose(assignment, at=at)
         return assignment
 
