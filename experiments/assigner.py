@@ -178,7 +178,7 @@ class Assigner:
         """
         if response not in _RESPONSES:
             raise InputError(f"a response is one of {', '.join(_RESPONSES)}, seen {response!r}")
-        shown = {offer.name: offer for offer in (assignment.offer, *self.alternatives(assignment)) if offer is not None}
+        shown = {offer.name: offer for offer in (assignment.offer, *self._beside(assignment)) if offer is not None}
         if chosen is not None and chosen not in shown:
             raise InputError(f"{chosen!r} was not shown; shown: {', '.join(shown) or 'nothing'}")
         answered = assignment.offer if chosen is None else shown[chosen]
@@ -187,12 +187,27 @@ class Assigner:
         following = assignment._replace(offer=follower, withheld=None, detail="")
         return following if follower is None else self._guarded(following, at, counts, prices)
 
-    def alternatives(self, assignment: Assignment) -> tuple[Offer, ...]:
-        """The offers that are shown at once with the assignment's own."""
-        if assignment.offer is None:
-            return ()
-        offers = (self._offer(assignment, name) for name in assignment.offer.alternatives)
-        return tuple(offer for offer in offers if offer is not None)
+    def alternatives(
+        self,
+        assignment: Assignment,
+        *,
+        at: datetime | None = None,
+        counts: Mapping[str, Counts] | None = None,
+        prices: Mapping[str, Any] | None = None,
+    ) -> tuple[Offer, ...]:
+        """The offers that are shown at once with the assignment's own; what a guard withholds is not among them.
+
+        Args:
+            assignment: what `assign` or `next_offer` answered.
+            at, prices: as in `assign`.
+            counts: name of the offer -> its counters, where the caller keeps them.
+        """
+        known = counts or {}
+        answers = (
+            self._guarded(assignment._replace(offer=offer), at, known.get(offer.name), prices)
+            for offer in self._beside(assignment)
+        )
+        return tuple(answer.offer for answer in answers if answer.offer is not None)
 
     def compiled(self, experiment: str) -> Compiled:
         """The prepared form of an experiment, for the bulk path and explanations.
@@ -241,6 +256,11 @@ class Assigner:
                 f"{assignment.experiment}/{withheld.guard}", f"{assignment.experiment!r}: {withheld.detail}", _HIDES
             )
         return assignment._replace(offer=None, withheld=withheld.guard, detail=withheld.detail)
+
+    def _beside(self, assignment: Assignment) -> list[Offer]:
+        names = () if assignment.offer is None else assignment.offer.alternatives
+        offers = (self._offer(assignment, name) for name in names)
+        return [offer for offer in offers if offer is not None]
 
     def _offer(self, assignment: Assignment, name: str) -> Offer | None:
         compiled = self._experiments.get(assignment.experiment)
