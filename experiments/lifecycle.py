@@ -69,7 +69,7 @@ def open_phase(
         raise PublishError(
             f"{key!r} has started: its plan holds in every phase",
             findings=unchangeable,
-            hint=f"Undo these changes. {NEW_KEY}",
+            hint=f"Undo these changes, or make it another experiment. {NEW_KEY}",
         )
     moved = definition.split_salt != previous.definition.split_salt
     if moved and not reshuffle:
