@@ -12,21 +12,20 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..errors import InputError, RecorderError
 from .assignment import NO_SEGMENTS, Assignment, Reason
 from .delivery import Delivery
 from .processes import follow
 from .queues import FULL, MemoryQueue, Seen
+from .recording import Recording
 from .segments import segments_of
 from .sinks import Sink
-from .wire import EXPOSURE, LINK, OUTCOME, exposure_fields, link_fields, micros, outcome_fields
+from .wire import EXPOSURE, exposure_fields, micros
 
 if TYPE_CHECKING:
-    from .guards import Counts
     from .spool import Refused
 
 __all__ = ["Recorder", "RecorderStats"]
@@ -35,23 +34,6 @@ _SPLIT = Reason.SPLIT
 # Any, as the type of a slice of a NamedTuple is the union of all its fields.
 _UP_TO_HASH: Any = slice(Assignment._fields.index("hash") + 1)
 _seconds = time.time
-
-
-class Assigns(Protocol):
-    """What `assign_and_expose` needs of an assigner."""
-
-    def assign(
-        self,
-        experiment: str,
-        visitor: str | int,
-        attributes: Mapping[str, Any] | None = None,
-        *,
-        at: datetime | None = None,
-        counts: Counts | None = None,
-        prices: Mapping[str, Any] | None = None,
-    ) -> Assignment:
-        """The visitor's arm."""
-        ...
 
 
 class RecorderStats(NamedTuple):
@@ -78,7 +60,7 @@ class RecorderStats(NamedTuple):
     segments_dropped: int = 0
 
 
-class Recorder:
+class Recorder(Recording):
     """Records what happens; use it as a context manager, or `close` it; the end of the interpreter does so as well.
 
     Args:
@@ -205,68 +187,6 @@ class Recorder:
             if dropped:
                 self._delivery.drop_segments(experiment, dropped)
             self._seen.add(experiment, phase, visitor, arm)
-
-    def assign_and_expose(
-        self,
-        assigner: Assigns,
-        experiment: str,
-        visitor: str | int,
-        attributes: Mapping[str, Any] | None = None,
-        *,
-        at: datetime | None = None,
-        counts: Counts | None = None,
-        prices: Mapping[str, Any] | None = None,
-    ) -> Assignment:
-        """Assign and record the exposure, for where the offer is decided and shown in one place.
-
-        Arguments as for `Assigner.assign`; `at` is the time of the exposure too.
-        """
-        assignment = assigner.assign(experiment, visitor, attributes, at=at, counts=counts, prices=prices)
-        self.expose(assignment, at=at)
-        return assignment
-
-    def outcome(
-        self,
-        outcome_id: str | int,
-        visitor: str | int,
-        name: str,
-        *,
-        value: Decimal | int | None = None,
-        cost: Decimal | int | None = None,
-        quantity: int | None = None,
-        currency: str | None = None,
-        refund_of: str | int | None = None,
-        at: datetime | None = None,
-    ) -> None:
-        """Record what a visitor did.
-
-        Args:
-            outcome_id: the caller's own id, such as the order number; unique for each name, the same again is the same.
-            visitor: the id that was assigned.
-            name: of the event, such as "purchase".
-            value: in major units of the currency.
-            cost: likewise, what the shop paid for it.
-            quantity: number of pieces.
-            currency: ISO 4217 code; None is the store's.
-            refund_of: the outcome id that this one takes back.
-            at: when it happened, aware; by default the moment of this call, which then is no part of what must agree
-                when the same outcome is reported twice.
-
-        Raises:
-            InputError: an impossible id or name, money that is neither Decimal nor int, a naive time.
-        """
-        now = time.time_ns() // 1_000
-        fields = outcome_fields(outcome_id, visitor, name, at, value, cost, quantity, currency, refund_of, now)
-        self._record(OUTCOME, fields)
-
-    def link(self, anonymous: str | int, customer: str | int, *, at: datetime | None = None) -> None:
-        """Record that an anonymous visitor turned out to be a customer. Assignment is not affected.
-
-        Raises:
-            InputError: an impossible id, both the same, or a naive time.
-        """
-        moment = time.time_ns() // 1_000 if at is None else micros(at)
-        self._record(LINK, link_fields(anonymous, customer, moment))
 
     def _record(self, kind: str, fields: Sequence[Any]) -> bool:
         delivery = self._delivery

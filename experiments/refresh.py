@@ -13,6 +13,7 @@ from types import TracebackType
 
 from ..errors import InputError
 from .assigner import Assigner
+from .compiled import Forced
 from .guards import GuardState
 from .processes import follow
 from .sinks import open_sink
@@ -205,7 +206,7 @@ class LiveAssigner(Assigner):
         source: SnapshotSource | str | os.PathLike[str],
         strict: bool = False,
         *,
-        forced: Mapping[str, Mapping[str, str]] | None = None,
+        forced: Mapping[str, Forced] | None = None,
         guard_state: GuardState | None = None,
         every: float = 30.0,
     ):

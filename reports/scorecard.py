@@ -6,11 +6,12 @@ from importlib.metadata import PackageNotFoundError, version
 
 from ..errors import InputError
 from ..storage.observations import Observations
-from .decision import Verdict, decide
+from .decision import decide
 from .estimates import metric_rows
 from .health import health_checks, mature_counts
 from .sentences import not_shown
 from .tree import ArmRow, Scorecard
+from .verdict import Verdict
 
 __all__ = ["Scorecard", "scorecard"]
 

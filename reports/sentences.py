@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ..storage.observations import Observations
 from .format import change, count, half_width, interval, join, label, lift, p_value, quote, setting
 from .health import mature_counts
 from .tree import ComparisonRow, HealthCheck, MetricRow
+from .verdict import Reading, Verdict
 
 if TYPE_CHECKING:
     from ..experiments.definition import Definition
-    from ..storage.observations import Observations
-    from .decision import Reading, Verdict
 
 SUBJECTS = {
     "srm": "the sample ratio check",

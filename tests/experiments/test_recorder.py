@@ -535,7 +535,7 @@ def test_assign_and_expose_does_both(recorder, sink):
     """The answer is that of the assigner, and its exposure is written."""
 
     class Fixed:
-        def assign(self, experiment, visitor, attributes=None, *, at=None, counts=None, prices=None):
+        def assign(self, experiment, visitor, attributes=None, **options):
             return assigned(visitor)
 
     assert recorder.assign_and_expose(Fixed(), "exp", "v9") == assigned("v9")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy
-from offerlift.errors import SnapshotError, StoreError
+from offerlift.errors import InputError, SnapshotError, StoreError
 from offerlift.experiments import (
     Assigner,
     LiveAssigner,
@@ -88,7 +88,8 @@ def test_a_snapshot_that_does_not_compile_is_bad_as_well(tmp_path, running):
     path = tmp_path / "offers.json"
     Snapshot.of([running]).write(path)
     live = LiveAssigner(path, forced={"exit-downsell": {"tester": "free-shipping"}}, every=3600)
-    definition = replace(running.definition, arms=running.definition.arms[:2])
+    halves = tuple(replace(arm, weight=5_000) for arm in running.definition.arms[:2])
+    definition = replace(running.definition, arms=halves)
     Snapshot.of([replace(running, definition=definition, version=9)]).write(path)
     assert live.source.refresh() is False
     assert "free-shipping" in live.problem
@@ -119,10 +120,28 @@ def test_a_snapshot_that_comes_while_an_assigner_is_made_is_not_missed(tmp_path,
         assert live.assign("exit-downsell", "v1", ATTRIBUTES).reason == "PAUSED"
 
 
+def test_weights_that_a_hand_damaged_never_reach_a_request(tmp_path, running):
+    """Weights that do not sum to 10,000 would fail in one request of so many: the snapshot is refused instead."""
+    path = tmp_path / "offers.json"
+    Snapshot.of([running]).write(path)
+    live = LiveAssigner(path, every=3600)
+    damaged = replace(running.definition, arms=(replace(running.definition.arms[0], weight=100),))
+    Snapshot.of([replace(running, definition=damaged, version=9)]).write(path)
+    assert live.source.refresh() is False
+    assert "weights must be positive and sum to 10000, seen 100" in live.problem
+    assert live.assign("exit-downsell", "v1", ATTRIBUTES).reason == "SPLIT"
+    live.close()
+    with pytest.raises(InputError, match="is damaged"):
+        Assigner(Snapshot.load(path))
+
+
 def test_a_server_does_not_start_without_a_first_snapshot(tmp_path):
     """The first file must be readable; the error is that of Snapshot.load, or of the store."""
     with pytest.raises(SnapshotError, match="no snapshot at"):
         LiveAssigner(tmp_path / "none.json")
+    with pytest.raises(SnapshotError, match="is a store, and a snapshot is a file") as caught:
+        Snapshot.load("postgresql://someone:secret@host/shop")
+    assert "secret" not in str(caught.value)
     with pytest.raises(StoreError, match="no store at"):
         LiveAssigner(f"sqlite:///{tmp_path}/none.db")
 
