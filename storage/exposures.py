@@ -17,8 +17,8 @@ from sqlalchemy import Connection, bindparam, select, update
 from ..errors import InputError
 from ..experiments.hashing import canonical_visitor
 from ..experiments.records import Exposure
-from .dialects import insert_missing, matches
 from .engine import Raced
+from .engines import insert_missing, locked, matches
 from .lookups import arm_ids, find_ids, visitor_ids
 from .results import Refusal, Tally
 from .tables import experiment, exposure
@@ -177,14 +177,14 @@ def _read(
 ) -> dict[int, First]:
     experiment_id, phase = key
     names = {number: name for name, number in arms.items()}
-    rows = connection.execute(
+    statement = (
         select(exposure.c.visitor_id, *(exposure.c[field] for field in _CONTENT))
         .where(exposure.c.experiment_id == experiment_id, exposure.c.phase == phase)
         .where(matches(connection, exposure.c.visitor_id, list(numbers)))
-        # Locks the rows, in one order for all writers; SQLite locks the whole file anyway.
+        # Locked in one order by all writers.
         .order_by(exposure.c.visitor_id)
-        .with_for_update()
     )
+    rows = connection.execute(locked(connection, statement))
     return {
         visitor_id: First(
             Mark(at, names[arm_id], not known, known),

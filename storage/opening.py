@@ -8,13 +8,10 @@ from sqlalchemy.schema import CreateSchema
 
 from ..errors import StoreError
 from . import tables
-from .engine import reading, use_wal, writing
+from .engine import reading, writing
+from .engines import database_of
 
 __all__ = ["open_tables"]
-
-# PostgreSQL: undefined table, undefined schema; table, type or schema that exists already.
-_MISSING = {"42P01", "3F000"}
-_EXISTS = {"42P07", "42P06", "23505", "42710"}
 
 
 def open_tables(engine: Engine, *, schema: str | None, currency: str | None, create: bool) -> str:
@@ -52,9 +49,10 @@ def _entries(engine: Engine) -> dict[str, str] | None:
         with reading(engine) as connection:
             return dict(connection.execute(select(tables.store.c.key, tables.store.c.value)).all())
     except StoreError as error:
-        if _says(error, _MISSING, "no such table"):
+        database, cause = database_of(engine), error.__cause__
+        if isinstance(cause, DBAPIError) and database.is_missing_table(cause):
             return None
-        if _says(error, {"42703"}, "no such column"):
+        if isinstance(cause, DBAPIError) and database.is_missing_column(cause):
             error.hint = "The database has a table `store` of somebody else; give another file, or schema=."
         raise
 
@@ -70,9 +68,10 @@ def _create(engine: Engine, name: str, schema: str | None, currency: str) -> Non
 
     try:
         writing(engine, create)
-        use_wal(engine)
+        database_of(engine).created(engine)
     except StoreError as error:
-        if not _says(error, _EXISTS, "already exists"):
+        cause = error.__cause__
+        if not (isinstance(cause, DBAPIError) and database_of(engine).exists_already(cause)):
             raise
         # Another process may just have created the same store.
         if _entries(engine) is None:
@@ -80,10 +79,3 @@ def _create(engine: Engine, name: str, schema: str | None, currency: str) -> Non
                 f"{name} holds tables of the same names that are not offerlift's: {error.message}",
                 hint="Give another file, or schema= for tables of their own.",
             ) from error
-
-
-def _says(error: StoreError, states: set[str], text: str) -> bool:
-    cause = error.__cause__
-    if not isinstance(cause, DBAPIError):
-        return False
-    return getattr(cause.orig, "sqlstate", None) in states or text in str(cause.orig)
