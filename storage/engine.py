@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,10 +15,13 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from ..errors import StoreError
 from .engines import Database, database_of
 
-__all__ = ["Raced", "database_url", "open_engine", "reading", "translated", "writing"]
+__all__ = ["Raced", "database_url", "open_engine", "read", "reading", "translated", "writing"]
 
 ATTEMPTS = 20
 """How often a transaction is tried that lost a race against another writer."""
+
+PATIENCE = 5.0
+"""Seconds for which a transaction is tried again after its connection was lost."""
 
 Result = TypeVar("Result")
 
@@ -87,25 +91,62 @@ def translated(url: URL) -> Iterator[None]:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads and sees one state of the store throughout, without blocking writers."""
-    with translated(engine.url), engine.connect() as connection:
+    with translated(engine.url), _read(engine) as connection:
+        yield connection
+
+
+def read(engine: Engine, work: Callable[[Connection], Result]) -> Result:
+    """The result of `work` in a transaction that only reads, tried again from its start when the connection is lost."""
+    return _persist(engine, _read, work)
+
+
+def writing(engine: Engine, work: Callable[[Connection], Result]) -> Result:
+    """The result of `work` in a transaction, tried again from its start.
+
+    That is when another writer came in between, and for a while when the connection is lost. It may be lost while the
+    server commits, so `work` must find what it has already done.
+    """
+    return _persist(engine, _write, work)
+
+
+@contextmanager
+def _read(engine: Engine) -> Iterator[Connection]:
+    with engine.connect() as connection:
         connection = database_of(engine).begin_reading(connection)
         with connection.begin():
             yield connection
 
 
-def writing(engine: Engine, work: Callable[[Connection], Result]) -> Result:
-    """The result of `work` in a transaction, tried again from its start when another writer came in between."""
+@contextmanager
+def _write(engine: Engine) -> Iterator[Connection]:
+    with database_of(engine).turn_to_write(engine), engine.begin() as connection:
+        yield connection
+
+
+def _persist(
+    engine: Engine,
+    begin: Callable[[Engine], AbstractContextManager[Connection]],
+    work: Callable[[Connection], Result],
+) -> Result:
     database = database_of(engine)
+    raced, lost, deadline = 0, 0, math.inf
     with translated(engine.url):
-        for attempt in range(ATTEMPTS):
+        while raced < ATTEMPTS:
             try:
-                with engine.begin() as connection:
+                with begin(engine) as connection:
                     return work(connection)
             except Raced:
-                pass
+                raced += 1
             except DBAPIError as error:
-                if not database.is_conflict(error):
+                if database.is_conflict(error):
+                    raced += 1
+                elif error.connection_invalidated or (lost and database.is_unreachable(error)):
+                    deadline = min(deadline, time.monotonic() + PATIENCE)
+                    lost += 1
+                    if time.monotonic() > deadline:
+                        raise
+                else:
                     raise
-            time.sleep(0.005 * attempt)
+            time.sleep(0.005 * raced if not lost else min(0.05 * 2**lost, 1.0))
     name = engine.url.render_as_string(hide_password=True)
     raise StoreError(f"the store {name} was written by others {ATTEMPTS} times in between", hint="Try again.")

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, select
 
 from ..errors import InputError
 from ..experiments.hashing import canonical_visitor
 from ..experiments.records import Exposure
 from .engine import Raced
-from .engines import insert_missing, locked, matches
+from .engines import insert_missing, locked, matches, update_rows
 from .lookups import arm_ids, find_ids, visitor_ids
 from .results import Refusal, Tally
 from .tables import experiment, exposure
@@ -158,18 +158,10 @@ def _store_group(
     added = [rows[number] for number in sorted(rows) if number not in stored]
     if insert_missing(connection, exposure, added) != len(added):
         raise Raced
-    changed = [rows[number] for number in sorted(rows) if number in stored]
-    if changed:
-        connection.execute(_UPDATE, [{f"{field}_": value for field, value in row.items()} for row in changed])
+    update_rows(connection, exposure, [rows[number] for number in sorted(rows) if number in stored])
 
 
-_KEY = ("experiment_id", "phase", "visitor_id")
 _CONTENT = ("arm_id", "at", "assignment_hash", "crossover_arm_id", "crossover_at")
-_UPDATE = (
-    update(exposure)
-    .where(*(exposure.c[field] == bindparam(f"{field}_") for field in _KEY))
-    .values({field: bindparam(f"{field}_") for field in _CONTENT})
-)
 
 
 def _read(

@@ -44,10 +44,12 @@ def open_tables(engine: Engine, *, schema: str | None, currency: str | None, cre
 
 
 def _entries(engine: Engine) -> dict[str, str] | None:
-    """What the table `store` says; None where there is no such table."""
+    """What the table `store` says; None where there is no such table, or one that was not finished."""
     try:
         with reading(engine) as connection:
-            return dict(connection.execute(select(tables.store.c.key, tables.store.c.value)).all())
+            found = dict(connection.execute(select(tables.store.c.key, tables.store.c.value)).all())
+            # Written last: without it, whoever created the tables was killed before the end.
+            return found if "schema_version" in found else None
     except StoreError as error:
         database, cause = database_of(engine), error.__cause__
         if isinstance(cause, DBAPIError) and database.is_missing_table(cause):
@@ -61,8 +63,7 @@ def _create(engine: Engine, name: str, schema: str | None, currency: str) -> Non
     def create(connection: Connection) -> None:
         if schema is not None:
             connection.execute(CreateSchema(schema, if_not_exists=True))
-        # Without looking first: a table of that name that is not ours must be an error, not be adopted.
-        tables.metadata.create_all(connection, checkfirst=False)
+        database_of(connection).create_tables(connection, tables.metadata)
         entries = {"schema_version": str(tables.SCHEMA_VERSION), "currency": currency}
         connection.execute(tables.store.insert(), [{"key": key, "value": value} for key, value in entries.items()])
 

@@ -81,7 +81,9 @@ class Store:
         address = database_url(url)
         database = database_of(address)
         if schema is not None and not database.has_schemas:
-            raise InputError(f"{database.label} has no schemas, seen schema={schema!r}", hint="Use one file a store.")
+            raise InputError(
+                f"{database.label} has no schemas, seen schema={schema!r}", hint=f"Use one {database.place} a store."
+            )
         engine = open_engine(address, schema=schema, create=create)
         try:
             found = open_tables(engine, schema=schema, currency=currency, create=create)

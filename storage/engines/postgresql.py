@@ -20,14 +20,11 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.schema import ExecutableDDLElement
-from sqlalchemy.sql.compiler import DDLCompiler
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from ...experiments.definition import BUCKETS
-from ..tables import covariate, exposure, outcome, visitor
-from .base import Database, Row
+from .base import TIMED_OUT, Database, Row, on_connect
+from .statistics import collect_statistics
 
 __all__ = ["PostgreSQL"]
 
@@ -47,6 +44,7 @@ class PostgreSQL(Database):
     extra = "postgresql"
     has_schemas = True
     hints: ClassVar[Mapping[str, str]] = {
+        "statement timeout": TIMED_OUT,
         "read-only": "The server or transaction is read-only; connect to the primary.",
         "disk is full": "Free some space, then try again; what was acknowledged is stored.",
         "password": "Check user and password in the URL.",
@@ -56,12 +54,24 @@ class PostgreSQL(Database):
     }
 
     def options(self, url: URL) -> dict[str, Any]:
-        """No prepared statements: one keeps the plan that it got while the table was empty, minutes for seconds."""
-        return {"connect_args": {"prepare_threshold": None}} if url.drivername == self.driver else {}
+        """Look at a connection before it is used again: the server may have restarted meanwhile."""
+        options: dict[str, Any] = {"pool_pre_ping": True}
+        if url.drivername == self.driver:
+            # A prepared statement keeps the plan that it got while the table was empty: minutes instead of seconds.
+            options["connect_args"] = {"prepare_threshold": None}
+        return options
+
+    def limit_statements(self, engine: Engine, seconds: float) -> None:
+        """By the server itself."""
+        on_connect(engine, f"SET statement_timeout = {max(1, round(1000 * seconds))}")
 
     def is_conflict(self, error: DBAPIError) -> bool:
         """Deadlocks and serialization failures."""
         return _state(error) in _CONFLICT
+
+    def is_unreachable(self, error: DBAPIError) -> bool:
+        """No answer, or one that says that it starts or stops."""
+        return isinstance(error, OperationalError) and _state(error) in {None, "57P01", "57P02", "57P03"}
 
     def is_missing_table(self, error: DBAPIError) -> bool:
         """Undefined tables and schemas."""
@@ -100,22 +110,8 @@ class PostgreSQL(Database):
 
     def settle(self, engine: Engine) -> None:
         """Collect statistics: its own daemon does after a minute, until when a fresh table is joined row by row."""
-        with engine.begin() as connection:
-            for table in (visitor, exposure, outcome, covariate):
-                connection.execute(Analyze(table))
+        collect_statistics(engine)
 
 
 def _state(error: DBAPIError) -> str | None:
     return getattr(error.orig, "sqlstate", None)
-
-
-class Analyze(ExecutableDDLElement):
-    """PostgreSQL's ANALYZE of one table."""
-
-    def __init__(self, table: Table):
-        self.table = table
-
-
-@compiles(Analyze, "postgresql")
-def _compile_analyze(element: Analyze, compiler: DDLCompiler, **_: Any) -> str:
-    return f"ANALYZE {compiler.preparer.format_table(element.table)}"

@@ -12,11 +12,14 @@ from sqlalchemy import URL, ColumnElement, Connection, Engine, Select, Table
 from ...errors import StoreError
 from .base import Database, Row
 
-__all__ = ["bucket_in_sql", "database_of", "insert_missing", "locked", "matches"]
+__all__ = ["bucket_in_sql", "database_of", "insert_missing", "locked", "matches", "update_rows"]
 
 _MODULES = {
     "sqlite": ("sqlite", "SQLite"),
     "postgresql": ("postgresql", "PostgreSQL"),
+    "mysql": ("mysql", "MySQL"),
+    "mariadb": ("mysql", "MariaDB"),
+    "duckdb": ("duckdb", "DuckDB"),
 }
 
 
@@ -44,6 +47,12 @@ def insert_missing(connection: Connection, table: Table, rows: Sequence[Row]) ->
     caller that must know compares the count.
     """
     return database_of(connection).insert_missing(connection, table, rows) if rows else 0
+
+
+def update_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Write the rows, which have all fields of the primary key, over those of their keys."""
+    if rows:
+        database_of(connection).update_rows(connection, table, rows)
 
 
 def matches(connection: Connection, field: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[bool]:

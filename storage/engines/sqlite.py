@@ -6,6 +6,7 @@ process writes in between, whatever the busy timeout.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,12 +19,13 @@ from sqlalchemy.pool import StaticPool
 
 from ...errors import StoreError
 from ...experiments.hashing import bucket_of_bytes
-from .base import BUSY_SECONDS, Database, Row
+from .base import BUSY_SECONDS, TIMED_OUT, Database, Row
 from .files import check_file
 
 __all__ = ["SQLite"]
 
 _READ_ONLY = "offerlift_read_only"
+_DEADLINE = "offerlift_deadline"
 
 
 class SQLite(Database):
@@ -37,6 +39,7 @@ class SQLite(Database):
         "unable to open database file": "Check that the folder exists and that you may write to it.",
         "readonly": "The file or its folder cannot be written; check the permissions.",
         "database is locked": "Another process has been writing for long; try again.",
+        "interrupted": TIMED_OUT,
         "disk is full": "Free some space, then try again; what was acknowledged is stored.",
     }
 
@@ -63,6 +66,24 @@ class SQLite(Database):
         """Pragmas of a connection, and how a transaction begins."""
         event.listen(engine, "connect", _configure)
         event.listen(engine, "begin", _begin)
+
+    def limit_statements(self, engine: Engine, seconds: float) -> None:
+        """By looking at the clock every so many steps, from a statement's start until its last row was fetched."""
+
+        @event.listens_for(engine, "connect")
+        def watch(connection: Any, record: Any) -> None:
+            record.info[_DEADLINE] = math.inf
+            connection.set_progress_handler(lambda: time.monotonic() > record.info[_DEADLINE], 10_000)
+
+        @event.listens_for(engine, "before_cursor_execute")
+        def start(connection: Connection, *_: object) -> None:
+            connection.info[_DEADLINE] = time.monotonic() + seconds
+
+        def stop(connection: Connection) -> None:
+            connection.info[_DEADLINE] = math.inf
+
+        event.listen(engine, "commit", stop)
+        event.listen(engine, "rollback", stop)
 
     def begin_reading(self, connection: Connection) -> Connection:
         """Readers see the state at their first read, and neither wait nor block."""
