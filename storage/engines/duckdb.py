@@ -124,6 +124,10 @@ class DuckDB(Database):
             "onflict" in reason or "constraint violation" in reason
         )
 
+    def is_unreachable(self, error: DBAPIError) -> bool:
+        """Whether another process has the file open."""
+        return _says(error, "IOException", "Could not set lock")
+
     def is_missing_table(self, error: DBAPIError) -> bool:
         """By its message: DuckDB has no codes."""
         return _says(error, "CatalogException", "does not exist")

@@ -123,10 +123,21 @@ class MySQL(Database):
         digits = func.substr(func.md5(func.concat(literal(f"{salt}:"), key)), 1, 15)
         return cast(func.conv(digits, 16, 10), BigInteger) % BUCKETS
 
+    @contextmanager
+    def alone(self, connection: Connection) -> Iterator[None]:
+        """By a lock of that name, which belongs to the connection: a change of a table lets go of all others."""
+        name = func.concat("offerlift ", func.md5(func.database()))
+        if connection.scalar(select(func.get_lock(name, BUSY_SECONDS))) != 1:
+            raise StoreError("another process has been changing the tables of this store for long", hint="Try again.")
+        try:
+            yield
+        finally:
+            connection.scalar(select(func.release_lock(name)))
+
     def create_tables(self, connection: Connection, metadata: MetaData) -> None:
         """One after the other, alone; those of a creation that was not finished are ours, and are kept."""
         first = metadata.tables["store"]
-        with _alone(connection):
+        with self.alone(connection):
             found = set(inspect(connection).get_table_names()) & set(metadata.tables)
             if found and not _is_begun(connection, first, found):
                 # An error that names it.
@@ -156,15 +167,3 @@ def _is_begun(connection: Connection, first: Table, found: set[str]) -> bool:
     if first.name not in found or inspect(connection).get_table_comment(first.name)["text"] != first.comment:
         return False
     return connection.scalar(select(func.count()).select_from(first)) == 0
-
-
-@contextmanager
-def _alone(connection: Connection) -> Iterator[None]:
-    """While no other process creates tables in the same database."""
-    name = func.concat("offerlift ", func.md5(func.database()))
-    if connection.scalar(select(func.get_lock(name, BUSY_SECONDS))) != 1:
-        raise StoreError("another process has been creating this store for long", hint="Try again.")
-    try:
-        yield
-    finally:
-        connection.scalar(select(func.release_lock(name)))
