@@ -134,7 +134,7 @@ class DuckDB(Database):
 
     def is_missing_column(self, error: DBAPIError) -> bool:
         """By its message, as above."""
-        return _says(error, "BinderException", "not found")
+        return _says(error, "BinderException", "not found") or _says(error, "BinderException", "does not have a column")
 
     def exists_already(self, error: DBAPIError) -> bool:
         """By its message, as above."""
