@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -36,7 +35,10 @@ def _not_possible(reason: str) -> NoReturn:
 
 
 class PrivateServer:
-    """What the servers have in common: a folder, a port, the process, and its end."""
+    """What the servers have in common: a folder, the process, and its end.
+
+    They listen at a socket in the folder: a port could be taken by somebody else while the server is down.
+    """
 
     owner: str
 
@@ -46,9 +48,6 @@ class PrivateServer:
         self._process: subprocess.Popen[bytes] | None = None
         if os.geteuid() == 0:
             shutil.chown(self._folder, self.owner)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
         self._data = self._folder / "data"
 
     def __enter__(self):
@@ -113,7 +112,7 @@ class PrivatePostgreSQL(PrivateServer):
 
     @property
     def url(self) -> str:
-        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
+        return f"postgresql+psycopg://postgres@/postgres?host={self._folder}"
 
     def _create(self) -> None:
         self._user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
@@ -123,9 +122,9 @@ class PrivatePostgreSQL(PrivateServer):
         self._run(*self._user, _find("initdb"), "-D", self._data, *options)
 
     def _command(self) -> list[str]:
-        settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": self._folder, "fsync": "off"}
+        settings = {"listen_addresses": "", "unix_socket_directories": self._folder, "fsync": "off"}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        return [*self._user, _find("postgres"), "-D", str(self._data), "-p", str(self.port), *options]
+        return [*self._user, _find("postgres"), "-D", str(self._data), *options]
 
     def kill(self) -> None:
         """End it at once; killed with SIGKILL, its children would live on for a while and refuse the next one."""
@@ -142,7 +141,7 @@ class PrivateMariaDB(PrivateServer):
 
     @property
     def url(self) -> str:
-        return f"mysql+pymysql://root@127.0.0.1:{self.port}/test"
+        return f"mysql+pymysql://root@localhost/test?unix_socket={self._folder}/socket"
 
     def _create(self) -> None:
         self._user = ["--user=mysql"] if os.geteuid() == 0 else []
@@ -155,9 +154,8 @@ class PrivateMariaDB(PrivateServer):
             "--no-defaults",
             *self._user,
             f"--datadir={self._data}",
-            f"--port={self.port}",
             f"--socket={self._folder}/socket",
-            "--bind-address=127.0.0.1",
+            "--skip-networking",
             "--innodb-buffer-pool-size=32M",
             "--innodb-flush-log-at-trx-commit=2",
         ]
