@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from random import SystemRandom
 from tempfile import mkdtemp
 from types import TracebackType
 from typing import NoReturn
@@ -37,7 +38,7 @@ def _not_possible(reason: str) -> NoReturn:
 class PrivateServer:
     """What the servers have in common: a folder, the process, and its end.
 
-    They listen at a socket in the folder: a port could be taken by somebody else while the server is down.
+    They listen where nobody else does while they are down, as somebody might at a port of 127.0.0.1.
     """
 
     owner: str
@@ -135,15 +136,16 @@ class PrivatePostgreSQL(PrivateServer):
 
 
 class PrivateMariaDB(PrivateServer):
-    """A MariaDB server."""
+    """A MariaDB server, at an address of its own: PyMySQL leaks what failed to connect to a socket file."""
 
     owner = "mysql"
 
     @property
     def url(self) -> str:
-        return f"mysql+pymysql://root@localhost/test?unix_socket={self._folder}/socket"
+        return f"mysql+pymysql://root@{self._host}:3307/test"
 
     def _create(self) -> None:
+        self._host = ".".join(["127", *(str(SystemRandom().randrange(1, 255)) for _ in range(3))])
         self._user = ["--user=mysql"] if os.geteuid() == 0 else []
         options = ["--no-defaults", *self._user, f"--datadir={self._data}", "--auth-root-authentication-method=normal"]
         self._run(_find("mariadb-install-db"), *options)
@@ -155,7 +157,8 @@ class PrivateMariaDB(PrivateServer):
             *self._user,
             f"--datadir={self._data}",
             f"--socket={self._folder}/socket",
-            "--skip-networking",
+            f"--bind-address={self._host}",
+            "--port=3307",
             "--innodb-buffer-pool-size=32M",
             "--innodb-flush-log-at-trx-commit=2",
         ]
