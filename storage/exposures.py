@@ -14,14 +14,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, select
 
 from ..errors import InputError
 from ..experiments.hashing import canonical_visitor
 from ..experiments.records import Exposure
 from ..experiments.segments import segments_of
-from .dialects import insert_missing, matches
 from .engine import Raced
+from .engines import insert_missing, locked, matches, update_rows
 from .lookups import arm_ids, find_ids, visitor_ids
 from .results import Refusal, Tally
 from .segments import Categories, named_segments, read_segments, write_segments
@@ -195,21 +195,13 @@ def _store_group(
     added = [rows[number] for number in sorted(rows) if number not in stored]
     if insert_missing(connection, exposure, added) != len(added):
         raise Raced
-    changed = [rows[number] for number in sorted(rows) if number in stored]
-    if changed:
-        connection.execute(_UPDATE, [{f"{field}_": value for field, value in row.items()} for row in changed])
+    update_rows(connection, exposure, [rows[number] for number in sorted(rows) if number in stored])
     first_ones = [number for number in rows if number not in stored or stored[number].mark != state[number].mark]
     replaced = {number: state[number].mark.segments for number in sorted(first_ones)}
     write_segments(connection, key, replaced, [number for number in replaced if number in stored])
 
 
-_KEY = ("experiment_id", "phase", "visitor_id")
 _CONTENT = ("arm_id", "at", "assignment_hash", "crossover_arm_id", "crossover_at")
-_UPDATE = (
-    update(exposure)
-    .where(*(exposure.c[field] == bindparam(f"{field}_") for field in _KEY))
-    .values({field: bindparam(f"{field}_") for field in _CONTENT})
-)
 
 
 def _read(
@@ -217,14 +209,14 @@ def _read(
 ) -> dict[int, First]:
     experiment_id, phase = key
     names = {number: name for name, number in arms.items()}
-    rows = connection.execute(
+    statement = (
         select(exposure.c.visitor_id, *(exposure.c[field] for field in _CONTENT))
         .where(exposure.c.experiment_id == experiment_id, exposure.c.phase == phase)
         .where(matches(connection, exposure.c.visitor_id, list(numbers)))
-        # Locks the rows, in one order for all writers; SQLite locks the whole file anyway.
+        # Locked in one order by all writers.
         .order_by(exposure.c.visitor_id)
-        .with_for_update()
-    ).all()
+    )
+    rows = connection.execute(locked(connection, statement)).all()
     segments = read_segments(connection, key, [row[0] for row in rows]) if rows and with_segments else {}
     return {
         visitor_id: First(
