@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from ..errors import StoreError
+from ..errors import InputError, StoreError
 
 __all__ = ["Raced", "checkpoint", "database_url", "open_engine", "reading", "translated", "use_wal", "writing"]
 
@@ -62,8 +62,11 @@ def open_engine(url: URL, *, schema: str | None, create: bool) -> Engine:
     Raises:
         StoreError: an unknown engine, a driver that is not installed, a file that does not exist (without `create`),
             a folder that does not exist.
+        InputError: a schema for SQLite.
     """
     options: dict[str, Any] = {}
+    if schema is not None and url.get_backend_name() == "sqlite":
+        raise InputError(f"SQLite has no schemas, seen schema={schema!r}", hint="Use one file a store.")
     if url.get_backend_name() == "sqlite":
         if url.database in (None, "", ":memory:"):
             options["poolclass"] = StaticPool

@@ -95,8 +95,8 @@ def _prepare(index: int, record: Exposure) -> PreparedExposure:
     return PreparedExposure(index, record.experiment, record.phase, canonical_visitor(record.visitor), mark)
 
 
-def store_exposures(connection: Connection, records: Sequence[PreparedExposure]) -> Tally:
-    """Store one transaction's exposures.
+def store_exposures(connection: Connection, records: Sequence[PreparedExposure], now: int) -> Tally:
+    """Store one transaction's exposures, received at `now` in microseconds.
 
     Raises:
         Raced: another writer stored one of the visitors meanwhile; the transaction has to be repeated.
@@ -112,7 +112,7 @@ def store_exposures(connection: Connection, records: Sequence[PreparedExposure])
     visitors = visitor_ids(connection, {one.visitor for group in groups.values() for one in group})
     for (key, phase), group in sorted(groups.items()):
         if group:
-            _store_group(connection, (experiments[key], phase), arms[key], visitors, group, tally)
+            _store_group(connection, (experiments[key], phase), arms[key], visitors, group, now, tally)
     return tally
 
 
@@ -139,6 +139,7 @@ def _store_group(
     arms: dict[str, int],
     visitors: dict[str, int],
     records: Sequence[PreparedExposure],
+    now: int,
     tally: Tally,
 ) -> None:
     stored = _read(connection, key, arms, {visitors[one.visitor] for one in records})
@@ -155,7 +156,7 @@ def _store_group(
             tally.changed += 1
             tally.crossovers += after.crossover is not None and before.crossover is None
     rows = {number: _row(key, number, first, arms) for number, first in state.items() if stored.get(number) != first}
-    added = [rows[number] for number in sorted(rows) if number not in stored]
+    added = [rows[number] | {"received_at": now} for number in sorted(rows) if number not in stored]
     if insert_missing(connection, exposure, added) != len(added):
         raise Raced
     changed = [rows[number] for number in sorted(rows) if number in stored]

@@ -79,8 +79,6 @@ class Store:
         if currency is not None:
             check_currency(currency)
         address = database_url(url)
-        if schema is not None and address.get_backend_name() == "sqlite":
-            raise InputError(f"SQLite has no schemas, seen schema={schema!r}", hint="Use one file a store.")
         engine = open_engine(address, schema=schema, create=create)
         try:
             found = open_tables(engine, schema=schema, currency=currency, create=create)
@@ -162,7 +160,10 @@ class Store:
 
         Records of an unknown experiment or arm and impossible ids are refused one by one; the others are stored.
         """
-        return self._write(records, prepare_exposures, store_exposures)
+        now = now_micros()
+        return self._write(
+            records, prepare_exposures, lambda connection, chunk: store_exposures(connection, chunk, now)
+        )
 
     def write_outcomes(self, records: Iterable[Outcome]) -> WriteResult:
         """Store outcomes: once for each name and outcome id; other content under a stored id is a conflict.
@@ -184,10 +185,11 @@ class Store:
         self, published: Published, rows: Sequence[TableRow], *, covariate: str | None = None
     ) -> WriteResult:
         """Store rows of an imported table; a visitor that is stored with other content is a conflict."""
+        now = now_micros()
         return self._write(
             rows,
             lambda chunk, _tally: list(chunk),
-            lambda connection, chunk: store_table_rows(connection, published, covariate, chunk),
+            lambda connection, chunk: store_table_rows(connection, published, covariate, chunk, now),
         )
 
     def write_links(self, records: Iterable[Link]) -> WriteResult:
