@@ -15,6 +15,7 @@ from ..errors import InputError, StoreError
 from ..experiments.records import Covariate, Exposure, Link, Outcome
 from ..experiments.snapshot import Published
 from . import tables
+from .archive import read_archive
 from .audit import Audit, audit_assignments
 from .dialects import settle
 from .engine import checkpoint, database_url, open_engine, reading, translated, writing
@@ -216,14 +217,16 @@ class Store:
         """Counts and moments of an experiment's latest version, as of now or of an earlier time.
 
         Exposures and outcomes later than `as_of` are left out; moments are those of the visitors whose window has
-        passed by then.
+        passed by then. Of an experiment whose rows were pruned, they are those that were kept.
 
         Raises:
-            InputError: no experiment of that key, or a naive time.
+            InputError: no experiment of that key, a naive time, or one before those that were kept.
         """
-        at = now_micros() if as_of is None else to_micros(as_of)
+        at = None if as_of is None else to_micros(as_of)
         with reading(self._engine) as connection:
-            return read_observations(connection, latest_version(connection, experiment), at)
+            published = latest_version(connection, experiment)
+            kept = read_archive(connection, experiment, at)
+            return kept or read_observations(connection, published, now_micros() if at is None else at)
 
     def note_import(self, experiment: str, file: str, *, read: int, refused: int) -> None:
         """Remember how many rows of a table were read and refused, at the last import of a file of that name."""
