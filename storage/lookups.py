@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from sqlalchemy import Connection, Table, select
 
-from .dialects import insert_missing, matches
+from .engines import insert_missing, matches
 from .tables import arm, experiment, name, visitor
 
 __all__ = ["arm_ids", "experiment_ids", "find_ids", "name_ids", "visitor_ids"]

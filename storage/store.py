@@ -17,8 +17,8 @@ from ..experiments.snapshot import Published
 from . import tables
 from .archive import read_archive
 from .audit import Audit, audit_assignments
-from .dialects import settle
-from .engine import checkpoint, database_url, open_engine, reading, translated, writing
+from .engine import database_url, open_engine, reading, translated, writing
+from .engines import database_of
 from .exposures import prepare_exposures, store_exposures
 from .identity import prepare_links, store_links
 from .lookups import experiment_ids
@@ -97,7 +97,7 @@ class Store:
         """Release the connections."""
         try:
             with translated(self._url):
-                checkpoint(self._engine)
+                database_of(self._engine).checkpoint(self._engine)
         except StoreError:
             # All is stored already: the log is merely left for the next to move.
             pass
@@ -105,9 +105,8 @@ class Store:
             self._engine.dispose()
 
     def before_fork(self) -> None:
-        """Close what is not in use on SQLite, whose locks belong to the process; the next use opens it again."""
-        if self._engine.dialect.name == "sqlite" and self._url.database not in (None, "", ":memory:"):
-            self._engine.dispose()
+        """Close what must not be open in two processes; the next use opens it again."""
+        database_of(self._engine).before_fork(self._engine)
 
     def after_fork_in_child(self) -> None:
         """Forget the connections without closing them: they are the parent's."""
@@ -254,7 +253,7 @@ class Store:
                 self._written += len(ready)
         if self._written >= self._settle_at:
             with translated(self._url):
-                settle(self._engine)
+                database_of(self._engine).settle(self._engine)
             self._settle_at = 2 * self._written
         return tally.result()
 

@@ -16,11 +16,12 @@ from typing import Any
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
-from sqlalchemy import Connection, Engine, Text, column, func, select, table, update
+from sqlalchemy import Connection, Engine, Text, column, select, table, update
 
 from ..errors import StoreError
 from . import tables
-from .engine import BUSY_SECONDS, database_url, open_engine, reading, writing
+from .engine import database_url, open_engine, reading, writing
+from .engines import database_of, locked
 from .opening import refuse_newer, store_name, store_version
 
 __all__ = ["SchemaVersion", "check_version", "schema_version", "upgrade", "upgrade_sql"]
@@ -81,7 +82,7 @@ def upgrade(url: str | Path, *, schema: str | None = None) -> SchemaVersion:
         refuse_newer(before.store, before.stored)
         if before.pending:
             _check(engine)
-            writing(engine, lambda connection: _upgrade(connection, before.store, schema))
+            writing(engine, lambda connection: _upgrade(connection, schema))
         return before
 
 
@@ -123,43 +124,22 @@ def _pending(stored: int) -> list[Script]:
 
 
 def _check(engine: Engine) -> None:
-    """Refuse a damaged SQLite file before anything is written; servers look after their own files."""
-    if engine.dialect.name != "sqlite":
-        return
+    """Refuse a damaged file before anything is written; servers look after their own."""
     with reading(engine) as connection:
-        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
-    if found != "ok":
+        damage = database_of(engine).damage(connection)
+    if damage is not None:
         raise StoreError(
-            f"the store {engine.url.render_as_string(hide_password=True)} is damaged: {' '.join(found.split())}",
+            f"the store {engine.url.render_as_string(hide_password=True)} is damaged: {damage}",
             hint="Nothing was changed. Restore it from a backup.",
         )
 
 
-def _upgrade(connection: Connection, name: str, schema: str | None) -> None:
-    with _alone(connection, name):
-        # Read again: another may have upgraded while this one waited.
-        key = tables.store.c.key == "schema_version"
-        stored = int(connection.scalars(select(tables.store.c.value).where(key).with_for_update()).one())
+def _upgrade(connection: Connection, schema: str | None) -> None:
+    with database_of(connection).alone(connection):
+        # Read again: another may have upgraded while this one waited. On PostgreSQL it is this row that it waits for.
+        entry = select(tables.store.c.value).where(tables.store.c.key == "schema_version")
+        stored = int(connection.scalars(locked(connection, entry)).one())
         _run(connection, schema, stored)
-
-
-@contextmanager
-def _alone(connection: Connection, name: str) -> Iterator[None]:
-    """Keep other upgrades of the same store waiting.
-
-    SQLite's transaction has the file to itself and PostgreSQL locks the row of the version. MariaDB and MySQL let go of
-    a row with their first change of a table; there it is a lock of that name, which belongs to the connection.
-    """
-    if connection.dialect.name not in ("mysql", "mariadb"):
-        yield
-        return
-    lock = func.concat("offerlift upgrade ", func.md5(func.database()))
-    if connection.scalar(select(func.get_lock(lock, BUSY_SECONDS))) != 1:
-        raise StoreError(f"the store {name} is being upgraded by another process", hint="Try again when it is done.")
-    try:
-        yield
-    finally:
-        connection.execute(select(func.release_lock(lock)))
 
 
 def _run(connection: Connection, schema: str | None, stored: int, **options: Any) -> None:

@@ -108,7 +108,7 @@ def test_a_read_only_store_can_be_read_but_not_written(tmp_path, make_published)
     ("url", "said"),
     [
         ("foo://host/db", "no such kind of database"),
-        ("oracle://host/db", "driver for oracle is missing"),
+        ("oracle://host/db", "no such kind of database: oracle"),
         ("postgresql+psycopg2://host/db", "pip install 'offerlift[postgresql]'"),
         ("postgresql+psycopg://me:secret@127.0.0.1:1/test", "Check host, port"),
         ("://", "not the URL"),

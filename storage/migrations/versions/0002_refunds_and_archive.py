@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from offerlift.storage.columns import DOCUMENT, NUMBER, word
 from offerlift.storage.migrations.steps import add_column, create_index, create_table, references
-from sqlalchemy import BigInteger, Column, Integer, PrimaryKeyConstraint, String, Text, column
+from sqlalchemy import BigInteger, Column, Integer, PrimaryKeyConstraint, column
 
 revision = "0002"
 down_revision = None
-
-# As they were when this was written: tables.py goes on, this does not.
-NUMBER = BigInteger().with_variant(Integer(), "sqlite")
-DOCUMENT = Text().with_variant(Text(2**32 - 1), "mysql", "mariadb")
 
 
 def upgrade() -> None:
@@ -23,7 +20,7 @@ def upgrade() -> None:
     create_table(
         "archive",
         Column("experiment_id", NUMBER, nullable=False, autoincrement=False),
-        Column("part", String(32), nullable=False),
+        Column("part", word(32), nullable=False),
         Column("version", Integer, nullable=False),
         Column("as_of", BigInteger, nullable=False),
         Column("pruned_at", BigInteger, nullable=False),
