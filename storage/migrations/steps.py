@@ -36,7 +36,7 @@ def create_index(name: str, table: str, columns: list[str], *, where: ColumnElem
     there = _inspector()
     if there is None or name not in {one["name"] for one in there.get_indexes(table, schema=_schema())}:
         partial = op.get_context().dialect.name in PARTIAL_INDEXES
-        options = {f"{engine}_where": where for engine in PARTIAL_INDEXES} if partial else {}
+        options: dict[str, Any] = {f"{engine}_where": where for engine in PARTIAL_INDEXES} if partial else {}
         op.create_index(name, table, columns, schema=_schema(), **options)
 
 

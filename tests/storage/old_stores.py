@@ -72,7 +72,7 @@ def layout(url: str) -> set[tuple[object, ...]]:
 def _sqlite(connection: Connection, engine: Engine) -> set[tuple[object, ...]]:
     rows = connection.exec_driver_sql("SELECT type, name, tbl_name, sql FROM sqlite_master")
     # The statements themselves, spaces and line breaks apart: they have the checks and WITHOUT ROWID as well.
-    found = {(*row[:3], re.sub(r"\s+", "", row[3] or "")) for row in rows}
+    found: set[tuple[object, ...]] = {(*row[:3], re.sub(r"\s+", "", row[3] or "")) for row in rows}
     for _, name, _, _ in {one for one in found if one[0] == "table"}:
         found |= {("column", name, *column) for column in connection.exec_driver_sql(f"PRAGMA table_info({name})")}
     return found
