@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .rows import Reject
     from .store import Store
     from .table import Table, read_table
+    from .upgrading import SchemaVersion, check_version, schema_version, upgrade, upgrade_sql
 
 __all__ = [
     "ArmCounts",
@@ -24,15 +25,20 @@ __all__ = [
     "Observations",
     "Refusal",
     "Reject",
+    "SchemaVersion",
     "Store",
     "Table",
     "WriteResult",
+    "check_version",
     "import_exposures",
     "import_outcomes",
     "import_table",
     "read_exposures",
     "read_outcomes",
     "read_table",
+    "schema_version",
+    "upgrade",
+    "upgrade_sql",
     "write_rejects",
 ]
 
@@ -44,6 +50,7 @@ _MODULES = {
     "rows": ("Reject",),
     "store": ("Store",),
     "table": ("Table", "read_table"),
+    "upgrading": ("SchemaVersion", "check_version", "schema_version", "upgrade", "upgrade_sql"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

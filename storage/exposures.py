@@ -110,8 +110,8 @@ def _prepare(index: int, record: Exposure, tally: Tally) -> PreparedExposure:
     return PreparedExposure(index, record.experiment, record.phase, visitor, mark)
 
 
-def store_exposures(connection: Connection, records: Sequence[PreparedExposure]) -> Tally:
-    """Store one transaction's exposures.
+def store_exposures(connection: Connection, records: Sequence[PreparedExposure], now: int) -> Tally:
+    """Store one transaction's exposures, received at `now` in microseconds.
 
     Raises:
         Raced: another writer stored one of the visitors meanwhile; the transaction has to be repeated.
@@ -128,7 +128,7 @@ def store_exposures(connection: Connection, records: Sequence[PreparedExposure])
     visitors = visitor_ids(connection, {one.visitor for group in groups.values() for one in group})
     for (key, phase), group in sorted(groups.items()):
         if group:
-            _store_group(connection, (experiments[key], phase), arms[key], visitors, group, tally)
+            _store_group(connection, (experiments[key], phase), arms[key], visitors, group, now, tally)
     return tally
 
 
@@ -174,6 +174,7 @@ def _store_group(
     arms: dict[str, int],
     visitors: dict[str, int],
     records: Sequence[PreparedExposure],
+    now: int,
     tally: Tally,
 ) -> None:
     # Records without segments give way to a stored one of the same moment, so what that one has need not be known.
@@ -192,7 +193,7 @@ def _store_group(
             tally.changed += 1
             tally.crossovers += after.crossover is not None and before.crossover is None
     rows = {number: _row(key, number, first, arms) for number, first in state.items() if stored.get(number) != first}
-    added = [rows[number] for number in sorted(rows) if number not in stored]
+    added = [rows[number] | {"received_at": now} for number in sorted(rows) if number not in stored]
     if insert_missing(connection, exposure, added) != len(added):
         raise Raced
     update_rows(connection, exposure, [rows[number] for number in sorted(rows) if number in stored])

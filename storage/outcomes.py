@@ -118,7 +118,9 @@ def _prepare_outcome(index: int, record: Outcome, currency: str) -> PreparedOutc
 
 
 def store_outcomes(connection: Connection, records: Sequence[PreparedOutcome], now: int) -> Tally:
-    """Store one transaction's outcomes; those without a time get when they were recorded, or `now`.
+    """Store one transaction's outcomes; received at `now` in microseconds.
+
+    Those without a time get when they were recorded, or `now`.
 
     Raises:
         Raced: another writer stored one of the ids meanwhile; the transaction has to be repeated.
@@ -178,12 +180,11 @@ def _outcome_row(
     event_id: int, record: PreparedOutcome, visitors: dict[str, int], now: int
 ) -> dict[str, int | str | None]:
     content = record.content
-    if record.recorded_at is not None:
-        now = record.recorded_at
+    recorded_at = now if record.recorded_at is None else record.recorded_at
     return {
         "visitor_id": visitors[content.visitor],
         "event_id": event_id,
-        "at": now if content.at is None else content.at,
+        "at": recorded_at if content.at is None else content.at,
         "outcome_id": record.outcome_id,
         "at_given": int(content.at is not None),
         "value": content.value,
@@ -191,6 +192,7 @@ def _outcome_row(
         "quantity": content.quantity,
         "currency": content.currency,
         "refund_of": content.refund_of,
+        "received_at": now,
     }
 
 

@@ -15,6 +15,7 @@ from ..errors import InputError, StoreError
 from ..experiments.records import Covariate, Exposure, Link, Outcome
 from ..experiments.snapshot import Published
 from . import tables
+from .archive import read_archive
 from .audit import Audit, audit_assignments
 from .engine import database_url, open_engine, read, translated, writing
 from .engines import database_of
@@ -81,11 +82,6 @@ class Store:
         if currency is not None:
             check_currency(currency)
         address = database_url(url)
-        database = database_of(address)
-        if schema is not None and not database.has_schemas:
-            raise InputError(
-                f"{database.label} has no schemas, seen schema={schema!r}", hint=f"Use one {database.place} a store."
-            )
         engine = open_engine(address, schema=schema, create=create)
         try:
             found = open_tables(engine, schema=schema, currency=currency, create=create)
@@ -167,7 +163,10 @@ class Store:
 
         Records of an unknown experiment or arm and impossible ids are refused one by one; the others are stored.
         """
-        return self._write(records, prepare_exposures, store_exposures)
+        now = now_micros()
+        return self._write(
+            records, prepare_exposures, lambda connection, chunk: store_exposures(connection, chunk, now)
+        )
 
     def write_outcomes(self, records: Iterable[Outcome]) -> WriteResult:
         """Store outcomes: once for each name and outcome id; other content under a stored id is a conflict.
@@ -189,10 +188,11 @@ class Store:
         self, published: Published, rows: Sequence[TableRow], *, covariate: str | None = None
     ) -> WriteResult:
         """Store rows of an imported table; a visitor that is stored with other content is a conflict."""
+        now = now_micros()
         return self._write(
             rows,
             lambda chunk, _tally: list(chunk),
-            lambda connection, chunk: store_table_rows(connection, published, covariate, chunk),
+            lambda connection, chunk: store_table_rows(connection, published, covariate, chunk, now),
         )
 
     def write_links(self, records: Iterable[Link]) -> WriteResult:
@@ -218,15 +218,19 @@ class Store:
         """Counts and moments of an experiment's latest version, as of now or of an earlier time.
 
         Exposures and outcomes later than `as_of` are left out; moments are those of the visitors whose window has
-        passed by then.
+        passed by then. Of an experiment whose rows were pruned, they are those that were kept.
 
         Raises:
-            InputError: no experiment of that key, or a naive time.
+            InputError: no experiment of that key, a naive time, or one before those that were kept.
         """
-        at = now_micros() if as_of is None else to_micros(as_of)
-        return read(
-            self._engine, lambda connection: read_observations(connection, latest_version(connection, experiment), at)
-        )
+        at = None if as_of is None else to_micros(as_of)
+
+        def observe(connection: Connection) -> Observations:
+            published = latest_version(connection, experiment)
+            kept = read_archive(connection, experiment, at)
+            return kept or read_observations(connection, published, now_micros() if at is None else at)
+
+        return read(self._engine, observe)
 
     def note_import(self, experiment: str, file: str, *, read: int, refused: int) -> None:
         """Remember how many rows of a table were read and refused, at the last import of a file of that name."""

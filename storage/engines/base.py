@@ -75,6 +75,14 @@ class Database(ABC):
     def before_fork(self, engine: Engine) -> None:
         """Close what must not be open in two processes; the next use opens it again."""
 
+    def alone(self, connection: Connection) -> AbstractContextManager[Any]:
+        """Held by what changes tables, where its transaction alone does not keep others that do waiting.
+
+        Raises:
+            StoreError: another process has been changing them for long.
+        """
+        return nullcontext()
+
     # Errors
 
     @abstractmethod
@@ -146,6 +154,9 @@ class Database(ABC):
         """
         # Without looking first: a table of that name that is not ours must be an error, not be adopted.
         metadata.create_all(connection, checkfirst=False)
+
+    def damage(self, connection: Connection) -> str | None:
+        """What is wrong with the file, if it is one that nobody else looks after; None where nothing is."""
 
     def created(self, engine: Engine) -> None:
         """After a store was created: settings that the database itself remembers."""

@@ -91,6 +91,17 @@ class MySQL(Database):
             f"/*!80000 SET SESSION max_execution_time = {max(1, round(1000 * seconds))} */",
         )
 
+    @contextmanager
+    def alone(self, connection: Connection) -> Iterator[None]:
+        """By a lock of the server on the name of the database: a change of a table ends the transaction."""
+        name = func.concat("offerlift ", func.md5(func.database()))
+        if connection.scalar(select(func.get_lock(name, BUSY_SECONDS))) != 1:
+            raise StoreError("another process has been creating or upgrading this store for long", hint="Try again.")
+        try:
+            yield
+        finally:
+            connection.scalar(select(func.release_lock(name)))
+
     def is_conflict(self, error: DBAPIError) -> bool:
         """Deadlocks and locks that were waited for in vain."""
         return _code(error) in _CONFLICT

@@ -122,6 +122,11 @@ class SQLite(Database):
         driver.create_function("offerlift_bucket", 2, _bucket, deterministic=True)
         return func.offerlift_bucket(f"{salt}:", key, type_=BigInteger)
 
+    def damage(self, connection: Connection) -> str | None:
+        """By reading all of the file."""
+        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+        return None if found == "ok" else " ".join(found.split())
+
     def created(self, engine: Engine) -> None:
         """Let the file be read while it is written; it remembers."""
         # While another process opens the same new file this fails at once, whatever the busy timeout.
