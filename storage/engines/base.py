@@ -142,10 +142,6 @@ class Database(ABC):
 
     # Upkeep
 
-    def alone(self, connection: Connection) -> AbstractContextManager[Any]:
-        """While no other process changes tables, where a transaction does not see to that."""
-        return nullcontext()
-
     def create_tables(self, connection: Connection, metadata: MetaData) -> None:
         """Create all tables, or finish what a process that was killed has begun.
 

@@ -134,17 +134,6 @@ class MySQL(Database):
         digits = func.substr(func.md5(func.concat(literal(f"{salt}:"), key)), 1, 15)
         return cast(func.conv(digits, 16, 10), BigInteger) % BUCKETS
 
-    @contextmanager
-    def alone(self, connection: Connection) -> Iterator[None]:
-        """By a lock of that name, which belongs to the connection: a change of a table lets go of all others."""
-        name = func.concat("offerlift ", func.md5(func.database()))
-        if connection.scalar(select(func.get_lock(name, BUSY_SECONDS))) != 1:
-            raise StoreError("another process has been changing the tables of this store for long", hint="Try again.")
-        try:
-            yield
-        finally:
-            connection.scalar(select(func.release_lock(name)))
-
     def create_tables(self, connection: Connection, metadata: MetaData) -> None:
         """One after the other, alone; those of a creation that was not finished are ours, and are kept."""
         first = metadata.tables["store"]
