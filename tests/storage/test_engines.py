@@ -122,8 +122,8 @@ def test_updates_reach_their_rows_only(store):
         {"experiment_id": 1, "phase": 1, "visitor_id": number, "arm_id": 1, "at": 5, "assignment_hash": "h"}
         for number in (1, 2, 3)
     ]
-    empty = {"crossover_arm_id": None, "crossover_at": None}
-    crossed = rows[1] | {"arm_id": 7, "assignment_hash": "'; --", "crossover_arm_id": 2, "crossover_at": 9}
+    empty = {"crossover_arm_id": None, "crossover_at": None, "received_at": None}
+    crossed = rows[1] | empty | {"arm_id": 7, "assignment_hash": "'; --", "crossover_arm_id": 2, "crossover_at": 9}
 
     def work(connection):
         insert_missing(connection, tables.exposure, [row | empty for row in rows])
