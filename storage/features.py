@@ -9,16 +9,32 @@ from ..errors import InputError
 from ..experiments.definition import Definition
 from ..experiments.metrics import Column, CovariateUse, Metric
 
-__all__ = ["Feature", "Pair", "features_of", "pairs_of", "refuse_unexecuted"]
+__all__ = ["Feature", "Pair", "Window", "features_of", "pairs_of", "refuse_unexecuted", "window_of"]
 
 Pair = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """Microseconds after the exposure: from `start` until before `end`; None: for ever."""
+
+    start: int
+    end: int | None
+
+    def closed(self, as_of: int) -> int:
+        """The latest exposure whose window has passed by `as_of`."""
+        return as_of if self.end is None else as_of - self.end
+
+
+@dataclass(frozen=True, slots=True)
 class Feature:
-    """A per-visitor number: an outcome column, a covariate (0 where missing) or whether that is missing."""
+    """A per-visitor number: an outcome column, a covariate (0 where missing) or whether that is missing.
+
+    Of visitors whose window has not passed yet it is not taken.
+    """
 
     source: Column | CovariateUse
+    window: Window
     missing: bool = False
 
     @property
@@ -32,11 +48,17 @@ class Feature:
         return isinstance(self.source, Column) and self.source.is_money
 
 
+def window_of(metric: Metric) -> Window:
+    """The window of a metric's outcomes."""
+    return Window(metric.window_start, metric.window_end)
+
+
 def features_of(metric: Metric) -> list[Feature]:
     """The features in the order of `metric.moment_columns`."""
-    features = [Feature(column) for column in metric.columns]
+    window = window_of(metric)
+    features = [Feature(column, window) for column in metric.columns]
     if metric.covariate is not None:
-        features += [Feature(metric.covariate), Feature(metric.covariate, missing=True)]
+        features += [Feature(metric.covariate, window), Feature(metric.covariate, window, missing=True)]
     return features
 
 

@@ -17,7 +17,8 @@ class ArmCounts:
     """Visitors of an arm.
 
     `visitors` were first exposed in it; `crossovers` of them were later exposed in another arm; `outcomes` counts, by
-    event name, the outcome rows of these visitors that fall into some metric's window.
+    event name, the outcome rows of these visitors that fall into the window of a metric of that event, and under "*"
+    the others that a metric of any event takes.
     """
 
     visitors: int
