@@ -207,8 +207,9 @@ class Delivery:
         return bool(rows)
 
     def _settle_memory(self, rows: Sequence[Row], refused: dict[int, str]) -> None:
-        self._queue.settle()
+        # Before the marks that a flush waits for: whoever it returns to finds them counted.
         self.drop(len(refused))
+        self._queue.settle()
 
     def _settle_spool(self, rows: Sequence[Row], refused: dict[int, str]) -> None:
         self._unsettled.append((rows[0].key, rows[-1].key, refused))
