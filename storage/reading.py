@@ -3,102 +3,189 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
+from ..errors import InputError
+from ..experiments.definition import Definition
 from ..experiments.snapshot import Published
 from ..stats.moments import Moments
+from .cohort import Cohort, keys_of
 from .features import Feature, refuse_unexecuted
 from .lookups import arm_ids, find_ids
 from .money import exponent
-from .observations import ArmCounts, Observations
+from .observations import ArmCounts, Breakdown, Observations, Stratum
 from .sources import Sources, store_sources
-from .statements import Cohort, arm_statement, covariate_statement, day_statement, moment_statement
+from .statements import arm_statement, covariate_statement, day_statement, moment_statement, orphan_statement
 from .sums import Layout, Sums, add_covariate, add_outcomes, best_shift, moments_of, summed
 from .tables import experiment, import_file, name
 from .times import from_micros
 
-__all__ = ["read_observations"]
+__all__ = ["read_breakdown", "read_observations"]
 
 ANY = "*"
 """What outcomes are counted under that only a metric of any event takes."""
 
-Key = tuple[int, int]
-"""Phase and arm_id."""
+Key = tuple[Any, ...]
+"""Phase, arm_id and, where split by one, the segment's value."""
+
+
+@dataclass(slots=True)
+class Group:
+    """What was read of one key."""
+
+    visitors: int = 0
+    crossovers: int = 0
+    returned: int = 0
+    sums: Sums = field(default_factory=Sums)
+    days: Counter[int] = field(default_factory=Counter)
 
 
 def read_observations(connection: Connection, published: Published, as_of: int) -> Observations:
     """Counts and moments of a published version, as of a time in microseconds."""
     definition = published.definition
-    refuse_unexecuted(definition)
     cohort = _cohort(connection, published, as_of)
-    sources = store_sources(definition.currency)
-    names = {number: arm for arm, number in arm_ids(connection, cohort.experiment_id).items()}
+    sources = store_sources(connection, definition.currency, as_of)
     layout = Layout(definition.metrics)
-    counts: dict[str, tuple[int, int]] = {}
-    arms: dict[Key, Sums] = defaultdict(Sums)
-    for phase, arm_id, visitors, crossovers, *mature in connection.execute(
-        arm_statement(sources, cohort, layout.windows)
-    ):
-        counts[names[arm_id]] = int(visitors), int(crossovers)
-        arms[phase, arm_id].visitors.update(zip(layout.windows, map(int, mature), strict=True))
-    _read_sums(connection, sources, cohort, layout, arms)
-    found = {names[arm_id]: sums for (_, arm_id), sums in arms.items()}
-    days: dict[int, Counter[str]] = defaultdict(Counter)
-    times: list[int] = []
-    for _, day, arm_id, visitors, first, last in connection.execute(day_statement(sources, cohort)):
-        days[int(day)][names[arm_id]] += int(visitors)
-        times += [first, last]
-    known = [arm.name for arm in definition.arms]
-    scale = 10 ** exponent(definition.currency)
+    groups, times = read_groups(connection, sources, cohort, layout)
+    names = {number: arm for arm, number in arm_ids(connection, cohort.experiment_id).items()}
+    *earlier, current = (_stratum(definition, layout, phase, groups, (), names) for phase in cohort.phases)
+    orphans = orphan_statement(sources, cohort, layout.events)
     refused = select(func.sum(import_file.c.refused)).where(import_file.c.experiment_id == cohort.experiment_id)
     return Observations(
         definition=definition,
         state=published.state,
         phase=published.phase,
         as_of=from_micros(as_of),
-        arms={arm: ArmCounts(*counts.get(arm, (0, 0)), _outcomes(found.get(arm), layout)) for arm in known},
-        moments={
-            metric.name: {
-                arm: moments_of(metric, found[arm], layout, scale)
-                if arm in found
-                else Moments.zero(metric.moment_columns)
-                for arm in known
-            }
-            for metric in definition.metrics
-        },
-        unknown_arms={arm: count for arm, (count, _) in sorted(counts.items()) if arm not in known},
-        exposures_by_day=tuple((from_micros(day), {arm: days[day][arm] for arm in known}) for day in sorted(days)),
+        arms=current.arms,
+        moments=current.moments,
+        unknown_arms=_unknown_arms(definition, groups, names),
+        exposures_by_day=current.exposures_by_day,
         first_exposure=from_micros(min(times)) if times else None,
         last_exposure=from_micros(max(times)) if times else None,
         refused_rows=int(connection.scalar(refused) or 0),
+        earlier=tuple(earlier),
+        unreported_rows=sum(group.sums.unreported for group in groups.values()),
+        orphaned_refunds=0 if orphans is None else int(connection.scalar(orphans) or 0),
     )
 
 
-def _cohort(connection: Connection, published: Published, as_of: int) -> Cohort:
+def read_breakdown(connection: Connection, published: Published, as_of: int, segment: str) -> Breakdown:
+    """Counts and moments of a published version by the values of a segment.
+
+    Raises:
+        InputError: the definition does not name that segment.
+    """
     definition = published.definition
+    if segment not in definition.segments:
+        raise InputError(
+            f"{definition.experiment!r} has no segment {segment!r}",
+            hint=f"Its segments: {', '.join(definition.segments) or 'none'}; definitions name them in `segments`.",
+        )
+    cohort = _cohort(connection, published, as_of, segment)
+    sources = store_sources(connection, definition.currency, as_of)
+    layout = Layout(definition.metrics)
+    groups, _ = read_groups(connection, sources, cohort, layout)
+    names = {number: arm for arm, number in arm_ids(connection, cohort.experiment_id).items()}
+    values = {
+        value: tuple(_stratum(definition, layout, phase, groups, (value,), names) for phase in cohort.phases)
+        for value in sorted({value for _, _, value in groups})
+    }
+    return Breakdown(segment, from_micros(as_of), values)
+
+
+def _cohort(connection: Connection, published: Published, as_of: int, segment: str | None = None) -> Cohort:
+    definition = published.definition
+    refuse_unexecuted(definition)
     used = {column.event for metric in definition.metrics for column in metric.columns if column.event is not None}
     used |= {metric.covariate.name for metric in definition.metrics if metric.covariate is not None}
+    used |= {segment} if segment is not None else set()
     number = find_ids(connection, experiment, [definition.experiment])[definition.experiment]
-    return Cohort(number, published.phase, as_of, find_ids(connection, name, used))
+    phases = tuple(range(1, published.phase + 1))
+    return Cohort(number, phases, as_of, find_ids(connection, name, used), segment)
 
 
-def _outcomes(sums: Sums | None, layout: Layout) -> dict[str, int]:
-    return {event or ANY: sums.outcomes[event] if sums else 0 for event in layout.events}
+def _stratum(
+    definition: Definition,
+    layout: Layout,
+    phase: int,
+    groups: Mapping[Key, Group],
+    value: tuple[str, ...],
+    names: Mapping[int, str],
+) -> Stratum:
+    found = {names[key[1]]: group for key, group in groups.items() if (key[0], *key[2:]) == (phase, *value)}
+    arms = {arm.name: found.get(arm.name, Group()) for arm in definition.arms}
+    scale = 10 ** exponent(definition.currency)
+    return Stratum(
+        phase,
+        {
+            arm: ArmCounts(group.visitors, group.crossovers, _outcomes(group, layout), group.returned)
+            for arm, group in arms.items()
+        },
+        {
+            metric.name: {
+                arm: moments_of(metric, group.sums, layout, scale)
+                if group.visitors
+                else Moments.zero(metric.moment_columns)
+                for arm, group in arms.items()
+            }
+            for metric in definition.metrics
+        },
+        tuple(
+            (from_micros(day), {arm: group.days[day] for arm, group in arms.items()})
+            for day in sorted({day for group in found.values() for day in group.days})
+        ),
+    )
 
 
-def _read_sums(connection: Connection, sources: Sources, cohort: Cohort, layout: Layout, arms: dict[Key, Sums]) -> None:
-    """Fill the arms' sums, which know their visitors already."""
-    counted = {key: dict(sums.visitors) for key, sums in arms.items()}
+def _outcomes(group: Group, layout: Layout) -> dict[str, int]:
+    return {event or ANY: group.sums.outcomes[event] for event in layout.events}
+
+
+def _unknown_arms(definition: Definition, groups: Mapping[Key, Group], names: Mapping[int, str]) -> dict[str, int]:
+    known = {arm.name for arm in definition.arms}
+    unknown = Counter[str]()
+    for (_, arm_id, *_), group in sorted(groups.items()):
+        if names[arm_id] not in known:
+            unknown[names[arm_id]] += group.visitors
+    return dict(sorted(unknown.items()))
+
+
+def read_groups(
+    connection: Connection, sources: Sources, cohort: Cohort, layout: Layout
+) -> tuple[dict[Key, Group], list[int]]:
+    """What the statements give for each key, and some times of exposure, the first and the last among them."""
+    groups: dict[Key, Group] = defaultdict(Group)
+    size = len(keys_of(cohort))
+    for row in connection.execute(arm_statement(sources, cohort, layout.windows)):
+        visitors, crossovers, returned, *mature = map(int, row[size:])
+        group = groups[tuple(row[:size])]
+        group.visitors, group.crossovers, group.returned = visitors, crossovers, returned
+        group.sums.visitors.update(zip(layout.windows, mature, strict=True))
+    times: list[int] = []
+    for row in connection.execute(day_statement(sources, cohort)):
+        day, visitors, first, last = row[size:]
+        groups[tuple(row[:size])].days[int(day)] += int(visitors)
+        times += [first, last]
+    _read_sums(connection, sources, cohort, layout, groups)
+    return groups, times
+
+
+def _read_sums(
+    connection: Connection, sources: Sources, cohort: Cohort, layout: Layout, groups: Mapping[Key, Group]
+) -> None:
+    """Fill the groups' sums, which know their visitors already."""
     shifts = [0.0] * len(layout.features)
-    _read_shifted(connection, sources, cohort, layout, shifts, arms)
-    shifts = [best_shift(feature, i, arms.values()) for i, feature in enumerate(layout.features)]
+    _read_shifted(connection, sources, cohort, layout, shifts, groups)
+    all_sums = [group.sums for group in groups.values()]
+    shifts = [best_shift(feature, i, all_sums) for i, feature in enumerate(layout.features)]
     if any(shifts):
-        for key, visitors in counted.items():
-            arms[key] = Sums()
-            arms[key].visitors.update(visitors)
-        _read_shifted(connection, sources, cohort, layout, shifts, arms)
+        for group in groups.values():
+            group.sums = Sums(visitors=group.sums.visitors)
+        _read_shifted(connection, sources, cohort, layout, shifts, groups)
 
 
 def _read_shifted(
@@ -107,21 +194,22 @@ def _read_shifted(
     cohort: Cohort,
     layout: Layout,
     shifts: Sequence[float],
-    arms: dict[Key, Sums],
+    groups: Mapping[Key, Group],
 ) -> None:
+    size = len(keys_of(cohort))
     statement = moment_statement(sources, cohort, layout, shifts)
-    for key, rows in _parts(connection, statement).items():
-        add_outcomes(arms[key], layout, summed(rows), shifts)
+    for key, rows in _parts(connection, statement, size).items():
+        add_outcomes(groups[key].sums, layout, summed(rows), shifts)
     for use, windows in layout.covariates.items():
         own = [shifts[layout.features.index(Feature(use, window))] for window in windows]
-        parts = _parts(connection, covariate_statement(sources, cohort, use, windows, own))
-        for key, sums in arms.items():
-            add_covariate(sums, layout, use, summed(parts[key]) if key in parts else None, own)
+        parts = _parts(connection, covariate_statement(sources, cohort, use, windows, own), size)
+        for key, group in groups.items():
+            add_covariate(group.sums, layout, use, summed(parts[key]) if key in parts else None, own)
 
 
-def _parts(connection: Connection, statement: Select) -> dict[Key, list[Sequence[float]]]:
-    """The rows of each phase and arm, without these keys."""
+def _parts(connection: Connection, statement: Select, size: int) -> dict[Key, list[Sequence[float]]]:
+    """The rows of each key, without it."""
     parts: dict[Key, list[Sequence[float]]] = defaultdict(list)
-    for phase, arm_id, *values in connection.execute(statement):
-        parts[phase, arm_id].append(values)
+    for row in connection.execute(statement):
+        parts[tuple(row[:size])].append(row[size:])
     return parts

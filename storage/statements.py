@@ -10,9 +10,9 @@ something, and the visitors of an arm are counted by themselves: with 8 % buyers
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Double,
     FromClause,
@@ -22,85 +22,82 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    false,
     func,
     literal,
     not_,
+    null,
     or_,
     select,
     true,
 )
 
 from ..experiments.metrics import DAY, Column, CovariateUse
+from .cohort import Cohort, keys_of, subjects
 from .features import Feature, Window
 from .sources import Sources
-from .sums import Layout
+from .sums import Layout, Use
 
-__all__ = ["Cohort", "arm_statement", "covariate_statement", "day_statement", "moment_statement", "subjects"]
+__all__ = [
+    "arm_statement",
+    "covariate_statement",
+    "day_statement",
+    "moment_statement",
+    "orphan_statement",
+]
 
-PARTS = 251
-"""How many sums an arm's visitors are spread over: a prime, so that round times spread as well as numbers do."""
+PART = 2**15
+"""How many visitors, at most, a sum is over where they are numbered."""
 
-
-@dataclass(frozen=True, slots=True)
-class Cohort:
-    """Whose rows are read: an experiment's phase, what had happened by `as_of`; `names` numbers events, covariates."""
-
-    experiment_id: int
-    phase: int
-    as_of: int
-    names: Mapping[str, int]
-
-    def number(self, name: str) -> int:
-        """Number of a name; one that no row has where the name was never stored."""
-        return self.names.get(name, -1)
-
-
-def subjects(sources: Sources, cohort: Cohort) -> Subquery:
-    """One row a visitor who was exposed by then: phase, arm_id, visitor_id, at, crossover_at."""
-    exposure = sources.exposure.c
-    return (
-        select(exposure.phase, exposure.arm_id, exposure.visitor_id, exposure.at, exposure.crossover_at)
-        .where(
-            exposure.experiment_id == cohort.experiment_id,
-            exposure.phase == cohort.phase,
-            exposure.at <= cohort.as_of,
-        )
-        .subquery("subject")
-    )
+HOUR = 3_600_000_000
+"""Otherwise a sum is over those of an hour."""
 
 
 def arm_statement(sources: Sources, cohort: Cohort, windows: Sequence[Window]) -> Select:
-    """Per phase and arm: visitors, crossovers, then for each window the visitors for whom it has passed."""
+    """The keys, visitors, crossovers, those returned, then for each window the visitors for whom it has passed."""
     subject = subjects(sources, cohort)
+    keys = [subject.c[key] for key in keys_of(cohort)]
     return select(
-        subject.c.phase,
-        subject.c.arm_id,
+        *keys,
         func.count(),
         _count(subject.c.crossover_at <= cohort.as_of),
+        func.sum(subject.c.returned),
         *(_count(subject.c.at <= window.closed(cohort.as_of)) for window in windows),
-    ).group_by(subject.c.phase, subject.c.arm_id)
+    ).group_by(*keys)
 
 
 def day_statement(sources: Sources, cohort: Cohort) -> Select:
-    """Per phase, UTC day (its first microsecond) and arm: visitors, first and last exposure."""
+    """The keys, UTC day (its first microsecond), visitors, first and last exposure."""
     subject = subjects(sources, cohort)
+    keys = [subject.c[key] for key in keys_of(cohort)]
     day = subject.c.at - subject.c.at % literal(DAY, literal_execute=True)
-    # The day before the arm: visitors numbered as they came are nearly in its order already.
-    return select(
-        subject.c.phase, day, subject.c.arm_id, func.count(), func.min(subject.c.at), func.max(subject.c.at)
-    ).group_by(subject.c.phase, day, subject.c.arm_id)
+    # The day before the keys: visitors numbered as they came are nearly in its order already.
+    return select(*keys, day, func.count(), func.min(subject.c.at), func.max(subject.c.at)).group_by(day, *keys)
 
 
-def moment_statement(
-    sources: Sources,
-    cohort: Cohort,
-    layout: Layout,
-    shifts: Sequence[float],
-) -> Select:
-    """The sums over visitors with at least one outcome in any window, per phase, arm and part of the visitors.
+def orphan_statement(sources: Sources, cohort: Cohort, events: Sequence[str | None]) -> Select | None:
+    """How many refunds of these events have no original, by visitors exposed before; None: there are no refunds."""
+    if sources.refund is None:
+        return None
+    subject, refund = subjects(sources, cohort), sources.refund
+    return (
+        select(func.count())
+        .select_from(subject.join(refund, refund.c.visitor_id == subject.c.visitor_id))
+        .where(
+            refund.c.original_at.is_(None),
+            refund.c.at >= subject.c.at,
+            refund.c.at <= cohort.as_of,
+            or_(*(_is_event(event, refund, cohort) for event in events)),
+        )
+    )
 
-    Columns: phase, arm_id; how many outcomes of each of the layout's events; for each of its windows the visitors for
-    whom it has passed; over these Σx of each feature, Σx³ of each one taken from outcomes, and Σxy of each pair.
+
+def moment_statement(sources: Sources, cohort: Cohort, layout: Layout, shifts: Sequence[float]) -> Select:
+    """The sums over visitors with at least one outcome in any window, by keys and part of the visitors.
+
+    Columns: the keys; how many outcomes of each of the layout's events; how many of them have no value in the reporting
+    currency; for each of the layout's windows the visitors for whom it has passed; over these Σx of each feature, Σx³
+    of each one taken from outcomes, and Σxy of each pair.
 
     The parts are there to be added by the reader: a database adds doubles one after the other, and its rounding errors
     grow with their number. `shifts` is what is subtracted from each feature first.
@@ -109,19 +106,19 @@ def moment_statement(
     closed = {window: _closed(visitors.c.at, window, cohort) for window in layout.windows}
     source: FromClause = visitors
     known: dict[CovariateUse, ColumnElement[float]] = {}
-    later: list[ColumnElement[bool]] = []
+    latest: list[ColumnElement[bool]] = []
     for i, use in enumerate(layout.covariates):
         value, newer = (sources.covariate.alias(f"{what}{i}") for what in ("value", "newer"))
         source = source.outerjoin(value, _before(value, visitors, use, cohort))
         source = source.outerjoin(newer, _newer(newer, value, visitors, use, cohort))
         known[use] = value.c.value
-        later.append(newer.c.visitor_id.is_(None))
+        latest.append(newer.c.visitor_id.is_(None))
+    counts = [f"n{i}" for i in range(len(layout.events))] + ["unreported"]
     moved = (
         select(
-            visitors.c.phase,
-            visitors.c.arm_id,
+            *(visitors.c[key] for key in keys_of(cohort)),
             _part(visitors).label("part"),
-            *(visitors.c[f"n{i}"] for i in range(len(layout.events))),
+            *(visitors.c[name] for name in counts),
             *(_flag(closed[window]).label(f"w{i}") for i, window in enumerate(layout.windows)),
             *(
                 _moved(_feature_value(feature, i, visitors, known), closed[feature.window], shifts[i]).label(f"x{i}")
@@ -129,27 +126,27 @@ def moment_statement(
             ),
         )
         .select_from(source)
-        .where(*later)
+        .where(*latest)
         .subquery("moved")
     )
     x = [moved.c[f"x{i}"] for i in range(len(layout.features))]
+    keys = [moved.c[key] for key in keys_of(cohort)]
     return select(
-        moved.c.phase,
-        moved.c.arm_id,
-        *(func.sum(moved.c[f"n{i}"]) for i in range(len(layout.events))),
+        *keys,
+        *(func.sum(moved.c[name]) for name in counts),
         *(func.sum(moved.c[f"w{i}"]) for i in range(len(layout.windows))),
         *(func.sum(one) for one in x),
         *(func.sum(x[i] * x[i] * x[i]) for i in layout.outcome_features),
         *(func.sum(x[i] * x[j]) for i, j in layout.outcome_pairs),
-    ).group_by(moved.c.phase, moved.c.arm_id, moved.c.part)
+    ).group_by(moved.c.part, *keys)
 
 
 def covariate_statement(
     sources: Sources, cohort: Cohort, use: CovariateUse, windows: Sequence[Window], shifts: Sequence[float]
 ) -> Select:
-    """The sums over visitors who have a covariate, per phase, arm and part of the visitors.
+    """The sums over visitors who have a covariate, by keys and part of the visitors.
 
-    Columns: phase, arm_id; for each window the visitors for whom it has passed, Σc, Σc² and Σc³ over them, a shift
+    Columns: the keys; for each window the visitors for whom it has passed, Σc, Σc² and Σc³ over them, a shift
     for each window subtracted from c first.
     """
     subject = subjects(sources, cohort)
@@ -157,8 +154,7 @@ def covariate_statement(
     closed = [_closed(subject.c.at, window, cohort) for window in windows]
     moved = (
         select(
-            subject.c.phase,
-            subject.c.arm_id,
+            *(subject.c[key] for key in keys_of(cohort)),
             _part(subject).label("part"),
             *(_flag(one).label(f"w{i}") for i, one in enumerate(closed)),
             *(_moved(value.c.value, one, shifts[i]).label(f"x{i}") for i, one in enumerate(closed)),
@@ -175,49 +171,112 @@ def covariate_statement(
     for i in range(len(windows)):
         x = moved.c[f"x{i}"]
         sums += [func.sum(moved.c[f"w{i}"]), func.sum(x), func.sum(x * x), func.sum(x * x * x)]
-    return select(moved.c.phase, moved.c.arm_id, *sums).group_by(moved.c.phase, moved.c.arm_id, moved.c.part)
+    keys = [moved.c[key] for key in keys_of(cohort)]
+    return select(*keys, *sums).group_by(moved.c.part, *keys)
 
 
 def _visitors(sources: Sources, cohort: Cohort, layout: Layout) -> Subquery:
-    """One row a visitor with outcomes: the keys, at, outcomes by event n0, n1, ... and outcome features x0, x1, ..."""
-    subject = subjects(sources, cohort)
-    outcome = sources.outcome
-    within = {
-        use: and_(_is_event(use[0], outcome, cohort), _holds(use[1], outcome.c.at, subject.c.at)) for use in layout.uses
-    }
-    joined = and_(
-        outcome.c.visitor_id == subject.c.visitor_id,
-        # Said once more without the windows, so that an engine can look events up by key.
-        or_(*(_is_event(event, outcome, cohort) for event in layout.events)),
-        outcome.c.at >= subject.c.at,
-        outcome.c.at <= cohort.as_of,
-        or_(*within.values()),
-    )
+    """One row a visitor with outcomes: the keys, at, outcomes by event n0, n1, ..., outcome features x0, x1, ..."""
+    rows = _outcome_rows(sources, cohort, layout)
+    within = {use: _within(use, rows, cohort) for use in layout.uses}
     named = [condition for (event, _), condition in within.items() if event is not None]
+    is_order = rows.c.refunded_at.is_(None)
     counted = []
     for event in layout.events:
-        of_event = or_(*(condition for use, condition in within.items() if use[0] == event))
+        of_event = and_(is_order, or_(*(condition for use, condition in within.items() if use[0] == event)))
         # Each outcome is counted once: under its own event where a metric names it, otherwise under "any".
         if event is None and named:
             of_event = and_(of_event, not_(or_(*named)))
-        counted.append(func.sum(_flag(of_event)))
+        counted.append(_count(of_event))
+    for_money = and_(rows.c.unreported == 1, or_(false(), *(within[use] for use in layout.money_uses)))
+    keys = [rows.c[key] for key in keys_of(cohort)]
     return (
         select(
-            subject.c.phase,
-            subject.c.arm_id,
-            subject.c.visitor_id,
-            subject.c.at,
+            *keys,
+            rows.c.visitor_id,
+            rows.c.exposed_at.label("at"),
             *(one.label(f"n{i}") for i, one in enumerate(counted)),
+            _count(for_money).label("unreported"),
             *(
-                _outcome_value(feature.source, within[feature.source.event, feature.window], sources).label(f"x{i}")
+                _outcome_value(feature, within[feature.source.event, feature.window], rows).label(f"x{i}")
                 for i, feature in enumerate(layout.features)
                 if isinstance(feature.source, Column)
             ),
         )
-        .select_from(subject.join(outcome, joined))
-        .group_by(subject.c.visitor_id, subject.c.phase, subject.c.arm_id, subject.c.at)
+        .where(or_(*within.values()))
+        .group_by(rows.c.visitor_id, rows.c.exposed_at, *keys)
         .subquery("visitors")
     )
+
+
+def _outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClause:
+    """One row an outcome or refund after the exposure: who, event_id, at of the original, refunded_at, amounts."""
+    subject = subjects(sources, cohort)
+    who = [subject.c[key] for key in keys_of(cohort)] + [subject.c.visitor_id, subject.c.at.label("exposed_at")]
+
+    def joined(relation: FromClause, at: ColumnElement[int]) -> ColumnElement[bool]:
+        return and_(
+            relation.c.visitor_id == subject.c.visitor_id,
+            or_(*(_is_event(event, relation, cohort) for event in layout.events)),
+            at >= subject.c.at,
+            relation.c.at <= cohort.as_of,
+        )
+
+    outcome = sources.outcome
+    value, cost, unreported = _amounts(outcome, sources.currency)
+    orders = select(
+        *who,
+        outcome.c.event_id,
+        outcome.c.at,
+        cast(null(), BigInteger).label("refunded_at"),
+        value.label("value"),
+        cost.label("cost"),
+        unreported.label("unreported"),
+    ).select_from(subject.join(outcome, joined(outcome, outcome.c.at)))
+    refund = sources.refund
+    if refund is None:
+        return orders.subquery("happened")
+    value, cost, unreported = _amounts(refund, sources.currency)
+    refunds = select(
+        *who,
+        refund.c.event_id,
+        refund.c.original_at,
+        refund.c.at,
+        -value,
+        -cost,
+        unreported,
+    ).select_from(subject.join(refund, joined(refund, refund.c.original_at)))
+    return orders.union_all(refunds).subquery("happened")
+
+
+def _amounts(
+    outcome: FromClause, currency: str
+) -> tuple[ColumnElement[float], ColumnElement[float], ColumnElement[int]]:
+    """Value and cost in the reporting currency, 0 where there are none, and whether they are not known in it."""
+    row = outcome.c
+    foreign = row.currency != currency
+    unknown = and_(
+        foreign,
+        or_(
+            and_(row.value.is_not(None), row.reporting_value.is_(None)),
+            and_(row.cost.is_not(None), row.reporting_cost.is_(None)),
+        ),
+    )
+    value, cost = (
+        cast(func.coalesce(case((unknown, null()), (foreign, reported), else_=own), 0), Double)
+        for reported, own in ((row.reporting_value, row.value), (row.reporting_cost, row.cost))
+    )
+    return value, cost, _flag(unknown)
+
+
+def _within(use: Use, rows: FromClause, cohort: Cohort) -> ColumnElement[bool]:
+    """Whether an outcome counts: the window holds it, and a refund came in time."""
+    event, window = use
+    found = and_(_is_event(event, rows, cohort), _holds(window, rows.c.at, rows.c.exposed_at))
+    if window.end is None:
+        return found
+    in_time = rows.c.refunded_at < rows.c.exposed_at + (window.end + window.refund)
+    return and_(found, or_(rows.c.refunded_at.is_(None), in_time))
 
 
 def _holds(window: Window, at: ColumnElement[int], exposed: ColumnElement[int]) -> ColumnElement[bool]:
@@ -261,23 +320,23 @@ def _newer(
     )
 
 
-def _outcome_value(column: Column, within: ColumnElement[bool], sources: Sources) -> ColumnElement[float]:
+def _outcome_value(feature: Feature, within: ColumnElement[bool], rows: FromClause) -> ColumnElement[float]:
     zero, one = literal(0.0, Double), literal(1.0, Double)
-    outcome = sources.outcome.c
-    match column.measure:
+    assert isinstance(feature.source, Column)
+    ordered = and_(within, rows.c.refunded_at.is_(None))
+    match feature.source.measure:
         case "converted":
-            return func.max(case((within, one), else_=zero))
+            total = func.max(case((ordered, one), else_=zero))
         case "count":
-            return func.sum(case((within, one), else_=zero))
+            total = func.sum(case((ordered, one), else_=zero))
         case "value":
-            amount = _money(outcome.value)
+            total = func.sum(case((within, rows.c.value), else_=zero))
         case "margin":
-            amount = _money(outcome.value) - _money(outcome.cost)
-    return func.sum(case((within, amount), else_=zero))
-
-
-def _money(amount: ColumnElement[int]) -> ColumnElement[float]:
-    return cast(func.coalesce(amount, 0), Double)
+            total = func.sum(case((within, rows.c.value - rows.c.cost), else_=zero))
+    if feature.cap is None:
+        return total
+    cap = literal(float(feature.cap), Double)
+    return case((total > cap, cap), else_=total)
 
 
 def _feature_value(
@@ -297,8 +356,12 @@ def _moved(value: ColumnElement[float], closed: ColumnElement[bool] | None, shif
 
 
 def _part(relation: FromClause) -> ColumnElement[int]:
-    number = relation.c.visitor_id if isinstance(relation.c.visitor_id.type, Integer) else relation.c.at
-    return number % literal(PARTS, literal_execute=True)
+    # Neighbours stay together: an engine that sorts its groups has nearly sorted rows, which takes half the time.
+    if isinstance(relation.c.visitor_id.type, Integer):
+        number, size = relation.c.visitor_id, PART
+    else:
+        number, size = relation.c.at, HOUR
+    return number - number % literal(size, literal_execute=True)
 
 
 def _flag(condition: ColumnElement[bool] | None) -> ColumnElement[int]:

@@ -22,10 +22,10 @@ from .exposures import prepare_exposures, store_exposures
 from .identity import prepare_links, store_links
 from .lookups import experiment_ids
 from .money import check_currency
-from .observations import Observations
+from .observations import Breakdown, Observations
 from .opening import open_tables
 from .outcomes import prepare_covariates, prepare_outcomes, store_covariates, store_outcomes
-from .reading import read_observations
+from .reading import read_breakdown, read_observations
 from .results import Tally, WriteResult
 from .table import TableRow
 from .table_rows import store_table_rows
@@ -167,7 +167,9 @@ class Store:
     def write_outcomes(self, records: Iterable[Outcome]) -> WriteResult:
         """Store outcomes: once for each name and outcome id; other content under a stored id is a conflict.
 
-        Impossible ids, fractions of a minor unit, another currency and refunds are refused one by one.
+        An outcome in another currency than the store's counts as an order and in no money column, unless it has its
+        reporting amounts; a refund counts once its original is stored, whichever comes first. Impossible ids, fractions
+        of a minor unit and refunds of negative amounts are refused one by one.
         """
         now = now_micros()
         return self._write(
@@ -193,7 +195,7 @@ class Store:
     def write_links(self, records: Iterable[Link]) -> WriteResult:
         """Store identity links: once for each anonymous visitor; another customer for one is a conflict.
 
-        They are kept for the analysis to come; no report looks at them yet.
+        In an analysis both are one person, whose earliest exposure and whose outcomes under either id count.
         """
         return self._write(records, prepare_links, store_links)
 
@@ -213,8 +215,8 @@ class Store:
     def observations(self, experiment: str, *, as_of: datetime | None = None) -> Observations:
         """Counts and moments of an experiment's latest version, as of now or of an earlier time.
 
-        Exposures and outcomes later than `as_of` are left out; moments are those of the visitors whose window has
-        passed by then.
+        Exposures, outcomes and identity links later than `as_of` are left out; moments are those of the visitors whose
+        window has passed by then. A visitor counts in the phase that exposed them first.
 
         Raises:
             InputError: no experiment of that key, or a naive time.
@@ -222,6 +224,16 @@ class Store:
         at = now_micros() if as_of is None else to_micros(as_of)
         with reading(self._engine) as connection:
             return read_observations(connection, latest_version(connection, experiment), at)
+
+    def breakdown(self, experiment: str, segment: str, *, as_of: datetime | None = None) -> Breakdown:
+        """The same split by a segment's values: by phase and arm, visitors and moments of each value.
+
+        Raises:
+            InputError: no experiment of that key, no such segment in its definition, or a naive time.
+        """
+        at = now_micros() if as_of is None else to_micros(as_of)
+        with reading(self._engine) as connection:
+            return read_breakdown(connection, latest_version(connection, experiment), at, segment)
 
     def note_import(self, experiment: str, file: str, *, read: int, refused: int) -> None:
         """Remember how many rows of a table were read and refused, at the last import of a file of that name."""

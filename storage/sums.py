@@ -15,13 +15,17 @@ from ..experiments.metrics import Column, CovariateUse, Metric
 from ..stats.moments import Moments
 from .features import Feature, Pair, Window, features_of, pairs_of, window_of
 
-__all__ = ["Layout", "Sums", "add_covariate", "add_outcomes", "best_shift", "moments_of", "summed"]
+__all__ = ["Layout", "Sums", "Use", "add_covariate", "add_outcomes", "best_shift", "moments_of", "summed"]
 
 EXACT = 2**53
 """Up to here a double holds every whole number."""
 
 CANCELLED = 100
 """A column whose squared mean is that many times its variance is read again about its mean."""
+
+
+Use = tuple[str | None, Window]
+"""An event (None: any) and a window in which some metric looks for it."""
 
 
 class Layout:
@@ -32,6 +36,7 @@ class Layout:
         windows: theirs, each once.
         uses: the events that metrics look for, and in which window.
         events: those of the uses, each once.
+        money_uses: the uses whose values or costs are summed.
         outcome_features: positions of the features that are taken from outcomes.
         outcome_pairs: the pairs of features that some metric needs, at least one of them taken from outcomes.
         covariates: the windows that each covariate is used with.
@@ -44,6 +49,15 @@ class Layout:
             dict.fromkeys((column.event, window_of(metric)) for metric in metrics for column in metric.columns)
         )
         self.events = list(dict.fromkeys(event for event, _ in self.uses))
+        self.money_uses = [
+            use
+            for use in self.uses
+            if any(
+                column.is_money and use == (column.event, window_of(metric))
+                for metric in metrics
+                for column in metric.columns
+            )
+        ]
         self.outcome_features = [i for i, one in enumerate(self.features) if isinstance(one.source, Column)]
         pairs = sorted({pair for metric in metrics for pair in pairs_of(self.positions(metric))})
         self.outcome_pairs = [pair for pair in pairs if not set(pair).isdisjoint(self.outcome_features)]
@@ -59,13 +73,17 @@ class Layout:
 
 @dataclass(slots=True)
 class Sums:
-    """Of one arm: visitors by window, Σx and Σx³ by feature, Σxy by pair, outcome rows by event; zeros by default."""
+    """Of one arm: visitors by window, Σx and Σx³ by feature, Σxy by pair, outcome rows by event; zeros by default.
+
+    `unreported` outcome rows are in another currency and have no value in the reporting one.
+    """
 
     visitors: dict[Window, int] = field(default_factory=lambda: defaultdict(int))
     first: dict[int, Fraction] = field(default_factory=lambda: defaultdict(Fraction))
     third: dict[int, Fraction] = field(default_factory=lambda: defaultdict(Fraction))
     products: dict[Pair, Fraction] = field(default_factory=lambda: defaultdict(Fraction))
     outcomes: dict[str | None, int] = field(default_factory=lambda: defaultdict(int))
+    unreported: int = 0
 
 
 def summed(rows: Sequence[Sequence[float]]) -> list[Fraction]:
@@ -78,6 +96,7 @@ def add_outcomes(sums: Sums, layout: Layout, values: Sequence[Fraction], shifts:
     rest = iter(values)
     for event in layout.events:
         sums.outcomes[event] += int(next(rest))
+    sums.unreported += int(next(rest))
     counts = {window: next(rest) for window in layout.windows}
     n = [counts[feature.window] for feature in layout.features]
     s = [Fraction(shift) for shift in shifts]

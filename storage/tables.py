@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.schema import SchemaItem
 
@@ -124,9 +125,18 @@ outcome = Table(
     Column("quantity", BigInteger),
     Column("currency", String(3), nullable=False),
     Column("reporting_value", BigInteger),
+    Column("reporting_cost", BigInteger),
     Column("refund_of", _ID),
     # In this order no planner mistakes it for a way to find the outcomes of an event.
     UniqueConstraint("outcome_id", "event_id"),
+    # Refunds are few: where an index can be of some rows only, finding them costs the others nothing.
+    Index(
+        "outcome_refund",
+        "refund_of",
+        "event_id",
+        sqlite_where=text("refund_of IS NOT NULL"),
+        postgresql_where=text("refund_of IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
     comment="at_given is 0 where the time of writing was taken; such a time is not content.",
 )

@@ -46,6 +46,8 @@ class RecorderLike(Protocol):
         currency: str | None = None,
         refund_of: str | int | None = None,
         at: datetime | None = None,
+        reporting_value: Decimal | int | None = None,
+        reporting_cost: Decimal | int | None = None,
     ) -> Any:
         """Record something that the visitor did."""
 

@@ -60,11 +60,16 @@ class CapturingRecorder:
         currency: str | None = None,
         refund_of: str | int | None = None,
         at: datetime | None = None,
+        reporting_value: Decimal | int | None = None,
+        reporting_cost: Decimal | int | None = None,
     ) -> None:
         """Keep the outcome; what a recorder refuses is refused."""
-        outcome_fields(outcome_id, visitor, name, at, value, cost, quantity, currency, refund_of, 0)
+        reported = reporting_value, reporting_cost
+        outcome_fields(outcome_id, visitor, name, at, value, cost, quantity, currency, refund_of, 0, *reported)
         visitor = canonical_visitor(visitor)
-        self.outcomes.append(Outcome(outcome_id, visitor, name, at, value, cost, quantity, currency, refund_of))
+        self.outcomes.append(
+            Outcome(outcome_id, visitor, name, at, value, cost, quantity, currency, refund_of, None, *reported)
+        )
 
     def link(self, anonymous: str | int, customer: str | int, *, at: datetime | None = None) -> None:
         """Keep the link; what a recorder refuses is refused."""
