@@ -27,7 +27,7 @@ ATTEMPTS = 20
 """How often a transaction is tried that lost a race against another writer."""
 
 _READ_ONLY = "offerlift_read_only"
-_EXTRAS = {"postgresql": "postgresql"}
+_EXTRAS = {"postgresql": "postgresql", "spark": "spark"}
 # PostgreSQL: deadlock, serialization failure.
 _TRY_AGAIN = {"40P01", "40001"}
 
@@ -85,7 +85,7 @@ def open_engine(url: URL, *, schema: str | None, create: bool) -> Engine:
     except ImportError as error:
         extra = _EXTRAS.get(url.get_backend_name())
         hint = f"Install it: pip install 'offerlift[{extra}]'" if extra else "Install it with pip."
-        if extra and url.drivername != "postgresql+psycopg":
+        if extra == "postgresql" and url.drivername != "postgresql+psycopg":
             hint += ", and write postgresql+psycopg://."
         raise StoreError(f"the driver for {url.drivername} is missing: {error.name or error}", hint=hint) from error
     if engine.dialect.name == "sqlite":
@@ -182,7 +182,7 @@ def translated(url: URL) -> Iterator[None]:
     except DBAPIError as error:
         name = url.render_as_string(hide_password=True)
         reason = " ".join(str(error.orig).split())
-        raise StoreError(f"the store {name} failed: {reason}", hint=_hint(reason)) from error
+        raise StoreError(f"the store {name} failed: {reason}", hint=getattr(error.orig, "hint", None) or _hint(reason)) from error
     except SQLAlchemyError as error:
         name = url.render_as_string(hide_password=True)
         raise StoreError(f"the store {name} failed: {' '.join(str(error).split())}") from error
@@ -210,7 +210,8 @@ def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads and sees one state of the store throughout, without blocking writers."""
     with translated(engine.url), engine.connect() as connection:
         options: dict[str, Any] = {_READ_ONLY: True}
-        if engine.dialect.name != "sqlite":
+        # Spark has no transactions: each statement sees the tables as they are when it begins.
+        if engine.dialect.name not in ("sqlite", "spark"):
             options["isolation_level"] = "REPEATABLE READ"
         connection = connection.execution_options(**options)
         with connection.begin():

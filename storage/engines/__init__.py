@@ -1,0 +1,1 @@
+"""What is said differently to each engine, one file an engine."""
