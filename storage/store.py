@@ -223,6 +223,24 @@ class Store:
         with reading(self._engine) as connection:
             return read_observations(connection, latest_version(connection, experiment), at)
 
+    def analysis_sql(self, experiment: str, dialect: str, *, as_of: datetime | None = None) -> list[str]:
+        """The statements that `observations` sends for its numbers, written for a warehouse; none of them is run.
+
+        Args:
+            experiment: its key.
+            dialect: one of `offerlift.storage.transpiling.DIALECTS`.
+            as_of: as for `observations`.
+
+        Raises:
+            InputError: no such experiment, an unknown dialect, or SQLGlot is not installed.
+        """
+        from .transpiling import analysis_statements, transpile
+
+        at = now_micros() if as_of is None else to_micros(as_of)
+        with reading(self._engine) as connection:
+            statements = analysis_statements(connection, latest_version(connection, experiment), at)
+        return [transpile(statement, dialect) for statement in statements]
+
     def note_import(self, experiment: str, file: str, *, read: int, refused: int) -> None:
         """Remember how many rows of a table were read and refused, at the last import of a file of that name."""
 

@@ -344,5 +344,3 @@ def TimeFromTicks(ticks: float) -> time:  # noqa: N802 - PEP 249 names it so
 def TimestampFromTicks(ticks: float) -> datetime:  # noqa: N802 - PEP 249 names it so
     """The UTC time of a POSIX time."""
     return datetime.fromtimestamp(ticks, UTC)
-
-

@@ -26,7 +26,7 @@ CONNECTION_LOST = "08006"
 """SQLSTATE of a session that is gone."""
 
 
-class Warning(Exception):  # noqa: A001, N818 - PEP 249 names it so
+class Warning(Exception):  # noqa: N818 - PEP 249 names it so
     """Never raised; PEP 249 asks for it."""
 
 

@@ -7,7 +7,6 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,5 +73,3 @@ def session(pyspark: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def spark(session: Any) -> Engine:
     """An engine on Spark."""
     return open_engine(database_url(f"spark://{MASTER}"), schema=None, create=False)
-
-

@@ -13,8 +13,8 @@ from decimal import Decimal
 import pytest
 from offerlift.errors import StoreError
 from offerlift.storage.engine import database_url, open_engine, reading
-from offerlift.storage.engines import spark as spark_engine
-from offerlift.storage.engines.spark import SparkConnectDialect, SparkDialect
+from offerlift.storage.engines import spark_dialect
+from offerlift.storage.engines.spark_dialect import SparkConnectDialect, SparkDialect
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -75,7 +75,7 @@ def test_text_is_never_read_as_sql(spark):
 
 
 def test_ids_differ_by_case_and_by_trailing_spaces(spark):
-    """"A" is not "a", and "a" is not "a "."""
+    """ "A" is not "a", and "a" is not "a "."""
     assert run(spark, select(literal("A") == literal("a"), literal("a") == literal("a "))) == [(False, False)]
 
 
@@ -194,7 +194,7 @@ def test_the_database_of_the_url_is_meant(spark, session):
 def test_a_parquet_file_is_a_table(spark, session, tmp_path):
     """The path in the schema `parquet`, with names that need quoting."""
     session.sql("SELECT 7 AS `größe in cm`, 8 AS `a``b`").write.parquet(str(tmp_path / "it's here"))
-    file = table(str(tmp_path / "it's here"), column("größe in cm"), column("a`b"), schema="parquet")
+    file = table(str(tmp_path / "it's here"), column("größe in cm"), column("a`b"), schema="parquet").alias()
     assert run(spark, select(file.c["größe in cm"], file.c["a`b"]).where(file.c["größe in cm"] == 7)) == [(7, 8)]
 
 
@@ -282,7 +282,7 @@ def test_what_is_written_differently():
 
 def test_without_pyspark_it_says_what_to_install(monkeypatch):
     """A missing extra is named, for Spark Connect too."""
-    monkeypatch.setattr(spark_engine, "find_spec", lambda name: None)
+    monkeypatch.setattr(spark_dialect, "find_spec", lambda name: None)
     for url in ("spark://local[2]", "spark+connect://head"):
         with pytest.raises(StoreError, match=r"pip install 'offerlift\[spark\]'"):
             open_engine(database_url(url), schema=None, create=False)

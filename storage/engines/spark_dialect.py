@@ -8,7 +8,7 @@ URLs:
     spark+connect://host:15002/shop       a Spark Connect server; `:TOKEN@host` and `?use_ssl=true` where it needs them
 
 `?spark.driver.memory=4g` and the like configure a session that is started. A Parquet file or folder is the table of that
-path in the schema `parquet`.
+path in the schema `parquet`, by an alias: Spark takes no column by such a name.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class _Preparer(IdentifierPreparer):
     reserved_words = IdentifierPreparer.reserved_words | {"anti", "lateral", "minus", "semi", "setminus", "timestamp"}
 
     def __init__(self, dialect: Any):
-        super().__init__(dialect, initial_quote="`")
+        super().__init__(dialect, initial_quote="`", escape_quote="`")
 
 
 class SparkDialect(DefaultDialect):
@@ -199,7 +199,8 @@ class SparkConnectDialect(SparkDialect):
         """
         if url.host is None:
             raise StoreError(
-                "spark+connect:// names no host", hint="Write spark+connect://host:15002/database, port 15002 by default."
+                "spark+connect:// names no host",
+                hint="Write spark+connect://host:15002/database, port 15002 by default.",
             )
         if "token" in url.query:
             # As a parameter it would be printed with the URL.
