@@ -182,9 +182,8 @@ def translated(url: URL) -> Iterator[None]:
     except DBAPIError as error:
         name = url.render_as_string(hide_password=True)
         reason = " ".join(str(error.orig).split())
-        raise StoreError(
-            f"the store {name} failed: {reason}", hint=getattr(error.orig, "hint", None) or _hint(reason)
-        ) from error
+        hint = getattr(error.orig, "hint", None) or _hint(reason)
+        raise StoreError(f"the store {name} failed: {reason}", hint=hint) from error
     except SQLAlchemyError as error:
         name = url.render_as_string(hide_password=True)
         raise StoreError(f"the store {name} failed: {' '.join(str(error).split())}") from error

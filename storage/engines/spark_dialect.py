@@ -7,9 +7,11 @@ URLs:
     spark:///shop?master=yarn             any other master that Spark knows
     spark+connect://host:15002/shop       a Spark Connect server; `:TOKEN@host` and `?use_ssl=true` where it needs them
 
-`?spark.driver.memory=4g` and the like configure a session that is started. A Parquet file or folder is the table of that
-path in the schema `parquet`, by an alias: Spark takes no column by such a name.
+`?spark.driver.memory=4g` and the like configure a session that is started. A Parquet file or folder is the table of
+that path in the schema `parquet`; select from it by an alias, as Spark takes no column by such a name.
 """
+
+# ruff: noqa: N802, N815 - SQLAlchemy looks its methods up by the names of types
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_doubles_stay_doubles():
 
 def test_what_cannot_be_written_is_refused(monkeypatch):
     """An unknown dialect and a number that is none are errors; a missing SQLGlot says what to install."""
-    with pytest.raises(InputError, match="'cobol'.*\n.*bigquery"):
+    with pytest.raises(InputError, match=r"'cobol'.*\n.*bigquery"):
         transpile(select(literal(1)), "cobol")
     with pytest.raises(InputError, match="cannot be written"):
         transpile(select(literal(float("nan"), Double)), "trino")

@@ -105,7 +105,7 @@ def test_times_are_utc_wherever_the_process_runs(spark, monkeypatch):
 @pytest.mark.parametrize("value", [2**63, -(2**63) - 1, "\ud800", datetime(2026, 3, 1)])  # noqa: DTZ001 - on purpose
 def test_what_cannot_be_passed_is_refused(spark, value):
     """An integer beyond 64 bits, half a surrogate pair and a time without zone are errors that name the value."""
-    with pytest.raises(StoreError, match="beyond 64 bits|no Unicode text|no time zone"):
+    with pytest.raises(StoreError, match=r"beyond 64 bits|no Unicode text|no time zone"):
         run(spark, select(literal(value)))
 
 
@@ -125,7 +125,9 @@ def test_failures_say_what_is_wrong(spark, capfd, statement, says):
     with pytest.raises(StoreError, match=says) as caught:
         run(spark, statement)
     assert len(str(caught.value)) < 600
-    assert "Traceback" not in (printed := capfd.readouterr().err) and "at org.apache" not in printed
+    printed = capfd.readouterr().err
+    assert "Traceback" not in printed
+    assert "at org.apache" not in printed
 
 
 SHOP = table("shop", column("a"))

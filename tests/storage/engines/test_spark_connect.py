@@ -81,7 +81,7 @@ def test_a_server_that_goes_away(server):
         assert connection.scalar(select(literal(1))) == 1
         process.terminate()
         process.wait(60)
-        with pytest.raises(StoreError, match="connection to Spark was lost.*\n.*run it again"), translated(engine.url):
+        with pytest.raises(StoreError, match=r"connection to Spark was lost.*\n.*run it again"), translated(engine.url):
             connection.execute(select(literal(2)))
         assert connection.invalidated
     with pytest.raises(StoreError, match="connection to Spark was lost"), reading(engine):
