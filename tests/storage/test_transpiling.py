@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlglot
 from offerlift.errors import InputError
+from offerlift.experiments.hashing import bucket
 from offerlift.experiments.metrics import BUILT_IN_METRICS, DAY, Column, CovariateUse, Metric
 from offerlift.experiments.records import Covariate, Exposure, Outcome
 from offerlift.storage.engine import reading
@@ -16,9 +18,10 @@ from offerlift.storage.store import Store
 from offerlift.storage.tables import exposure
 from offerlift.storage.times import to_micros
 from offerlift.storage.transpiling import DIALECTS, analysis_statements, transpile
-from sqlalchemy import Double, event, literal, select
+from sqlalchemy import Double, create_engine, event, literal, select, text
 
 GOLDEN = Path(__file__).parent / "golden_sql"
+ROOT = Path(__file__).parents[2]
 WRITE = "OFFERLIFT_WRITE_GOLDEN_SQL"
 METRICS = (
     *(replace(BUILT_IN_METRICS[name], window_end=7 * DAY) for name in ("conversion", "margin_per_visitor")),
@@ -112,3 +115,34 @@ def test_what_cannot_be_written_is_refused(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "sqlglot", None)
     with pytest.raises(InputError, match=r"pip install 'offerlift\[transpile\]'"):
         transpile(select(literal(1)), "trino")
+
+
+DOCUMENTED = re.findall(
+    r"^-- (\w+)\n(.+)$", (ROOT / "docs" / "assignment.md").read_text(encoding="utf-8"), flags=re.MULTILINE
+)
+
+
+@pytest.mark.parametrize(("name", "expression"), DOCUMENTED, ids=[name for name, _ in DOCUMENTED])
+def test_the_documented_bucket_can_be_read(name, expression):
+    """Each expression is SQL in its warehouse, with 15 digits (ClickHouse: 60 bits), 10,000 buckets, one column."""
+    name = {"PostgreSQL": "postgres"}.get(name, name.lower())
+    tree = sqlglot.parse_one(f"SELECT {expression}", read=name)
+    literals = {literal.this for literal in tree.find_all(sqlglot.exp.Literal)}
+    assert {"free-shipping/s:", "10000"} <= literals
+    assert literals & ({"8", "4"} if name == "clickhouse" else {"15"})
+    assert [column.name for column in tree.find_all(sqlglot.exp.Column)] == ["visitor"]
+    assert len(DOCUMENTED) == 9
+
+
+VISITORS = ["v1", "A", "a", "it's", "Å ß 漢 🛒", "17", "x" * 255]
+
+
+def test_the_documented_bucket_of_postgresql_is_ours(postgresql_server):
+    """The expression, pasted into the server, gives the assigner's buckets."""
+    expression = dict(DOCUMENTED)["PostgreSQL"]
+    engine = create_engine(postgresql_server)
+    with engine.connect() as connection:
+        statement = text(f"SELECT {expression} FROM (VALUES (:visitor)) AS v (visitor)".replace("::", r"\:\:"))
+        for visitor in VISITORS:
+            assert connection.scalar(statement, {"visitor": visitor}) == bucket("free-shipping/s", visitor)
+    engine.dispose()

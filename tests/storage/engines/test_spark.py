@@ -9,9 +9,11 @@ import sys
 import time
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from offerlift.errors import StoreError
+from offerlift.experiments.hashing import bucket
 from offerlift.storage.engine import database_url, open_engine, reading
 from offerlift.storage.engines import spark_dialect
 from offerlift.storage.engines.spark_dialect import SparkConnectDialect, SparkDialect
@@ -216,6 +218,16 @@ def test_products_of_small_parameters_do_not_overflow(spark):
     """A small BigInteger is passed as 64 bits, where Spark would take 32."""
     small = literal(2**31 - 1, BigInteger)
     assert run(spark, select(small * small)) == [((2**31 - 1) ** 2,)]
+
+
+def test_the_documented_bucket_is_ours(spark):
+    """The expression of docs/assignment.md, pasted into Spark, gives the assigner's buckets."""
+    documented = (Path(__file__).parents[3] / "docs" / "assignment.md").read_text(encoding="utf-8")
+    expression = documented.partition("-- Spark\n")[2].partition("\n")[0]
+    ids = ["v1", "A", "a", "it's", "Å ß 漢 🛒", "17", "x" * 255]
+    asked = [text(f"SELECT {expression} FROM (SELECT :visitor AS visitor)").bindparams(visitor=one) for one in ids]
+    with reading(spark) as connection:
+        assert [connection.scalar(one) for one in asked] == [bucket("free-shipping/s", one) for one in ids]
 
 
 @pytest.mark.parametrize(
