@@ -307,7 +307,7 @@ def test_the_installed_command_runs_and_survives_a_closed_pipe():
     assert (done.returncode, done.stdout, done.stderr) == (0, "{", "")
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", ":memory:"])
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", ":memory:", "duckdb://"])
 def test_a_store_in_memory_is_refused(url, capsys):
     """It would be gone with the command."""
     write("t.csv", GOOD)
