@@ -27,7 +27,7 @@ ATTEMPTS = 20
 """How often a transaction is tried that lost a race against another writer."""
 
 _READ_ONLY = "offerlift_read_only"
-_EXTRAS = {"postgresql": "postgresql", "spark": "spark"}
+_EXTRAS = {"postgresql": "postgresql"}
 # PostgreSQL: deadlock, serialization failure.
 _TRY_AGAIN = {"40P01", "40001"}
 
@@ -85,7 +85,7 @@ def open_engine(url: URL, *, schema: str | None, create: bool) -> Engine:
     except ImportError as error:
         extra = _EXTRAS.get(url.get_backend_name())
         hint = f"Install it: pip install 'offerlift[{extra}]'" if extra else "Install it with pip."
-        if extra == "postgresql" and url.drivername != "postgresql+psycopg":
+        if extra and url.drivername != "postgresql+psycopg":
             hint += ", and write postgresql+psycopg://."
         raise StoreError(f"the driver for {url.drivername} is missing: {error.name or error}", hint=hint) from error
     if engine.dialect.name == "sqlite":
