@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from sqlalchemy import URL, Connection, Engine, delete
+from sqlalchemy import URL, Connection, Engine, Select, delete
 
 from ..errors import InputError, StoreError
 from ..experiments.records import Covariate, Exposure, Link, Outcome
@@ -242,9 +242,11 @@ class Store:
         from .transpiling import analysis_statements, transpile
 
         at = now_micros() if as_of is None else to_micros(as_of)
-        with reading(self._engine) as connection:
-            statements = analysis_statements(connection, latest_version(connection, experiment), at)
-        return [transpile(statement, dialect) for statement in statements]
+
+        def record(connection: Connection) -> list[Select]:
+            return analysis_statements(connection, latest_version(connection, experiment), at)
+
+        return [transpile(statement, dialect) for statement in read(self._engine, record)]
 
     def note_import(self, experiment: str, file: str, *, read: int, refused: int) -> None:
         """Remember how many rows of a table were read and refused, at the last import of a file of that name."""

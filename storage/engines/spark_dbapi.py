@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from .spark_errors import (
     CONNECTION_LOST,
@@ -31,7 +32,7 @@ from .spark_errors import (
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-    from pyspark.sql.types import DataType
+    from pyspark.sql.types import DataType, StructField
 
 __all__ = [
     "CONNECTION_LOST",
@@ -167,6 +168,7 @@ class Connection:
 
     def __init__(self, session: SparkSession):
         self._session: SparkSession | None = session
+        self._tag = f"offerlift-{uuid4().hex}"
 
     @property
     def session(self) -> SparkSession:
@@ -174,6 +176,23 @@ class Connection:
         if self._session is None:
             raise InterfaceError("the connection is closed")
         return self._session
+
+    def run(self, operation: str, arguments: Sequence[Any]) -> tuple[list[Any], list[StructField]]:
+        """Rows and columns of a statement, which `interrupt` ends."""
+        session = self.session
+        # A tag is of the thread that works.
+        session.addTag(self._tag)
+        try:
+            # Without parameters Spark must not look for any.
+            frame = session.sql(operation, args=list(arguments) or None)
+            return frame.collect(), frame.schema.fields
+        finally:
+            session.removeTag(self._tag)
+
+    def interrupt(self) -> None:
+        """End the statement that runs in another thread; there it raises an OperationalError."""
+        with translated():
+            self.session.interruptTag(self._tag)
 
     def cursor(self) -> Cursor:
         """A new cursor."""
@@ -216,10 +235,7 @@ class Cursor:
         _refuse_writing(operation)
         arguments = [_argument(value) for value in parameters]
         with translated():
-            # Without parameters Spark must not look for any.
-            frame = self.connection.session.sql(operation, args=arguments or None)
-            rows = frame.collect()
-            fields = frame.schema.fields
+            rows, fields = self.connection.run(operation, arguments)
         readers = [_reader(field.dataType) for field in fields]
         self.description = [
             (field.name, field.dataType.simpleString(), None, None, None, None, field.nullable) for field in fields

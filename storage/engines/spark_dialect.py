@@ -109,6 +109,7 @@ class SparkDialect(DefaultDialect):
 
     name = "spark"
     driver = "pyspark"
+    needed: tuple[str, ...] = ("pyspark",)
     default_paramstyle = "qmark"
     supports_statement_cache = True
     supports_native_boolean = True
@@ -126,9 +127,17 @@ class SparkDialect(DefaultDialect):
 
     @classmethod
     def import_dbapi(cls) -> ModuleType:
-        """The driver; an ImportError where PySpark is not installed."""
-        if find_spec("pyspark") is None:
-            raise ImportError("No module named 'pyspark'", name="pyspark")
+        """The driver.
+
+        Raises:
+            StoreError: what it needs is not installed.
+        """
+        missing = [name for name in cls.needed if find_spec(name) is None]
+        if missing:
+            raise StoreError(
+                f"the driver for {cls.name} is missing: {', '.join(missing)}",
+                hint="Install it: pip install 'offerlift[spark]'.",
+            )
         from . import spark_dbapi
 
         return spark_dbapi
@@ -183,15 +192,8 @@ class SparkConnectDialect(SparkDialect):
     """`spark+connect://`: a server of Spark Connect."""
 
     driver = "connect"
+    needed = ("pyspark", "grpc", "pandas", "pyarrow")
     supports_statement_cache = True
-
-    @classmethod
-    def import_dbapi(cls) -> ModuleType:
-        """The driver; an ImportError where PySpark or what it needs to connect is not installed."""
-        for needed in ("grpc", "pandas", "pyarrow"):
-            if find_spec(needed) is None:
-                raise ImportError(f"No module named '{needed}'", name=needed)
-        return super().import_dbapi()
 
     def create_connect_args(self, url: URL) -> tuple[list[Any], dict[str, Any]]:
         """What the driver's `connect` takes.

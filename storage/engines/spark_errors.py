@@ -87,6 +87,7 @@ _HINTS = {
     "SCHEMA_NOT_FOUND": "Check the database in the URL: spark://local[2]/DATABASE.",
     "PATH_NOT_FOUND": "Check the path; every worker of the cluster must see it too.",
     "UNRESOLVED_COLUMN.WITH_SUGGESTION": "Check the column's name.",
+    "OPERATION_CANCELED": "It was interrupted, or took longer than it may.",
     "INSUFFICIENT_PERMISSIONS": "Ask for SELECT on the table.",
 }
 

@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from offerlift.errors import StoreError
 from offerlift.experiments.hashing import bucket
-from offerlift.storage.engine import database_url, open_engine, reading
+from offerlift.storage.engine import database_url, open_engine, reading, translated
 from offerlift.storage.engines import spark_dialect
 from offerlift.storage.engines.spark_dialect import SparkConnectDialect, SparkDialect
 from sqlalchemy import (
@@ -212,6 +213,28 @@ def test_a_reading_transaction_of_the_store_is_one_of_sparks(spark):
         assert connection.scalars(listed.where(numbers.c.x.in_([]))).all() == []
         assert connection.scalars(listed.where(numbers.c.x.in_([3, 1, 77]))).all() == [1, 3]
         assert connection.scalars(select(numbers.c.x // 4).order_by(numbers.c.x).limit(4)).all() == [0, 0, 0, 1]
+
+
+def test_a_statement_can_be_interrupted(spark):
+    """From another thread, and the connection answers the next one."""
+    with spark.connect() as connection:
+        driver = connection.connection.dbapi_connection
+        stop = threading.Event()
+
+        def interrupt():
+            # Whatever comes first: the statement has hardly begun when the first attempt comes.
+            while not stop.wait(0.5):
+                driver.interrupt()
+
+        other = threading.Thread(target=interrupt)
+        other.start()
+        try:
+            with pytest.raises(StoreError, match=r"(?i)cancel"), translated(spark.url):
+                connection.execute(text("SELECT sum(id * id % 7) FROM range(1000000000000)"))
+        finally:
+            stop.set()
+            other.join()
+        assert connection.scalar(select(literal(1))) == 1
 
 
 def test_products_of_small_parameters_do_not_overflow(spark):
