@@ -1,7 +1,7 @@
 """The audit: every stored assignment computed again inside the database, from the definition that was published.
 
-Independent of the assigner: the buckets come from the engine's own md5 (PostgreSQL) or from a function registered with
-it (SQLite), the arms from the stored weights. What cannot be computed again is eligibility, as attributes are not kept.
+Independent of the assigner: the buckets come from the database's own md5 (in SQLite from a function registered with
+it), the arms from the stored weights. What cannot be computed again is eligibility, as attributes are not kept.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, and_, case, cast, func, literal, not_, select
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, not_, select
 
-from ..errors import InputError, StoreError
+from ..errors import InputError
 from ..experiments.definition import BUCKETS, Definition
-from ..experiments.hashing import bucket_of_bytes
+from ..experiments.hashing import bucket as bucket_of
 from ..experiments.snapshot import Published
+from .engines import bucket_in_sql
 from .lookups import arm_ids
 from .tables import arm, definition, experiment, exposure, visitor
 from .versions import latest_version
 
-__all__ = ["Audit", "Mismatch", "audit_assignments", "bucket_in_sql"]
+__all__ = ["Audit", "Mismatch", "audit_assignments"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +58,6 @@ class Audit:
     def mismatching(self) -> int:
         """How many exposures do not match."""
         return sum(self.causes.values())
-
-
-def bucket_in_sql(connection: Connection, salt: str, key: ColumnElement[str]) -> ColumnElement[int]:
-    """The bucket of a visitor under a salt, as an expression of this connection's engine.
-
-    Raises:
-        StoreError: an engine on which it is not written yet.
-    """
-    engine = connection.dialect.name
-    if engine == "sqlite":
-        driver = connection.connection.dbapi_connection
-        assert driver is not None
-        driver.create_function("offerlift_bucket", 2, _bucket, deterministic=True)
-        return func.offerlift_bucket(f"{salt}:", key, type_=BigInteger)
-    if engine == "postgresql":
-        # As UTF-8 bytes, whatever the encoding of the database.
-        text = func.convert_to(literal(f"{salt}:").concat(key), "UTF8")
-        digits = literal("x").concat(func.substr(func.md5(text), 1, 15))
-        return cast(cast(digits, postgresql.BIT(60)), BigInteger) % BUCKETS
-    raise StoreError(f"the audit on {engine} is not supported", hint="SQLite and PostgreSQL are supported.")
-
-
-def _bucket(prefix: str, key: str) -> int:
-    return bucket_of_bytes(prefix.encode(), key.encode())
 
 
 def audit_assignments(connection: Connection, key: str, *, limit: int = 100) -> Audit:
@@ -237,6 +213,6 @@ def _cause(
     if name == right:
         return "crossover", f"the first exposure is right, but there is one in arm {crossover!r} as well"
     for other in others:
-        if other.arm(_bucket(f"{other.split_salt}:", key)) == name:
+        if other.arm(bucket_of(other.split_salt, key)) == name:
             return "other_version", f"bucket {bucket} is arm {right!r}; version {other.version} gives {name!r}"
     return "arm", f"bucket {bucket} is arm {right!r}: another id was hashed, or the arm was chosen elsewhere"

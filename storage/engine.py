@@ -1,35 +1,30 @@
-"""Opening a database: addresses, SQLite's settings, transactions, and errors that say what to do.
-
-Writing transactions of SQLite begin with BEGIN IMMEDIATE: a deferred one that reads before it writes fails at once when
-another process writes in between, whatever the busy timeout.
-"""
+"""Opening a database: addresses, transactions, and errors that say what to do."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.pool import StaticPool
 
 from ..errors import StoreError
+from .engines import Database, database_of
 
-__all__ = ["Raced", "checkpoint", "database_url", "open_engine", "reading", "translated", "use_wal", "writing"]
-
-BUSY_SECONDS = 30
-"""How long SQLite waits for another writer."""
+__all__ = ["Raced", "database_url", "open_engine", "read", "reading", "translated", "writing"]
 
 ATTEMPTS = 20
 """How often a transaction is tried that lost a race against another writer."""
 
-_READ_ONLY = "offerlift_read_only"
-_EXTRAS = {"postgresql": "postgresql"}
-# PostgreSQL: deadlock, serialization failure.
-_TRY_AGAIN = {"40P01", "40001"}
+PATIENCE = 5.0
+"""Seconds for which a transaction is tried again after its connection was lost."""
+
+LONGEST_TIMEOUT = 86_400
+"""Seconds that a statement_timeout may allow: a day."""
 
 Result = TypeVar("Result")
 
@@ -39,139 +34,71 @@ class Raced(Exception):  # noqa: N818 - a signal to try again, never seen by cal
 
 
 def database_url(address: str | Path) -> URL:
-    """The URL of an address; a plain path is a SQLite file.
+    """The URL of an address; a plain path is a SQLite file, and a URL without driver gets the one that is tested.
 
     Raises:
-        StoreError: it cannot be read as a URL.
+        StoreError: it cannot be read as a URL, or is of a database that no store can be in.
     """
     text = str(address)
     if "://" not in text:
         return URL.create("sqlite", database=text)
     try:
-        return make_url(text)
+        url = make_url(text)
     except (ArgumentError, ValueError) as error:
         raise StoreError(
             f"not the URL of a database: {text.split('://')[0]}://...",
             hint="Write a path, sqlite:///shop.db or postgresql+psycopg://user:password@host/database.",
         ) from error
+    driver = database_of(url).driver
+    return url if "+" in url.drivername or url.drivername == "sqlite" else url.set(drivername=driver)
 
 
 def open_engine(url: URL, *, schema: str | None, create: bool) -> Engine:
     """An engine for the URL, with this package's settings; connects only when used.
 
+    Of the URL, `?statement_timeout=SECONDS` is ours: no statement may take longer.
+
     Raises:
-        StoreError: an unknown engine, a driver that is not installed, a file that does not exist (without `create`),
-            a folder that does not exist.
+        StoreError: a timeout that is no number of seconds, a driver that is not installed, a file that does not exist
+            (without `create`), a folder that does not exist.
     """
-    options: dict[str, Any] = {}
-    if url.get_backend_name() == "sqlite":
-        if url.database in (None, "", ":memory:"):
-            options["poolclass"] = StaticPool
-            options["connect_args"] = {"check_same_thread": False}
-        else:
-            _check_query(url)
-            # SQLite's own notation, as in file:shop.db?mode=ro&uri=true, says itself what to create.
-            if not url.database.startswith("file:"):
-                _check_file(Path(url.database), create=create)
-    if url.drivername == "postgresql+psycopg":
-        # A prepared statement keeps the plan that it got while the table was empty: minutes instead of seconds.
-        options["connect_args"] = {"prepare_threshold": None}
+    database = database_of(url)
+    url, seconds = _statement_timeout(url)
+    database.check_address(url, create=create)
     try:
-        engine = create_engine(url, **options)
-    except NoSuchModuleError as error:
-        raise StoreError(
-            f"no such kind of database: {url.drivername}", hint="SQLite and PostgreSQL are supported."
-        ) from error
-    except ImportError as error:
-        extra = _EXTRAS.get(url.get_backend_name())
-        hint = f"Install it: pip install 'offerlift[{extra}]'" if extra else "Install it with pip."
-        if extra and url.drivername != "postgresql+psycopg":
-            hint += ", and write postgresql+psycopg://."
-        raise StoreError(f"the driver for {url.drivername} is missing: {error.name or error}", hint=hint) from error
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _configure_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+        engine = create_engine(url, **database.options(url))
+    except (ImportError, NoSuchModuleError) as error:
+        raise _missing_driver(database, url, error) from error
+    database.configure(engine)
+    if seconds is not None:
+        database.limit_statements(engine, seconds)
     if schema is not None:
         engine = engine.execution_options(schema_translate_map={None: schema})
     return engine
 
 
-def _check_query(url: URL) -> None:
-    # SQLite's own parameters are taken only by its own notation; elsewhere the driver drops them with a warning.
-    dropped = sorted({"mode", "cache", "immutable", "vfs", "nolock", "psow"} & url.query.keys())
-    if dropped and "uri" not in url.query:
-        raise StoreError(
-            f"SQLite does not take ?{dropped[0]}= in {url.render_as_string()}",
-            hint=f"Leave it out, or write sqlite:///file:{url.database}?{dropped[0]}=...&uri=true.",
-        )
-
-
-def _check_file(path: Path, *, create: bool) -> None:
-    # Path.exists answers False below a regular file; the folder is named in either case.
+def _statement_timeout(url: URL) -> tuple[URL, float | None]:
+    text = url.query.get("statement_timeout")
+    if text is None:
+        return url, None
     try:
-        folder_exists, exists = path.parent.is_dir(), path.exists()
-    except OSError as error:
-        raise StoreError(f"the store {path} cannot be reached: {error.strerror or error}") from error
-    if not folder_exists:
-        raise StoreError(f"the folder of the store does not exist: {path.parent}", hint="Create it, or check the path.")
-    if exists and not path.is_file():
-        raise StoreError(f"the store {path} is not a file", hint="Give the path of a file, such as shop.db.")
-    if not exists and not create:
+        seconds = float(text) if isinstance(text, str) else math.nan
+    except ValueError:
+        seconds = math.nan
+    if not 0.001 <= seconds <= LONGEST_TIMEOUT:
         raise StoreError(
-            f"there is no store at {path}", hint="Check the path; publishing or importing creates a store."
+            f"statement_timeout is a number of seconds from 0.001 to {LONGEST_TIMEOUT}, seen {text!r}",
+            hint="Write it as in postgresql://user:password@host/database?statement_timeout=60.",
         )
+    return url.difference_update_query(["statement_timeout"]), seconds
 
 
-def _configure_sqlite(connection: Any, _record: object) -> None:
-    # SQLAlchemy's begin event then decides how a transaction begins, not the driver.
-    connection.isolation_level = None
-    for pragma in (
-        f"busy_timeout = {BUSY_SECONDS * 1000}",
-        "foreign_keys = ON",
-        "temp_store = MEMORY",
-        "cache_size = -262144",
-        "mmap_size = 268435456",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    read_only = connection.get_execution_options().get(_READ_ONLY, False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-
-def use_wal(engine: Engine) -> None:
-    """Let a SQLite file be read while it is written; it remembers. Nothing happens on other engines."""
-    if engine.dialect.name != "sqlite":
-        return None
-    # While another process opens the same new file this fails at once, whatever the busy timeout.
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            return _pragma(engine, "journal_mode = WAL")
-        except StoreError as error:
-            if "locked" not in error.message or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-
-
-def checkpoint(engine: Engine) -> None:
-    """Move SQLite's write-ahead log into the file, unless somebody is reading: it grew to 500 MB when left alone."""
-    if engine.dialect.name == "sqlite":
-        _pragma(engine, "busy_timeout = 0", "wal_checkpoint(TRUNCATE)", f"busy_timeout = {BUSY_SECONDS * 1000}")
-
-
-def _pragma(engine: Engine, *pragmas: str) -> None:
-    # These are refused inside a transaction, which is what SQLAlchemy's connections always are in.
-    connection = engine.raw_connection()
-    try:
-        for pragma in pragmas:
-            connection.cursor().execute(f"PRAGMA {pragma}").close()
-    except engine.dialect.loaded_dbapi.Error as error:
-        name = engine.url.render_as_string(hide_password=True)
-        raise StoreError(f"the store {name} failed: {error}", hint=_hint(str(error))) from error
-    finally:
-        connection.close()
+def _missing_driver(database: Database, url: URL, error: Exception) -> StoreError:
+    steps = [f"install it: pip install 'offerlift[{database.extra}]'"] if database.extra else []
+    steps += [f"write {database.driver}://"] if url.drivername != database.driver else []
+    reason = error.name or error if isinstance(error, ImportError) else "unknown to SQLAlchemy"
+    hint = ", and ".join(steps)
+    return StoreError(f"the driver for {url.drivername} is missing: {reason}", hint=f"{hint[0].upper()}{hint[1:]}.")
 
 
 @contextmanager
@@ -180,55 +107,69 @@ def translated(url: URL) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        name = url.render_as_string(hide_password=True)
-        reason = " ".join(str(error.orig).split())
-        raise StoreError(f"the store {name} failed: {reason}", hint=_hint(reason)) from error
+        raise database_of(url).failure(url, error.orig or error) from error
     except SQLAlchemyError as error:
-        name = url.render_as_string(hide_password=True)
-        raise StoreError(f"the store {name} failed: {' '.join(str(error).split())}") from error
-
-
-def _hint(reason: str) -> str | None:
-    known = {
-        "file is not a database": "It is no SQLite file; give another path.",
-        "malformed": "The file is damaged; restore it from a backup.",
-        "unable to open database file": "Check that the folder exists and that you may write to it.",
-        "readonly": "The file or its folder cannot be written; check the permissions.",
-        "read-only": "The server or transaction is read-only; connect to the primary.",
-        "database is locked": "Another process has been writing for long; try again.",
-        "disk is full": "Free some space, then try again; what was acknowledged is stored.",
-        "password": "Check user and password in the URL.",
-        "connect": "Check host, port and database in the URL, and that the server runs.",
-        "permission denied": "Ask for CREATE and USAGE on the schema, or give another one with schema=.",
-        "does not exist": "Create it on the server, or check the URL.",
-    }
-    return next((hint for sign, hint in known.items() if sign in reason.lower()), None)
+        raise database_of(url).failure(url, error) from error
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads and sees one state of the store throughout, without blocking writers."""
-    with translated(engine.url), engine.connect() as connection:
-        options: dict[str, Any] = {_READ_ONLY: True}
-        if engine.dialect.name != "sqlite":
-            options["isolation_level"] = "REPEATABLE READ"
-        connection = connection.execution_options(**options)
+    with translated(engine.url), _read(engine) as connection:
+        yield connection
+
+
+def read(engine: Engine, work: Callable[[Connection], Result]) -> Result:
+    """The result of `work` in such a transaction, tried again from its start when the connection is lost."""
+    return _persist(engine, _read, work)
+
+
+def writing(engine: Engine, work: Callable[[Connection], Result]) -> Result:
+    """The result of `work` in a transaction, tried again from its start.
+
+    That is when another writer came in between, and for a while when the connection is lost. It may be lost while the
+    server commits, so `work` must find what it has already done.
+    """
+    return _persist(engine, _write, work)
+
+
+@contextmanager
+def _read(engine: Engine) -> Iterator[Connection]:
+    with engine.connect() as connection:
+        connection = database_of(engine).begin_reading(connection)
         with connection.begin():
             yield connection
 
 
-def writing(engine: Engine, work: Callable[[Connection], Result]) -> Result:
-    """The result of `work` in a transaction, tried again from its start when another writer came in between."""
+@contextmanager
+def _write(engine: Engine) -> Iterator[Connection]:
+    with database_of(engine).turn_to_write(engine), engine.begin() as connection:
+        yield connection
+
+
+def _persist(
+    engine: Engine,
+    begin: Callable[[Engine], AbstractContextManager[Connection]],
+    work: Callable[[Connection], Result],
+) -> Result:
+    database = database_of(engine)
+    raced, lost, deadline = 0, 0, math.inf
     with translated(engine.url):
-        for attempt in range(ATTEMPTS):
+        while raced < ATTEMPTS:
             try:
-                with engine.begin() as connection:
+                with begin(engine) as connection:
                     return work(connection)
             except Raced:
-                pass
+                raced += 1
             except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) not in _TRY_AGAIN:
+                if database.is_conflict(error):
+                    raced += 1
+                elif error.connection_invalidated or database.is_unreachable(error):
+                    lost, deadline = lost + 1, min(deadline, time.monotonic() + PATIENCE)
+                else:
                     raise
-            time.sleep(0.005 * attempt)
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(min(0.005 * raced + 0.05 * lost, 1.0))
     name = engine.url.render_as_string(hide_password=True)
     raise StoreError(f"the store {name} was written by others {ATTEMPTS} times in between", hint="Try again.")

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, select
 
 from ..errors import InputError
 from ..experiments.hashing import canonical_visitor
 from ..experiments.records import Exposure
-from .dialects import insert_missing, matches
 from .engine import Raced
+from .engines import insert_missing, locked, matches, update_rows
 from .lookups import arm_ids, find_ids, visitor_ids
 from .results import Refusal, Tally
 from .tables import experiment, exposure
@@ -158,18 +158,10 @@ def _store_group(
     added = [rows[number] for number in sorted(rows) if number not in stored]
     if insert_missing(connection, exposure, added) != len(added):
         raise Raced
-    changed = [rows[number] for number in sorted(rows) if number in stored]
-    if changed:
-        connection.execute(_UPDATE, [{f"{field}_": value for field, value in row.items()} for row in changed])
+    update_rows(connection, exposure, [rows[number] for number in sorted(rows) if number in stored])
 
 
-_KEY = ("experiment_id", "phase", "visitor_id")
 _CONTENT = ("arm_id", "at", "assignment_hash", "crossover_arm_id", "crossover_at")
-_UPDATE = (
-    update(exposure)
-    .where(*(exposure.c[field] == bindparam(f"{field}_") for field in _KEY))
-    .values({field: bindparam(f"{field}_") for field in _CONTENT})
-)
 
 
 def _read(
@@ -177,14 +169,14 @@ def _read(
 ) -> dict[int, First]:
     experiment_id, phase = key
     names = {number: name for name, number in arms.items()}
-    rows = connection.execute(
+    statement = (
         select(exposure.c.visitor_id, *(exposure.c[field] for field in _CONTENT))
         .where(exposure.c.experiment_id == experiment_id, exposure.c.phase == phase)
         .where(matches(connection, exposure.c.visitor_id, list(numbers)))
-        # Locks the rows, in one order for all writers; SQLite locks the whole file anyway.
+        # Locked in one order by all writers.
         .order_by(exposure.c.visitor_id)
-        .with_for_update()
     )
+    rows = connection.execute(locked(connection, statement))
     return {
         visitor_id: First(
             Mark(at, names[arm_id], not known, known),

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, select
 from ..errors import InputError
 from ..experiments.hashing import canonical_visitor
 from ..experiments.records import Link
-from .dialects import insert_missing, matches
 from .engine import Raced
+from .engines import insert_missing, matches
 from .lookups import visitor_ids
 from .results import Conflict, Refusal, Tally
 from .tables import identity, visitor

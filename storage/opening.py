@@ -8,13 +8,10 @@ from sqlalchemy.schema import CreateSchema
 
 from ..errors import StoreError
 from . import tables
-from .engine import reading, use_wal, writing
+from .engine import reading, writing
+from .engines import database_of
 
 __all__ = ["open_tables"]
-
-# PostgreSQL: undefined table, undefined schema; table, type or schema that exists already.
-_MISSING = {"42P01", "3F000"}
-_EXISTS = {"42P07", "42P06", "23505", "42710"}
 
 
 def open_tables(engine: Engine, *, schema: str | None, currency: str | None, create: bool) -> str:
@@ -47,14 +44,17 @@ def open_tables(engine: Engine, *, schema: str | None, currency: str | None, cre
 
 
 def _entries(engine: Engine) -> dict[str, str] | None:
-    """What the table `store` says; None where there is no such table."""
+    """What the table `store` says; None where there is no such table, or one that was not finished."""
     try:
         with reading(engine) as connection:
-            return dict(connection.execute(select(tables.store.c.key, tables.store.c.value)).all())
+            found = dict(connection.execute(select(tables.store.c.key, tables.store.c.value)).all())
+            # Written last: without it, whoever created the tables was killed before the end.
+            return found if "schema_version" in found else None
     except StoreError as error:
-        if _says(error, _MISSING, "no such table"):
+        database, cause = database_of(engine), error.__cause__
+        if isinstance(cause, DBAPIError) and database.is_missing_table(cause):
             return None
-        if _says(error, {"42703"}, "no such column"):
+        if isinstance(cause, DBAPIError) and database.is_missing_column(cause):
             error.hint = "The database has a table `store` of somebody else; give another file, or schema=."
         raise
 
@@ -63,16 +63,16 @@ def _create(engine: Engine, name: str, schema: str | None, currency: str) -> Non
     def create(connection: Connection) -> None:
         if schema is not None:
             connection.execute(CreateSchema(schema, if_not_exists=True))
-        # Without looking first: a table of that name that is not ours must be an error, not be adopted.
-        tables.metadata.create_all(connection, checkfirst=False)
+        database_of(connection).create_tables(connection, tables.metadata)
         entries = {"schema_version": str(tables.SCHEMA_VERSION), "currency": currency}
         connection.execute(tables.store.insert(), [{"key": key, "value": value} for key, value in entries.items()])
 
     try:
         writing(engine, create)
-        use_wal(engine)
+        database_of(engine).created(engine)
     except StoreError as error:
-        if not _says(error, _EXISTS, "already exists"):
+        cause = error.__cause__
+        if not (isinstance(cause, DBAPIError) and database_of(engine).exists_already(cause)):
             raise
         # Another process may just have created the same store.
         if _entries(engine) is None:
@@ -80,10 +80,3 @@ def _create(engine: Engine, name: str, schema: str | None, currency: str) -> Non
                 f"{name} holds tables of the same names that are not offerlift's: {error.message}",
                 hint="Give another file, or schema= for tables of their own.",
             ) from error
-
-
-def _says(error: StoreError, states: set[str], text: str) -> bool:
-    cause = error.__cause__
-    if not isinstance(cause, DBAPIError):
-        return False
-    return getattr(cause.orig, "sqlstate", None) in states or text in str(cause.orig)

@@ -15,8 +15,8 @@ from ..errors import InputError
 from ..experiments.hashing import canonical_visitor
 from ..experiments.records import Covariate, Outcome
 from .cells import LARGEST_NUMBER, flushed
-from .dialects import insert_missing, matches
 from .engine import Raced
+from .engines import insert_missing, matches
 from .lookups import name_ids, visitor_ids
 from .money import check_currency, major_units, minor_units
 from .names import check_id, check_name

@@ -9,15 +9,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from sqlalchemy import URL, Connection, Engine, delete
+from sqlalchemy import URL, Connection, Engine, Select, delete
 
 from ..errors import InputError, StoreError
 from ..experiments.records import Covariate, Exposure, Link, Outcome
 from ..experiments.snapshot import Published
 from . import tables
 from .audit import Audit, audit_assignments
-from .dialects import settle
-from .engine import checkpoint, database_url, open_engine, reading, translated, writing
+from .engine import database_url, open_engine, read, translated, writing
+from .engines import database_of
 from .exposures import prepare_exposures, store_exposures
 from .identity import prepare_links, store_links
 from .lookups import experiment_ids
@@ -67,20 +67,25 @@ class Store:
         """Open a store, and create it where there is none.
 
         Args:
-            url: URL of the database, or the path of a SQLite file.
-            schema: of PostgreSQL, the schema that holds the tables; created if missing. SQLite has one store a file.
+            url: URL of the database, or the path of a SQLite file. With `?statement_timeout=SECONDS` no statement may
+                take longer.
+            schema: of PostgreSQL, the schema that holds the tables; created if missing. Elsewhere a store has a file,
+                or a database, of its own.
             currency: ISO 4217 code that the store reports in. None takes the store's own, EUR for a new one.
             create: whether a store may be created; otherwise a missing one is an error.
 
         Raises:
             StoreError: it cannot be reached, read or written; it is of another schema version or currency.
-            InputError: a currency that is no ISO 4217 code, or a schema for SQLite.
+            InputError: a currency that is no ISO 4217 code, or a schema where there are none.
         """
         if currency is not None:
             check_currency(currency)
         address = database_url(url)
-        if schema is not None and address.get_backend_name() == "sqlite":
-            raise InputError(f"SQLite has no schemas, seen schema={schema!r}", hint="Use one file a store.")
+        database = database_of(address)
+        if schema is not None and not database.has_schemas:
+            raise InputError(
+                f"{database.label} has no schemas, seen schema={schema!r}", hint=f"Use one {database.place} a store."
+            )
         engine = open_engine(address, schema=schema, create=create)
         try:
             found = open_tables(engine, schema=schema, currency=currency, create=create)
@@ -98,7 +103,7 @@ class Store:
         """Release the connections."""
         try:
             with translated(self._url):
-                checkpoint(self._engine)
+                database_of(self._engine).checkpoint(self._engine)
         except StoreError:
             # All is stored already: the log is merely left for the next to move.
             pass
@@ -106,9 +111,8 @@ class Store:
             self._engine.dispose()
 
     def before_fork(self) -> None:
-        """Close what is not in use on SQLite, whose locks belong to the process; the next use opens it again."""
-        if self._engine.dialect.name == "sqlite" and self._url.database not in (None, "", ":memory:"):
-            self._engine.dispose()
+        """Close what must not be open in two processes; the next use opens it again."""
+        database_of(self._engine).before_fork(self._engine)
 
     def after_fork_in_child(self) -> None:
         """Forget the connections without closing them: they are the parent's."""
@@ -143,19 +147,20 @@ class Store:
         Raises:
             InputError: there is none of that key.
         """
-        with reading(self._engine) as connection:
-            return latest_version(connection, experiment)
+        return read(self._engine, lambda connection: latest_version(connection, experiment))
 
     def find(self, experiment: str) -> Published | None:
         """The latest version of an experiment; None where there is none of that key."""
-        with reading(self._engine) as connection:
+
+        def look(connection: Connection) -> Published | None:
             known = experiment in experiment_keys(connection)
             return latest_version(connection, experiment) if known else None
 
+        return read(self._engine, look)
+
     def experiments(self) -> list[str]:
         """Keys of all published experiments, sorted."""
-        with reading(self._engine) as connection:
-            return experiment_keys(connection)
+        return read(self._engine, experiment_keys)
 
     def write_exposures(self, records: Iterable[Exposure]) -> WriteResult:
         """Store exposures: the earliest of a visitor counts, ties go by arm name, another arm makes a crossover.
@@ -209,8 +214,7 @@ class Store:
         Raises:
             InputError: no such experiment, or one whose visitors were assigned elsewhere.
         """
-        with reading(self._engine) as connection:
-            return audit_assignments(connection, experiment, limit=limit)
+        return read(self._engine, lambda connection: audit_assignments(connection, experiment, limit=limit))
 
     def observations(self, experiment: str, *, as_of: datetime | None = None) -> Observations:
         """Counts and moments of an experiment's latest version, as of now or of an earlier time.
@@ -222,8 +226,29 @@ class Store:
             InputError: no experiment of that key, or a naive time.
         """
         at = now_micros() if as_of is None else to_micros(as_of)
-        with reading(self._engine) as connection:
-            return read_observations(connection, latest_version(connection, experiment), at)
+        return read(
+            self._engine, lambda connection: read_observations(connection, latest_version(connection, experiment), at)
+        )
+
+    def analysis_sql(self, experiment: str, dialect: str, *, as_of: datetime | None = None) -> list[str]:
+        """The statements that `observations` sends for its numbers, written for a warehouse; none of them is run.
+
+        Args:
+            experiment: its key.
+            dialect: one of `offerlift.storage.transpiling.DIALECTS`.
+            as_of: as for `observations`.
+
+        Raises:
+            InputError: no such experiment, an unknown dialect, or SQLGlot is not installed.
+        """
+        from .transpiling import analysis_statements, transpile
+
+        at = now_micros() if as_of is None else to_micros(as_of)
+
+        def record(connection: Connection) -> list[Select]:
+            return analysis_statements(connection, latest_version(connection, experiment), at)
+
+        return [transpile(statement, dialect) for statement in read(self._engine, record)]
 
     def breakdown(self, experiment: str, segment: str, *, as_of: datetime | None = None) -> Breakdown:
         """The same split by a segment's values: by phase and arm, visitors and moments of each value.
@@ -232,8 +257,10 @@ class Store:
             InputError: no experiment of that key, no such segment in its definition, or a naive time.
         """
         at = now_micros() if as_of is None else to_micros(as_of)
-        with reading(self._engine) as connection:
-            return read_breakdown(connection, latest_version(connection, experiment), at, segment)
+        return read(
+            self._engine,
+            lambda connection: read_breakdown(connection, latest_version(connection, experiment), at, segment),
+        )
 
     def note_import(self, experiment: str, file: str, *, read: int, refused: int) -> None:
         """Remember how many rows of a table were read and refused, at the last import of a file of that name."""
@@ -261,7 +288,7 @@ class Store:
                 self._written += len(ready)
         if self._written >= self._settle_at:
             with translated(self._url):
-                settle(self._engine)
+                database_of(self._engine).settle(self._engine)
             self._settle_at = 2 * self._written
         return tally.result()
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select
 
 from ..experiments.snapshot import Published
-from .dialects import matches
+from .engines import matches
 from .exposures import Mark, PreparedExposure, store_exposures
 from .lookups import arm_ids, find_ids, name_ids
 from .money import major_units

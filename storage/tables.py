@@ -15,13 +15,13 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
-    String,
     Table,
-    Text,
     UniqueConstraint,
     text,
 )
 from sqlalchemy.schema import SchemaItem
+
+from .columns import DOCUMENT, ID, NUMBER, word
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -47,50 +47,44 @@ SCHEMA_VERSION = 1
 
 metadata = MetaData()
 
-_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
-"""A 64-bit integer; SQLite numbers rows by itself only where the type is spelled INTEGER."""
-
-# The database's own collation would sort and, on MariaDB, even match ids differently from one server to the next.
-_ID = String(255).with_variant(String(255, collation="C"), "postgresql")
-
 
 def _lookup(table: str, *columns: SchemaItem) -> Table:
-    return Table(table, metadata, Column("id", _NUMBER, primary_key=True), *columns)
+    return Table(table, metadata, Column("id", NUMBER, primary_key=True), *columns)
 
 
 store = Table(
     "store",
     metadata,
-    Column("key", _ID, primary_key=True),
-    Column("value", Text, nullable=False),
+    Column("key", ID, primary_key=True),
+    Column("value", DOCUMENT, nullable=False),
     comment="What offerlift knows about this store: schema_version, currency.",
 )
 
-experiment = _lookup("experiment", Column("key", _ID, nullable=False, unique=True))
+experiment = _lookup("experiment", Column("key", ID, nullable=False, unique=True))
 
 arm = _lookup(
     "arm",
-    Column("experiment_id", _NUMBER, ForeignKey("experiment.id"), nullable=False),
-    Column("name", _ID, nullable=False),
+    Column("experiment_id", NUMBER, ForeignKey("experiment.id"), nullable=False),
+    Column("name", ID, nullable=False),
     UniqueConstraint("experiment_id", "name"),
 )
 
-visitor = _lookup("visitor", Column("key", _ID, nullable=False, unique=True))
+visitor = _lookup("visitor", Column("key", ID, nullable=False, unique=True))
 
 # Names of events, covariates and segments share one lookup table: they are few.
-name = _lookup("name", Column("key", _ID, nullable=False, unique=True))
+name = _lookup("name", Column("key", ID, nullable=False, unique=True))
 
 definition = Table(
     "definition",
     metadata,
-    Column("experiment_id", _NUMBER, ForeignKey("experiment.id"), primary_key=True, autoincrement=False),
+    Column("experiment_id", NUMBER, ForeignKey("experiment.id"), primary_key=True, autoincrement=False),
     Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("state", String(16), nullable=False),
+    Column("state", word(16), nullable=False),
     Column("phase", Integer, nullable=False),
     Column("published_at", BigInteger, nullable=False),
-    Column("assignment_hash", String(64), nullable=False),
-    Column("plan_hash", String(64), nullable=False),
-    Column("document", Text, nullable=False),
+    Column("assignment_hash", word(64), nullable=False),
+    Column("plan_hash", word(64), nullable=False),
+    Column("document", DOCUMENT, nullable=False),
     comment="Every published version, never changed; document is the JSON that backends read.",
 )
 
@@ -98,13 +92,13 @@ definition = Table(
 exposure = Table(
     "exposure",
     metadata,
-    Column("experiment_id", _NUMBER, primary_key=True, autoincrement=False),
+    Column("experiment_id", NUMBER, primary_key=True, autoincrement=False),
     Column("phase", Integer, primary_key=True, autoincrement=False),
-    Column("visitor_id", _NUMBER, primary_key=True, autoincrement=False),
-    Column("arm_id", _NUMBER, nullable=False),
+    Column("visitor_id", NUMBER, primary_key=True, autoincrement=False),
+    Column("arm_id", NUMBER, nullable=False),
     Column("at", BigInteger, nullable=False),
-    Column("assignment_hash", String(64), nullable=False),
-    Column("crossover_arm_id", _NUMBER),
+    Column("assignment_hash", word(64), nullable=False),
+    Column("crossover_arm_id", NUMBER),
     Column("crossover_at", BigInteger),
     CheckConstraint("(crossover_arm_id IS NULL) = (crossover_at IS NULL)"),
     sqlite_with_rowid=False,
@@ -115,18 +109,18 @@ exposure = Table(
 outcome = Table(
     "outcome",
     metadata,
-    Column("visitor_id", _NUMBER, primary_key=True, autoincrement=False),
-    Column("event_id", _NUMBER, primary_key=True, autoincrement=False),
+    Column("visitor_id", NUMBER, primary_key=True, autoincrement=False),
+    Column("event_id", NUMBER, primary_key=True, autoincrement=False),
     Column("at", BigInteger, primary_key=True, autoincrement=False),
-    Column("outcome_id", _ID, primary_key=True),
+    Column("outcome_id", ID, primary_key=True),
     Column("at_given", Integer, nullable=False),
     Column("value", BigInteger),
     Column("cost", BigInteger),
     Column("quantity", BigInteger),
-    Column("currency", String(3), nullable=False),
+    Column("currency", word(3), nullable=False),
     Column("reporting_value", BigInteger),
     Column("reporting_cost", BigInteger),
-    Column("refund_of", _ID),
+    Column("refund_of", ID),
     # In this order no planner mistakes it for a way to find the outcomes of an event.
     UniqueConstraint("outcome_id", "event_id"),
     # Refunds are few: where an index can be of some rows only, finding them costs the others nothing.
@@ -144,8 +138,8 @@ outcome = Table(
 covariate = Table(
     "covariate",
     metadata,
-    Column("name_id", _NUMBER, primary_key=True, autoincrement=False),
-    Column("visitor_id", _NUMBER, primary_key=True, autoincrement=False),
+    Column("name_id", NUMBER, primary_key=True, autoincrement=False),
+    Column("visitor_id", NUMBER, primary_key=True, autoincrement=False),
     Column("at", BigInteger, primary_key=True, autoincrement=False),
     Column("value", Double, nullable=False),
     sqlite_with_rowid=False,
@@ -154,19 +148,19 @@ covariate = Table(
 segment = Table(
     "segment",
     metadata,
-    Column("experiment_id", _NUMBER, primary_key=True, autoincrement=False),
+    Column("experiment_id", NUMBER, primary_key=True, autoincrement=False),
     Column("phase", Integer, primary_key=True, autoincrement=False),
-    Column("visitor_id", _NUMBER, primary_key=True, autoincrement=False),
-    Column("name_id", _NUMBER, primary_key=True, autoincrement=False),
-    Column("value", _ID, nullable=False),
+    Column("visitor_id", NUMBER, primary_key=True, autoincrement=False),
+    Column("name_id", NUMBER, primary_key=True, autoincrement=False),
+    Column("value", ID, nullable=False),
     sqlite_with_rowid=False,
 )
 
 identity = Table(
     "identity",
     metadata,
-    Column("anonymous_id", _NUMBER, primary_key=True, autoincrement=False),
-    Column("customer_id", _NUMBER, nullable=False),
+    Column("anonymous_id", NUMBER, primary_key=True, autoincrement=False),
+    Column("customer_id", NUMBER, nullable=False),
     Column("at", BigInteger, nullable=False),
     Index("identity_customer", "customer_id"),
     sqlite_with_rowid=False,
@@ -175,10 +169,10 @@ identity = Table(
 look = Table(
     "look",
     metadata,
-    Column("experiment_id", _NUMBER, ForeignKey("experiment.id"), primary_key=True, autoincrement=False),
+    Column("experiment_id", NUMBER, ForeignKey("experiment.id"), primary_key=True, autoincrement=False),
     Column("look", Integer, primary_key=True, autoincrement=False),
-    Column("arm_id", _NUMBER, ForeignKey("arm.id"), primary_key=True, autoincrement=False),
-    Column("metric", _ID, primary_key=True),
+    Column("arm_id", NUMBER, ForeignKey("arm.id"), primary_key=True, autoincrement=False),
+    Column("metric", ID, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("clock", Double, nullable=False),
     Column("estimate", Double),
@@ -187,29 +181,29 @@ look = Table(
     Column("boundary", Double),
     Column("alpha_spent", Double),
     Column("planned", Integer, nullable=False),
-    Column("verdict", String(32), nullable=False),
-    Column("report_hash", String(64), nullable=False),
+    Column("verdict", word(32), nullable=False),
+    Column("report_hash", word(64), nullable=False),
 )
 
 decision = Table(
     "decision",
     metadata,
-    Column("experiment_id", _NUMBER, ForeignKey("experiment.id"), primary_key=True, autoincrement=False),
+    Column("experiment_id", NUMBER, ForeignKey("experiment.id"), primary_key=True, autoincrement=False),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("at", BigInteger, nullable=False),
-    Column("recommended_action", String(32), nullable=False),
-    Column("recommended_arm", _ID),
-    Column("decided_action", String(32), nullable=False),
-    Column("decided_arm", _ID),
-    Column("author", Text, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("recommended_action", word(32), nullable=False),
+    Column("recommended_arm", ID),
+    Column("decided_action", word(32), nullable=False),
+    Column("decided_arm", ID),
+    Column("author", DOCUMENT, nullable=False),
+    Column("reason", DOCUMENT, nullable=False),
 )
 
 import_file = Table(
     "import_file",
     metadata,
-    Column("experiment_id", _NUMBER, ForeignKey("experiment.id"), primary_key=True, autoincrement=False),
-    Column("file", _ID, primary_key=True),
+    Column("experiment_id", NUMBER, ForeignKey("experiment.id"), primary_key=True, autoincrement=False),
+    Column("file", ID, primary_key=True),
     Column("read", BigInteger, nullable=False),
     Column("refused", BigInteger, nullable=False),
     comment="Rows of an imported table that were read and refused, at the last import of a file of that name.",

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, func, select
 
 from ..errors import ConflictError, InputError
 from ..experiments.snapshot import Published
-from .dialects import insert_missing
 from .engine import Raced
+from .engines import insert_missing
 from .lookups import arm_ids, experiment_ids
 from .tables import definition, experiment
 from .times import to_micros

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,23 +21,28 @@ settings.register_profile("steady", deadline=None, derandomize=True, suppress_he
 settings.load_profile("steady")
 
 DEFAULT_POSTGRESQL = "postgresql+psycopg://postgres@127.0.0.1:5432/test"
+DEFAULT_MARIADB = "mysql+pymysql://root@127.0.0.1:3306/test"
+
+
+def _answering(name: str, variable: str, url: str) -> str:
+    engine = sqlalchemy.create_engine(url, connect_args={"connect_timeout": 5})
+    try:
+        with engine.connect():
+            return url
+    except OperationalError as error:
+        reason = f"no {name} to test with ({variable}): {error.orig}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    finally:
+        engine.dispose()
 
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> str:
     """URL of a PostgreSQL that answers; without one the test is skipped, but fails where CI=true."""
     url = os.environ.get("OFFERLIFT_TEST_POSTGRESQL", DEFAULT_POSTGRESQL)
-    engine = sqlalchemy.create_engine(url, connect_args={"connect_timeout": 5})
-    try:
-        with engine.connect():
-            return url
-    except OperationalError as error:
-        reason = f"no PostgreSQL to test with (OFFERLIFT_TEST_POSTGRESQL): {error.orig}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    finally:
-        engine.dispose()
+    return _answering("PostgreSQL", "OFFERLIFT_TEST_POSTGRESQL", url)
 
 
 @pytest.fixture
@@ -62,12 +68,60 @@ def postgresql_url(postgresql_server: str, postgresql_schema: str) -> str:
     return url.render_as_string(hide_password=False)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session")
+def mariadb_server() -> str:
+    """URL of a MariaDB or MySQL that answers; without one the test is skipped, but fails where CI=true."""
+    url = os.environ.get("OFFERLIFT_TEST_MARIADB", DEFAULT_MARIADB)
+    return _answering("MariaDB", "OFFERLIFT_TEST_MARIADB", url)
+
+
+@pytest.fixture
+def new_mariadb_url(mariadb_server: str) -> Iterator[str]:
+    """URL of a new MariaDB database, not in UTF-8 as many a shop's is not; dropped afterwards."""
+    with _mariadb_database(mariadb_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mariadb_database(mariadb_server: str) -> Iterator[str]:
+    """URL of a MariaDB database for all tests together: creating fourteen tables there takes a second."""
+    with _mariadb_database(mariadb_server) as url:
+        yield url
+
+
+@contextmanager
+def _mariadb_database(server: str) -> Iterator[str]:
+    name = f"offerlift_{uuid4().hex}"
+    engine = sqlalchemy.create_engine(server)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name} CHARACTER SET latin1")
+    yield sqlalchemy.make_url(server).set(database=name).render_as_string(hide_password=False)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name}")
+    engine.dispose()
+
+
+@pytest.fixture
+def mariadb_url(mariadb_database: str) -> Iterator[str]:
+    """URL of a MariaDB database that nobody else has, with nothing in it, or the empty tables of a store.
+
+    Those are what is left of a store whose creation was killed just before its end, and opening it finishes that.
+    """
+    yield mariadb_database
+    engine = sqlalchemy.create_engine(mariadb_database)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("SET foreign_key_checks = 0")
+        for table in sqlalchemy.inspect(connection).get_table_names():
+            connection.exec_driver_sql(f"DELETE FROM `{table}`")
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb", "duckdb"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """URL of an empty database, of each engine in turn."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'store.db'}"
-    return request.getfixturevalue("postgresql_url")
+    if request.param in ("sqlite", "duckdb"):
+        return f"{request.param}:///{tmp_path / 'store.db'}"
+    return request.getfixturevalue(f"{request.param}_url")
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from offerlift.errors import InputError
 from offerlift.experiments import Assigner, Exposure, Published, Snapshot, bucket
 from offerlift.experiments.definition import Arm, Definition, Plan
 from offerlift.experiments.metrics import Column, Metric
-from offerlift.storage.audit import bucket_in_sql
 from offerlift.storage.engine import reading
+from offerlift.storage.engines import bucket_in_sql
 from sqlalchemy import bindparam, select
 
 AT = datetime(2026, 5, 4, tzinfo=UTC)

@@ -1,0 +1,199 @@
+"""DuckDB: one file, one process at a time, by duckdb-engine. Nothing here asks it to reflect, which fails on DuckDB 2.
+
+Its transactions do not wait for one another: of two that write the same row one fails, at the latest when it commits.
+The threads of this process therefore take turns at writing; against others that use the file in this process, a
+transaction that failed so is tried again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    ARRAY,
+    URL,
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    Subquery,
+    Table,
+    bindparam,
+    cast,
+    func,
+    literal,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql.base import PGDDLCompiler
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import StaticPool
+from sqlalchemy.schema import CreateTable
+
+from ...experiments.definition import BUCKETS
+from .base import TIMED_OUT, Database, Row, interrupt_after
+from .files import check_file
+
+__all__ = ["DuckDB"]
+
+_turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+if hasattr(os, "register_at_fork"):
+    # A thread that held one does not exist in the child.
+    os.register_at_fork(after_in_child=_turns.clear)
+
+
+class DuckDB(Database):
+    """DuckDB 1.4 and later."""
+
+    label = "DuckDB"
+    driver = "duckdb"
+    extra = "duckdb"
+    hints: ClassVar[Mapping[str, str]] = {
+        "could not set lock": "DuckDB lets one process at a time open a file: try again when the other is done, "
+        "or keep the store in SQLite or on a server.",
+        "interrupted": TIMED_OUT,
+        "not a valid duckdb database": "It is no DuckDB file; give another path.",
+        "cannot open file": "Check that the folder exists and that you may write to it.",
+        "read-only": "The file is opened for reading only; leave out access_mode.",
+        "no space left": "Free some space, then try again; what was acknowledged is stored.",
+    }
+
+    def check_address(self, url: URL, *, create: bool) -> None:
+        """See that the file, or the folder that it is to be created in, is there."""
+        if not _in_memory(url):
+            check_file(Path(url.database or ""), create=create)
+
+    def options(self, url: URL) -> dict[str, Any]:
+        """One connection for all threads where the store is in memory: another would see an empty one."""
+        return {"poolclass": StaticPool} if _in_memory(url) else {}
+
+    def configure(self, engine: Engine) -> None:
+        """Number rows by sequences, as DuckDB has no serial types, and quote all of its keywords."""
+        engine.dialect.ddl_compiler = _Definitions
+        engine.dialect.identifier_preparer.reserved_words |= _keywords()
+
+    def limit_statements(self, engine: Engine, seconds: float) -> None:
+        """By a timer that interrupts the connection: DuckDB has no such setting."""
+        interrupt_after(engine, seconds)
+
+    def begin_reading(self, connection: Connection) -> Connection:
+        """Every transaction sees one state throughout."""
+        return connection
+
+    def turn_to_write(self, engine: Engine) -> AbstractContextManager[Any]:
+        """One thread at a time, for each file."""
+        return _turns[os.path.realpath(engine.url.database or "")]
+
+    def before_fork(self, engine: Engine) -> None:
+        """Close what is not in use: the lock of the file and DuckDB's own threads belong to the process."""
+        if not _in_memory(engine.url):
+            engine.dispose()
+
+    def is_conflict(self, error: DBAPIError) -> bool:
+        """Transactions that failed against others."""
+        reason = str(error.orig)
+        return type(error.orig).__name__ == "TransactionException" and (
+            "onflict" in reason or "constraint violation" in reason
+        )
+
+    def is_unreachable(self, error: DBAPIError) -> bool:
+        """Whether another process has the file open."""
+        return _says(error, "IOException", "Could not set lock")
+
+    def is_missing_table(self, error: DBAPIError) -> bool:
+        """By its message: DuckDB has no codes."""
+        return _says(error, "CatalogException", "does not exist")
+
+    def is_missing_column(self, error: DBAPIError) -> bool:
+        """By its message, as above."""
+        return _says(error, "BinderException", "not found") or _says(error, "BinderException", "does not have a column")
+
+    def exists_already(self, error: DBAPIError) -> bool:
+        """By its message, as above."""
+        return _says(error, "CatalogException", "already exists")
+
+    def insert_missing(self, connection: Connection, table: Table, rows: Sequence[Row]) -> int:
+        """One list a column and one statement: an executemany takes 2 ms a row."""
+        source = _rows(table, rows)
+        statement = postgresql.insert(table).from_select(list(rows[0]), select(*source.c), include_defaults=False)
+        return len(connection.execute(statement.on_conflict_do_nothing().returning(literal_column("1"))).all())
+
+    def update_rows(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+        """In one statement, as above."""
+        source = _rows(table, rows)
+        key = set(table.primary_key.columns.keys())
+        connection.execute(
+            update(table)
+            .where(*(table.c[name] == source.c[name] for name in rows[0] if name in key))
+            .values({name: source.c[name] for name in rows[0] if name not in key})
+        )
+
+    def matches(self, field: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[bool]:
+        """One list instead of thousands of parameters."""
+        return field == func.any(_list(field.type, list(values)))
+
+    def locked(self, statement: Select[Any]) -> Select[Any]:
+        """As it is: DuckDB knows no row locks."""
+        return statement
+
+    def bucket(self, connection: Connection, salt: str, key: ColumnElement[str]) -> ColumnElement[int]:
+        """By its md5; text is UTF-8 there."""
+        digits = func.substr(func.md5(literal(f"{salt}:").concat(key)), 1, 15)
+        return cast(literal("0x").concat(digits), BigInteger) % BUCKETS
+
+
+@cache
+def _keywords() -> set[str]:
+    # duckdb-engine quotes those of the category "reserved" only; `at` is of another, and no name of a column either.
+    import duckdb
+
+    with duckdb.connect(":memory:") as connection:
+        found = connection.execute("SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category <> 'unreserved'")
+        return {name for (name,) in found.fetchall()}
+
+
+def _in_memory(url: URL) -> bool:
+    return url.database in (None, "", ":memory:")
+
+
+def _says(error: DBAPIError, kind: str, text: str) -> bool:
+    return type(error.orig).__name__ == kind and text in str(error.orig)
+
+
+def _list(kind: Any, values: list[Any]) -> ColumnElement[Any]:
+    return cast(bindparam(None, values, type_=ARRAY(kind)), ARRAY(kind))
+
+
+def _rows(table: Table, rows: Sequence[Row]) -> Subquery:
+    names = list(rows[0])
+    lists = ((name, _list(table.c[name].type, [row[name] for row in rows])) for name in names)
+    return select(*(func.unnest(values).label(name) for name, values in lists)).subquery("given")
+
+
+class _Definitions(PGDDLCompiler):
+    """CREATE TABLE as DuckDB takes it: what numbers rows by itself does so from a sequence."""
+
+    def visit_create_table(self, create: CreateTable, **kw: Any) -> str:
+        numbered = create.element.autoincrement_column
+        table = super().visit_create_table(create, **kw)
+        return table if numbered is None else f"CREATE SEQUENCE {_sequence(numbered)};{table}"
+
+    def get_column_specification(self, column: Column[Any], **kwargs: Any) -> str:
+        if column is not column.table.autoincrement_column:
+            return super().get_column_specification(column, **kwargs)
+        return f"{self.preparer.format_column(column)} BIGINT DEFAULT nextval('{_sequence(column)}') NOT NULL"
+
+
+def _sequence(column: Column[Any]) -> str:
+    return f"{column.table.name}_{column.name}_seq"

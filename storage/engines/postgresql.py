@@ -1,0 +1,117 @@
+"""PostgreSQL, by psycopg 3."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    URL,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    bindparam,
+    cast,
+    column,
+    func,
+    literal,
+    select,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from ...experiments.definition import BUCKETS
+from .base import TIMED_OUT, Database, Row, on_connect
+from .statistics import collect_statistics
+
+__all__ = ["PostgreSQL"]
+
+# Deadlock, serialization failure.
+_CONFLICT = {"40P01", "40001"}
+# Undefined table, undefined schema.
+_MISSING = {"42P01", "3F000"}
+# Table or type, schema, row of a catalogue, object.
+_EXISTS = {"42P07", "42P06", "23505", "42710"}
+
+
+class PostgreSQL(Database):
+    """PostgreSQL 12 and later."""
+
+    label = "PostgreSQL"
+    driver = "postgresql+psycopg"
+    extra = "postgresql"
+    has_schemas = True
+    hints: ClassVar[Mapping[str, str]] = {
+        "statement timeout": TIMED_OUT,
+        "read-only": "The server or transaction is read-only; connect to the primary.",
+        "disk is full": "Free some space, then try again; what was acknowledged is stored.",
+        "password": "Check user and password in the URL.",
+        "connect": "Check host, port and database in the URL, and that the server runs.",
+        "permission denied": "Ask for CREATE and USAGE on the schema, or give another one with schema=.",
+        "does not exist": "Create it on the server, or check the URL.",
+    }
+
+    def options(self, url: URL) -> dict[str, Any]:
+        """Look at a connection before it is used again: the server may have restarted meanwhile."""
+        options: dict[str, Any] = {"pool_pre_ping": True}
+        if url.drivername == self.driver:
+            # A prepared statement keeps the plan that it got while the table was empty: minutes instead of seconds.
+            options["connect_args"] = {"prepare_threshold": None}
+        return options
+
+    def limit_statements(self, engine: Engine, seconds: float) -> None:
+        """By the server itself."""
+        on_connect(engine, f"SET statement_timeout = {max(1, round(1000 * seconds))}")
+
+    def is_conflict(self, error: DBAPIError) -> bool:
+        """Deadlocks and serialization failures."""
+        return _state(error) in _CONFLICT
+
+    def is_unreachable(self, error: DBAPIError) -> bool:
+        """No answer, or one that says that it starts or stops."""
+        return isinstance(error, OperationalError) and _state(error) in {None, "57P01", "57P02", "57P03"}
+
+    def is_missing_table(self, error: DBAPIError) -> bool:
+        """Undefined tables and schemas."""
+        return _state(error) in _MISSING
+
+    def is_missing_column(self, error: DBAPIError) -> bool:
+        """Undefined columns."""
+        return _state(error) == "42703"
+
+    def exists_already(self, error: DBAPIError) -> bool:
+        """Duplicate tables and schemas, and rows of the catalogue where two create the same at once."""
+        return _state(error) in _EXISTS
+
+    def insert_missing(self, connection: Connection, table: Table, rows: Sequence[Row]) -> int:
+        """One array a column and one statement: an executemany sends every row by itself."""
+        names = list(rows[0])
+        arrays = [bindparam(f"{name}_", type_=postgresql.ARRAY(table.c[name].type)) for name in names]
+        source = func.unnest(*arrays).table_valued(*(column(name) for name in names)).render_derived()
+        statement = postgresql.insert(table).from_select(names, select(*(source.c[name] for name in names)))
+        values = {f"{name}_": [row[name] for row in rows] for name in names}
+        return (
+            connection.execution_options(preserve_rowcount=True)
+            .execute(statement.on_conflict_do_nothing(), values)
+            .rowcount
+        )
+
+    def matches(self, field: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[bool]:
+        """One array instead of thousands of parameters."""
+        return field == func.any(bindparam(None, list(values), type_=postgresql.ARRAY(field.type)))
+
+    def bucket(self, connection: Connection, salt: str, key: ColumnElement[str]) -> ColumnElement[int]:
+        """By its md5, of UTF-8 bytes whatever the encoding of the database."""
+        text = func.convert_to(literal(f"{salt}:").concat(key), "UTF8")
+        digits = literal("x").concat(func.substr(func.md5(text), 1, 15))
+        return cast(cast(digits, postgresql.BIT(60)), BigInteger) % BUCKETS
+
+    def settle(self, engine: Engine) -> None:
+        """Collect statistics: its own daemon does after a minute, until when a fresh table is joined row by row."""
+        collect_statistics(engine)
+
+
+def _state(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)

@@ -1,0 +1,180 @@
+"""SQLite: one file, in this process.
+
+Writing transactions begin with BEGIN IMMEDIATE: a deferred one that reads before it writes fails at once when another
+process writes in between, whatever the busy timeout.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from sqlalchemy import URL, BigInteger, ColumnElement, Connection, Engine, Table, event, func
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import StaticPool
+
+from ...errors import StoreError
+from ...experiments.hashing import bucket_of_bytes
+from .base import BUSY_SECONDS, TIMED_OUT, Database, Row
+from .files import check_file
+
+__all__ = ["SQLite"]
+
+_READ_ONLY = "offerlift_read_only"
+_DEADLINE = "offerlift_deadline"
+
+
+class SQLite(Database):
+    """SQLite 3, by Python's own module."""
+
+    label = "SQLite"
+    driver = "sqlite+pysqlite"
+    hints: ClassVar[Mapping[str, str]] = {
+        "file is not a database": "It is no SQLite file; give another path.",
+        "malformed": "The file is damaged; restore it from a backup.",
+        "unable to open database file": "Check that the folder exists and that you may write to it.",
+        "readonly": "The file or its folder cannot be written; check the permissions.",
+        "database is locked": "Another process has been writing for long; try again.",
+        "interrupted": TIMED_OUT,
+        "disk is full": "Free some space, then try again; what was acknowledged is stored.",
+    }
+
+    def check_address(self, url: URL, *, create: bool) -> None:
+        """See that the file, or the folder that it is to be created in, is there."""
+        if _in_memory(url):
+            return
+        # SQLite's own parameters are taken only by its own notation; elsewhere the driver drops them with a warning.
+        dropped = sorted({"mode", "cache", "immutable", "vfs", "nolock", "psow"} & url.query.keys())
+        if dropped and "uri" not in url.query:
+            raise StoreError(
+                f"SQLite does not take ?{dropped[0]}= in {url.render_as_string()}",
+                hint=f"Leave it out, or write sqlite:///file:{url.database}?{dropped[0]}=...&uri=true.",
+            )
+        # Its own notation, as in file:shop.db?mode=ro&uri=true, says itself what to create.
+        if url.database is not None and not url.database.startswith("file:"):
+            check_file(Path(url.database), create=create)
+
+    def options(self, url: URL) -> dict[str, Any]:
+        """One connection for all threads where the store is in memory: another would see an empty one."""
+        return {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}} if _in_memory(url) else {}
+
+    def configure(self, engine: Engine) -> None:
+        """Pragmas of a connection, and how a transaction begins."""
+        event.listen(engine, "connect", _configure)
+        event.listen(engine, "begin", _begin)
+
+    def limit_statements(self, engine: Engine, seconds: float) -> None:
+        """By looking at the clock every so many steps, from a statement's start until its last row was fetched."""
+
+        @event.listens_for(engine, "connect")
+        def watch(connection: Any, record: Any) -> None:
+            record.info[_DEADLINE] = math.inf
+            connection.set_progress_handler(lambda: time.monotonic() > record.info[_DEADLINE], 10_000)
+
+        @event.listens_for(engine, "before_cursor_execute")
+        def start(connection: Connection, *_: object) -> None:
+            connection.info[_DEADLINE] = time.monotonic() + seconds
+
+        def stop(connection: Connection) -> None:
+            connection.info[_DEADLINE] = math.inf
+
+        event.listen(engine, "commit", stop)
+        event.listen(engine, "rollback", stop)
+
+    def begin_reading(self, connection: Connection) -> Connection:
+        """Readers see the state at their first read, and neither wait nor block."""
+        return connection.execution_options(**{_READ_ONLY: True})
+
+    def before_fork(self, engine: Engine) -> None:
+        """Close what is not in use: SQLite's locks belong to the process."""
+        if not _in_memory(engine.url):
+            engine.dispose()
+
+    def is_conflict(self, error: DBAPIError) -> bool:
+        """Never: writers wait for one another."""
+        return False
+
+    def is_missing_table(self, error: DBAPIError) -> bool:
+        """By its message, as SQLite has one code for all mistakes in a statement."""
+        return "no such table" in str(error.orig)
+
+    def is_missing_column(self, error: DBAPIError) -> bool:
+        """By its message, as above."""
+        return "no such column" in str(error.orig)
+
+    def exists_already(self, error: DBAPIError) -> bool:
+        """By its message, as above."""
+        return "already exists" in str(error.orig)
+
+    def insert_missing(self, connection: Connection, table: Table, rows: Sequence[Row]) -> int:
+        """The driver's executemany, which adds up what was inserted."""
+        statement = sqlite.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+        return connection.execute(statement, list(rows)).rowcount
+
+    def bucket(self, connection: Connection, salt: str, key: ColumnElement[str]) -> ColumnElement[int]:
+        """By a function registered with the connection: SQLite has no md5."""
+        driver = connection.connection.dbapi_connection
+        assert driver is not None
+        driver.create_function("offerlift_bucket", 2, _bucket, deterministic=True)
+        return func.offerlift_bucket(f"{salt}:", key, type_=BigInteger)
+
+    def created(self, engine: Engine) -> None:
+        """Let the file be read while it is written; it remembers."""
+        # While another process opens the same new file this fails at once, whatever the busy timeout.
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                return self._pragma(engine, "journal_mode = WAL")
+            except StoreError as error:
+                if "locked" not in error.message or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+
+    def settle(self, engine: Engine) -> None:
+        """Move the write-ahead log into the file: it grew to 500 MB when left alone."""
+        self.checkpoint(engine)
+
+    def checkpoint(self, engine: Engine) -> None:
+        """Move the write-ahead log into the file, unless somebody is reading."""
+        self._pragma(engine, "busy_timeout = 0", "wal_checkpoint(TRUNCATE)", f"busy_timeout = {BUSY_SECONDS * 1000}")
+
+    def _pragma(self, engine: Engine, *pragmas: str) -> None:
+        # These are refused inside a transaction, which is what SQLAlchemy's connections always are in.
+        connection = engine.raw_connection()
+        try:
+            for pragma in pragmas:
+                connection.cursor().execute(f"PRAGMA {pragma}").close()
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise self.failure(engine.url, error) from error
+        finally:
+            connection.close()
+
+
+def _in_memory(url: URL) -> bool:
+    return url.database in (None, "", ":memory:")
+
+
+def _configure(connection: Any, _record: object) -> None:
+    # SQLAlchemy's begin event then decides how a transaction begins, not the driver.
+    connection.isolation_level = None
+    for pragma in (
+        f"busy_timeout = {BUSY_SECONDS * 1000}",
+        "foreign_keys = ON",
+        "temp_store = MEMORY",
+        "cache_size = -262144",
+        "mmap_size = 268435456",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    read_only = connection.get_execution_options().get(_READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _bucket(prefix: str, key: str) -> int:
+    return bucket_of_bytes(prefix.encode(), key.encode())
