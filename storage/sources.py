@@ -1,0 +1,131 @@
+"""Where an analysis reads from: a few relations with fixed column names, which all statements are written against.
+
+For a store they are its tables. For somebody else's tables they are subqueries that give the same columns; ids of
+visitors, arms, names and outcomes may be numbers or text there, times are UTC microseconds, money is whole minor units.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, Subquery, and_, func, select
+
+from . import tables
+from .persons import person_relation
+
+__all__ = ["Sources", "store_sources"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The relations of one store or warehouse.
+
+    Attributes:
+        currency: the currency that money is reported in.
+        exposure: one row an experiment, phase and visitor: experiment_id, phase, visitor_id, exposed_id (the id that
+            was exposed: the same, unless links made one person of several), arm_id, at (of the first exposure),
+            crossover_at (of the first exposure in another arm; NULL without).
+        outcome: one row an outcome that is no refund: visitor_id, event_id, at, value, cost, currency, reporting_value,
+            reporting_cost.
+        covariate: one row a name, visitor and time: name_id, visitor_id, at, value (a double).
+        segment: one row an experiment, phase, id that was exposed and name: experiment_id, phase, visitor_id, name_id,
+            value (text).
+        refund: the columns of `outcome` with the amounts that were given back, positive; visitor_id is that of the
+            original, and original_at its time (NULL where it is not known). None: there are no refunds.
+        linked: whether a visitor_id stands for a person, who may have several exposures even in one phase.
+    """
+
+    currency: str
+    exposure: FromClause
+    outcome: FromClause
+    covariate: FromClause
+    segment: FromClause
+    refund: FromClause | None = None
+    linked: bool = False
+
+
+def store_sources(connection: Connection, currency: str, as_of: int) -> Sources:
+    """A store's tables; what refunds and identity links cost is paid only where there are any."""
+    exposure, outcome = tables.exposure.c, tables.outcome
+    sources = Sources(
+        currency,
+        select(
+            exposure.experiment_id,
+            exposure.phase,
+            exposure.visitor_id,
+            exposure.visitor_id.label("exposed_id"),
+            exposure.arm_id,
+            exposure.at,
+            exposure.crossover_at,
+        ).subquery("exposure"),
+        outcome,
+        tables.covariate,
+        tables.segment,
+    )
+    if _exists(connection, select(outcome.c.refund_of).where(outcome.c.refund_of.is_not(None))):
+        orders = select(outcome).where(outcome.c.refund_of.is_(None)).subquery("outcome")
+        sources = replace(sources, outcome=orders, refund=_refunds(as_of))
+    if _exists(connection, select(tables.identity.c.anonymous_id).where(tables.identity.c.at <= as_of)):
+        sources = _linked(sources, person_relation(connection, as_of))
+    return sources
+
+
+def _exists(connection: Connection, rows: Select) -> bool:
+    return connection.execute(rows.limit(1)).first() is not None
+
+
+def _refunds(as_of: int) -> Subquery:
+    # A refund of a refund has no original either.
+    refund, original = tables.outcome.alias("given_back"), tables.outcome.alias("original")
+    found = and_(
+        original.c.outcome_id == refund.c.refund_of,
+        original.c.event_id == refund.c.event_id,
+        original.c.refund_of.is_(None),
+        original.c.at <= as_of,
+    )
+    kept = ("event_id", "at", "value", "cost", "currency", "reporting_value", "reporting_cost")
+    return (
+        select(
+            func.coalesce(original.c.visitor_id, refund.c.visitor_id).label("visitor_id"),
+            original.c.at.label("original_at"),
+            *(refund.c[name] for name in kept),
+        )
+        .select_from(refund.outerjoin(original, found))
+        .where(refund.c.refund_of.is_not(None))
+        .subquery("refund")
+    )
+
+
+def _linked(sources: Sources, person: FromClause) -> Sources:
+    """The same with persons as visitors; `person` has visitor_id and person_id of everybody who was linked."""
+    value = sources.covariate
+    person_of_value, of_value = _person(value, person)
+    # Two ids of a person may have a value of one instant; one row stays.
+    covariate = (
+        select(value.c.name_id, of_value.label("visitor_id"), value.c.at, func.max(value.c.value).label("value"))
+        .select_from(person_of_value)
+        .group_by(value.c.name_id, of_value, value.c.at)
+        .subquery("covariate")
+    )
+    return replace(
+        sources,
+        exposure=_of_persons(sources.exposure, person),
+        outcome=_of_persons(sources.outcome, person),
+        covariate=covariate,
+        refund=None if sources.refund is None else _of_persons(sources.refund, person),
+        linked=True,
+    )
+
+
+def _of_persons(relation: FromClause, person: FromClause) -> Subquery:
+    joined, visitor = _person(relation, person)
+    others = (column for column in relation.c if column.name != "visitor_id")
+    return (
+        select(visitor.label("visitor_id"), *others).select_from(joined).subquery(f"{relation.description}_of_person")
+    )
+
+
+def _person(relation: FromClause, person: FromClause) -> tuple[FromClause, ColumnElement[int]]:
+    who = person.alias()
+    joined = relation.outerjoin(who, who.c.visitor_id == relation.c.visitor_id)
+    return joined, func.coalesce(who.c.person_id, relation.c.visitor_id)
