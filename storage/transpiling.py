@@ -44,7 +44,7 @@ class _ExplicitDouble(Double):
 class _Source(PGDialect_psycopg):
     """The SQL that is transpiled from."""
 
-    colspecs = PGDialect_psycopg.colspecs | {Double: _ExplicitDouble}
+    colspecs = {**PGDialect_psycopg.colspecs, Double: _ExplicitDouble}  # noqa: RUF012 - SQLAlchemy's own declaration
     # Without it, per cent signs are doubled for the driver.
     default_paramstyle = "named"
     supports_statement_cache = True

@@ -5,13 +5,16 @@ connection sets (ANSI arithmetic, UTC, its database) stays its own. A session th
 one is started, and stays until the process ends, as starting takes ten seconds.
 """
 
+# PySpark is half a gigabyte, and not where the types are checked.
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -56,7 +59,7 @@ __all__ = [
 
 apilevel = "2.0"
 threadsafety = 1
-# Spark takes names too, but only ASCII ones, and a warehouse has columns that parameters are named after.
+# Spark takes names too, but none with a hyphen, and parameters are named after a warehouse's columns.
 paramstyle = "qmark"
 
 _SETTINGS = {"spark.sql.ansi.enabled": "true", "spark.sql.session.timeZone": "UTC"}
@@ -115,7 +118,7 @@ def _local_session(master: str | None, settings: Mapping[str, str]) -> SparkSess
         if running is not None:
             return running
         builder = SparkSession.builder.master(master or "local[*]").appName("offerlift")
-        log = files(__package__).joinpath("spark_log4j2.properties")
+        log = Path(__file__).with_name("spark_log4j2.properties")
         own = {
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
@@ -140,9 +143,10 @@ def _session_of_other_thread() -> SparkSession | None:
 def _clone(session: SparkSession) -> SparkSession:
     from pyspark.sql import SparkSession
 
-    if hasattr(session, "cloneSession"):
-        return session.cloneSession()  # pyright: ignore[reportAttributeAccessIssue] - sessions of Spark Connect have it
-    # PySpark has no name for it where the session lives in this process.
+    clone = getattr(session, "cloneSession", None)
+    if clone is not None:
+        return clone()
+    # PySpark has a name for it in sessions of Spark Connect alone.
     return SparkSession(session.sparkContext, session._jsparkSession.cloneSession())
 
 

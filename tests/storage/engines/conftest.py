@@ -1,5 +1,8 @@
 """One Spark for the whole run: starting it takes ten seconds."""
 
+# PySpark is half a gigabyte, and not where the types are checked.
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import os

@@ -1,5 +1,8 @@
 """Spark Connect: the same engine on a server of its own, and what happens when that is gone."""
 
+# PySpark is half a gigabyte, and not where the types are checked.
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import os

@@ -1,5 +1,8 @@
 """The store's statements on Spark: the same numbers as on SQLite, from the same random shop as Parquet."""
 
+# PySpark is half a gigabyte, and not where the types are checked.
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 from decimal import Decimal
