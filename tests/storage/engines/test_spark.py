@@ -62,8 +62,8 @@ def run(engine, statement):
 def test_numbers_come_back_as_they_were_passed(spark):
     """Integers to 64 bits, doubles with NaN and infinities, decimals, booleans and NULL are what they were."""
     values = [0, 1, -1, 2**31, 2**53 + 1, 2**63 - 1, -(2**63), 0.1, 5e-324, 1e308, math.inf, True, None]
-    (got,) = run(spark, select(*map(literal, values), literal(math.nan), literal(Decimal("1.10"))))
-    *same, nan, exact = got
+    (row,) = run(spark, select(*map(literal, values), literal(math.nan), literal(Decimal("1.10"))))
+    *same, nan, exact = tuple(row)
     assert same == values
     assert [type(one) for one in same] == [type(one) for one in values]
     assert math.isnan(nan)
