@@ -1,17 +1,23 @@
-"""Stores on every engine, each test in one of its own."""
+"""What all tests share: stores on every engine, each test in one of its own, and waiting for what must come."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 import sqlalchemy
+from hypothesis import HealthCheck, settings
 from offerlift.storage.store import Store
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateSchema, DropSchema
+
+# Neither a slow example nor slow drawing says anything about the code: the machine may be busy.
+settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 DEFAULT_POSTGRESQL = "postgresql+psycopg://postgres@127.0.0.1:5432/test"
 
@@ -69,3 +75,16 @@ def store(store_url: str) -> Iterator[Store]:
     """An empty store in euros, of each engine in turn."""
     with Store.open(store_url) as opened:
         yield opened
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], object]], None]:
+    """Wait until a condition holds, however slow the machine is; fail after two minutes."""
+
+    def wait(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 120
+        while not condition():
+            assert time.monotonic() < deadline, "what a test waited for did not come"
+            time.sleep(0.005)
+
+    return wait

@@ -5,55 +5,22 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from offerlift.errors import InputError, RecorderError, StoreError
-from offerlift.experiments import Assignment, Exposure, Link, Outcome, Reason, Recorder
-from offerlift.experiments.queues import Seen
+from offerlift.experiments import Exposure, Link, Outcome, Reason, Recorder
+from offerlift.experiments.queues import MemoryQueue, Seen
 from offerlift.experiments.sinks import write_apart
 from offerlift.experiments.spool import Spool
-from offerlift.experiments.wire import OUTCOME, Row, read_fields
+from offerlift.experiments.wire import EXPOSURE, OUTCOME, Row, read_fields
+
+from .recording import Collecting, Stuck, assigned, stuck
 
 EARLIER = datetime(2026, 5, 4, 12, tzinfo=UTC)
-
-
-def assigned(visitor: str = "v1", *, reason: Reason = Reason.SPLIT, holdout=None, phase=1, arm="control") -> Assignment:
-    return Assignment(visitor, "exp", phase, arm, None, None, reason, 17, holdout, {}, "abc")
-
-
-@dataclass
-class Collecting:
-    """A sink that keeps what it gets, refuses some outcomes, and can be down."""
-
-    exposures: list[Exposure] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
-    links: list[Link] = field(default_factory=list)
-    poison: set[str] = field(default_factory=set)
-    errors: list[Exception] = field(default_factory=list)
-    calls: int = 0
-
-    def write_exposures(self, records):
-        self._call()
-        self.exposures += records
-
-    def write_outcomes(self, records) -> object:
-        self._call()
-        if any(one.outcome_id in self.poison for one in records):
-            raise ValueError("poison in the batch")
-        self.outcomes += records
-
-    def write_links(self, records):
-        self._call()
-        self.links += records
-
-    def _call(self):
-        self.calls += 1
-        if self.errors:
-            raise self.errors.pop(0)
 
 
 @pytest.fixture
@@ -63,7 +30,9 @@ def sink() -> Collecting:
 
 @pytest.fixture(params=["memory", "spool"])
 def recorder(request, sink, tmp_path):
-    with Recorder(sink, tmp_path / "spool.db" if request.param == "spool" else None, linger=0.0) as recorder:
+    with Recorder(
+        sink, tmp_path / "spool.db" if request.param == "spool" else None, linger=0.0, exit_timeout=120
+    ) as recorder:
         yield recorder
 
 
@@ -72,7 +41,7 @@ def test_an_exposure_has_all_of_its_assignment(recorder, sink):
     before = datetime.now(UTC)
     recorder.expose(assigned("v1", phase=3, arm="offer"))
     after = datetime.now(UTC)
-    assert recorder.flush(10)
+    assert recorder.flush(120)
     (exposure,) = sink.exposures
     assert exposure == Exposure("exp", "v1", "offer", exposure.at, 3, "abc")
     assert before - timedelta(microseconds=1) <= exposure.at <= after
@@ -81,7 +50,7 @@ def test_an_exposure_has_all_of_its_assignment(recorder, sink):
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.SPLIT])
 def test_only_the_split_is_exposed(sink, reason):
     """No other reason writes an exposure of the experiment; the holdout's own is written whatever the reason."""
-    with Recorder(sink) as recorder:
+    with Recorder(sink, exit_timeout=120) as recorder:
         recorder.expose(assigned("v1", reason=reason))
         recorder.expose(assigned("v2", reason=reason, holdout=("spring", "held_out")))
     assert [(one.experiment, one.visitor, one.arm) for one in sink.exposures] == [("spring", "v2", "held_out")]
@@ -90,7 +59,7 @@ def test_only_the_split_is_exposed(sink, reason):
 def test_a_split_inside_a_holdout_writes_both(recorder, sink):
     """A visitor who is offered is exposed to the experiment and to the holdout."""
     recorder.expose(assigned("v1", holdout=("spring", "offered")))
-    assert recorder.flush(10)
+    assert recorder.flush(120)
     assert {(one.experiment, one.arm) for one in sink.exposures} == {("exp", "control"), ("spring", "offered")}
 
 
@@ -100,7 +69,7 @@ def test_a_repeated_exposure_is_not_written_again(recorder, sink):
         recorder.expose(assigned("v1"))
     recorder.expose(assigned("v1", phase=2))
     recorder.expose(assigned("v1", arm="other"))
-    assert recorder.flush(10)
+    assert recorder.flush(120)
     assert len(sink.exposures) == 3
 
 
@@ -108,20 +77,22 @@ def test_an_exposure_with_a_time_is_always_written(recorder, sink):
     """An earlier time must reach the store, which keeps the earliest."""
     recorder.expose(assigned("v1"))
     recorder.expose(assigned("v1"), at=EARLIER)
-    assert recorder.flush(10)
+    assert recorder.flush(120)
     assert EARLIER in [one.at for one in sink.exposures]
 
 
 def test_outcomes_and_links_arrive_as_they_were(recorder, sink):
     """Decimal keeps its digits, integers stay ids and numbers, an omitted time stays omitted beside the call's time."""
+    before = datetime.now(UTC)
     recorder.outcome("o1", 17, "purchase", value=Decimal("80.10"), cost=51, quantity=2, currency="EUR")
     recorder.outcome("o2", 'é\n"', "purchase", at=EARLIER, refund_of="o1")
     recorder.link("anonymous", 17, at=EARLIER)
-    assert recorder.flush(10)
+    after = datetime.now(UTC)
+    assert recorder.flush(120)
     first, second = sink.outcomes
     assert first.recorded_at is not None
     now = first.recorded_at
-    assert abs(now - datetime.now(UTC)) < timedelta(minutes=1)
+    assert before - timedelta(microseconds=1) <= now <= after
     assert first == Outcome("o1", "17", "purchase", None, Decimal("80.10"), Decimal(51), 2, "EUR", None, now)
     assert (second.visitor, second.at, second.value, second.refund_of) == ('é\n"', EARLIER, None, "o1")
     assert sink.links == [Link("anonymous", "17", EARLIER)]
@@ -165,7 +136,7 @@ def test_a_poison_record_is_set_aside_and_the_others_arrive(sink, tmp_path):
     with Recorder(sink, tmp_path / "spool.db", linger=0.05) as recorder:
         for number in range(100):
             recorder.outcome(f"o{number}", "v1", "purchase")
-        assert recorder.flush(10)
+        assert recorder.flush(120)
         assert sorted(one.outcome_id for one in sink.outcomes) == sorted(f"o{n}" for n in range(100) if n != 37)
         stats = recorder.stats()
         assert (stats.delivered, stats.refused, stats.dropped, stats.spooled) == (99, 1, 0, 0)
@@ -173,7 +144,7 @@ def test_a_poison_record_is_set_aside_and_the_others_arrive(sink, tmp_path):
         assert (aside.fields[0], aside.reason) == ("o37", "ValueError: poison in the batch")
         sink.poison = set()
         assert recorder.retry_refused() == 1
-        assert recorder.flush(10)
+        assert recorder.flush(120)
         assert len(sink.outcomes) == 100
         assert recorder.refused() == []
 
@@ -184,7 +155,7 @@ def test_without_a_spool_a_refused_record_is_dropped_and_counted(sink, caplog):
     with Recorder(sink, linger=0.05) as recorder:
         recorder.outcome("o1", "v1", "purchase")
         recorder.outcome("o2", "v1", "purchase")
-        assert recorder.flush(10)
+        assert recorder.flush(120)
         stats = recorder.stats()
     assert (stats.delivered, stats.refused, stats.dropped) == (1, 1, 1)
     assert "poison in the batch" in caplog.text
@@ -214,7 +185,7 @@ def test_what_the_sink_reports_as_refused_is_set_aside(tmp_path):
     with Recorder(Reporting(), tmp_path / "spool.db", linger=0.05) as recorder:
         for number in range(5):
             recorder.outcome(f"o{number}", "v1", "purchase")
-        assert recorder.flush(10)
+        assert recorder.flush(120)
         assert {one.fields[0]: one.reason for one in recorder.refused()} == {"o1": "unknown", "o3": "other content"}
 
 
@@ -223,7 +194,7 @@ def test_a_sink_that_is_down_is_tried_again(recorder, sink, error):
     """Its error loses nothing and duplicates nothing: the batch arrives, and the stats count the retry."""
     sink.errors = [error, error]
     recorder.outcome("o1", "v1", "purchase")
-    assert recorder.flush(10)
+    assert recorder.flush(120)
     assert [one.outcome_id for one in sink.outcomes] == ["o1"]
     stats = recorder.stats()
     assert (stats.retried, stats.delivered, stats.dropped, stats.problem) == (2, 1, 0, "")
@@ -242,7 +213,7 @@ def test_an_error_of_unknown_kind_does_not_stop_the_queue_for_ever(tmp_path):
     with Recorder(sink, tmp_path / "spool.db", linger=0.05) as recorder:
         for number in range(3):
             recorder.outcome(f"o{number}", "v1", "purchase")
-        assert recorder.flush(20)
+        assert recorder.flush(120)
         assert [one.fields[0] for one in recorder.refused()] == ["o1"]
     assert [one.outcome_id for one in sink.outcomes] == ["o0", "o2"]
 
@@ -260,56 +231,58 @@ def test_an_outage_while_a_batch_is_split_is_an_outage():
         write_apart(Dying(), [Row(key, OUTCOME, fields) for key in range(4)])
 
 
-class Stuck(Collecting):
-    """A sink that does not answer until it is told to."""
-
-    def __init__(self):
-        super().__init__()
-        self.go = threading.Event()
-
-    def write_exposures(self, records):
-        self.go.wait(20)
-        super().write_exposures(records)
-
-
 def test_a_full_queue_drops_and_counts():
     """Without a spool the queue holds its capacity and the batch in work; what comes on top is counted and logged."""
     sink = Stuck()
     recorder = Recorder(sink, capacity=50, batch=10, linger=0.0)
+    stuck(recorder, sink)
     for number in range(200):
         recorder.expose(assigned(f"v{number}"))
     stats = recorder.stats()
-    assert stats.dropped + stats.queued == 200
-    assert 50 <= stats.queued <= 60
-    assert "the queue is full (50 records)" in stats.problem
+    assert (stats.queued, stats.dropped) == (51, 150)
+    assert "the queue is full (50 records): records are lost, 150 so far" in stats.problem
     sink.go.set()
-    recorder.close(10)
-    assert len(sink.exposures) == stats.queued
-    assert recorder.stats().dropped == stats.dropped
+    recorder.close(120)
+    assert [one.visitor for one in sink.exposures] == ["first", *(f"v{number}" for number in range(50))]
+    assert recorder.stats().dropped == 150
 
 
 def test_a_dropped_exposure_is_recorded_the_next_time():
     """What was dropped is not remembered as recorded."""
     sink = Stuck()
     recorder = Recorder(sink, capacity=1, batch=1, linger=0.0)
+    stuck(recorder, sink)
     for number in range(10):
         recorder.expose(assigned(f"v{number}"))
     sink.go.set()
-    assert recorder.flush(10)
+    assert recorder.flush(120)
+    assert [one.visitor for one in sink.exposures] == ["first", "v0"]
     recorder.expose(assigned("v9"))
-    recorder.close(10)
-    assert "v9" in {one.visitor for one in sink.exposures}
+    recorder.close(120)
+    assert [one.visitor for one in sink.exposures] == ["first", "v0", "v9"]
 
 
-def test_blocking_waits_for_room():
+def test_blocking_waits_for_room(until):
     """With when_full="block" nothing is dropped: the caller waits until the sink has taken a batch."""
     sink = Stuck()
     recorder = Recorder(sink, capacity=10, batch=5, linger=0.0, when_full="block")
-    threading.Timer(0.2, sink.go.set).start()
-    for number in range(100):
-        recorder.expose(assigned(f"v{number}"))
-    recorder.close(10)
-    assert len(sink.exposures) == 100
+    stuck(recorder, sink)
+    returned = []
+
+    def record() -> None:
+        for number in range(100):
+            recorder.expose(assigned(f"v{number}"))
+            returned.append(number)
+
+    caller = threading.Thread(target=record)
+    caller.start()
+    until(lambda: len(returned) == 10)
+    # There is room for ten; the eleventh call is out and cannot come back.
+    assert caller.is_alive()
+    sink.go.set()
+    caller.join()
+    recorder.close(120)
+    assert [one.visitor for one in sink.exposures] == ["first", *(f"v{number}" for number in range(100))]
     assert recorder.stats().dropped == 0
 
 
@@ -326,9 +299,9 @@ def test_blocking_is_refused_inside_an_event_loop(sink):
     async def accept():
         recorder = Recorder(sink)
         recorder.expose(assigned("v2"))
-        assert await recorder.aflush(10)
+        assert await recorder.aflush(120)
         recorder.expose(assigned("v3"))
-        await recorder.aclose(10)
+        await recorder.aclose(120)
 
     asyncio.run(refuse())
     asyncio.run(accept())
@@ -342,7 +315,7 @@ def test_aflush_leaves_the_loop_free():
 
     async def run() -> int:
         recorder.expose(assigned())
-        flushing = asyncio.create_task(recorder.aflush(10))
+        flushing = asyncio.create_task(recorder.aflush(120))
         turns = 0
         while turns < 20:
             await asyncio.sleep(0.005)
@@ -360,11 +333,45 @@ def test_flush_says_when_the_time_is_over():
     """A flush that did not succeed in time returns False, and what is left at close is dropped, counted and logged."""
     sink = Stuck()
     recorder = Recorder(sink, linger=0.0)
-    recorder.expose(assigned())
+    stuck(recorder, sink)
     assert recorder.flush(0.05) is False
     recorder.close(0.0)
     assert recorder.stats().dropped == 1
     sink.go.set()
+
+
+def test_a_record_is_counted_on_its_way(monkeypatch):
+    """Between the queue and the batch a record counts as queued, or a flush at that moment would not wait for it."""
+    queue, seen = MemoryQueue(10), []
+
+    def looking() -> Iterator[int]:
+        for number in range(10):
+            seen.append((len(queue) > 0, queue.mark() is not None))
+            yield number
+
+    monkeypatch.setattr(queue, "_numbers", looking())
+    queue.add(OUTCOME, ("o", "v", "purchase"))
+    assert len(queue.take(10)) == 1
+    assert seen == [(True, True)]
+
+
+def test_flush_waits_for_what_goes_from_memory_to_the_spool_meanwhile(tmp_path, monkeypatch, until):
+    """A record that leaves the queue for the spool while a flush begins is waited for there."""
+    sink = Stuck()
+    recorder = Recorder(sink, tmp_path / "spool.db", linger=0.0)
+    recorder._queue.add(EXPOSURE, ("exp", 1, "v1", "control", 0, "h"))
+
+    def last_seq(spool: Spool) -> int:
+        before = spool._last_seq
+        recorder._delivery.wake()
+        until(lambda: not len(recorder._queue))
+        return before
+
+    monkeypatch.setattr(Spool, "last_seq", property(last_seq))
+    assert recorder.flush(0.05) is False
+    sink.go.set()
+    assert recorder.flush(120)
+    recorder.close()
 
 
 def test_a_closed_recorder_breaks_nothing(sink):
@@ -388,7 +395,7 @@ def test_eight_threads_lose_nothing(recorder, sink):
         thread.start()
     for thread in threads:
         thread.join()
-    assert recorder.flush(30)
+    assert recorder.flush(120)
     assert len(sink.outcomes) == 4_000
     assert len({one.outcome_id for one in sink.outcomes}) == 4_000
     assert recorder.stats().delivered == 4_000
@@ -398,13 +405,67 @@ def test_the_memory_of_exposures_is_bounded():
     """It never holds more than its limit, and always the most recent half."""
     seen = Seen(1_000)
     for number in range(10_000):
-        seen.add(number)
+        seen.add("exp", 1, f"v{number}", "a")
         assert len(seen) <= 1_000
-    assert all(number in seen.recent or number in seen.older for number in range(9_501, 10_000))
+    assert all(seen.has("exp", 1, f"v{number}", "a") for number in range(9_501, 10_000))
     assert Recorder.remember == 1_000_000
 
 
-def test_a_spool_is_delivered_after_a_restart(tmp_path, sink):
+def test_all_experiments_share_the_bound():
+    """Experiments, phases and arms share one limit, and the rare ones do not crowd out the rest."""
+    seen = Seen(1_000)
+    for number in range(10_000):
+        seen.add(f"exp{number % 7}" if number % 100 == 0 else "exp", number // 5_000, f"v{number}", "ab"[number % 2])
+        assert len(seen) <= 1_000
+    assert seen.has("exp", 1, "v9999", "b")
+    assert len(seen) >= 450
+    remembered = sum(seen.has("exp", 1, f"v{number}", "ab"[number % 2]) for number in range(9_500, 10_000))
+    assert remembered >= 450
+
+
+def test_more_arms_than_it_may_remember_are_bounded_too():
+    """Neither visitors nor groups grow with the number of experiments."""
+    seen = Seen(20)
+    for number in range(500):
+        seen.add(f"exp{number}", 1, "v", "a")
+        assert len(seen) <= 20
+        assert len(seen.groups) <= 22
+
+
+def test_a_recorder_that_remembers_little_still_loses_nothing(sink):
+    """Each exposure arrives at least once while half of what is remembered is forgotten again and again."""
+    recorder = Recorder(sink, linger=0.0)
+    recorder._seen = Seen(50)
+    for number in range(1_000):
+        recorder.expose(assigned(f"v{number}", arm="ab"[number % 2], phase=number % 3))
+        recorder.expose(assigned(f"v{number}", arm="ab"[number % 2], phase=number % 3))
+    recorder.close(30)
+    assert {one.visitor for one in sink.exposures} == {f"v{number}" for number in range(1_000)}
+    assert len(sink.exposures) < 1_100
+
+
+def test_the_queue_puts_every_kind_of_record_in_order():
+    """Records come out as they went in, and a mark is set once all before it is settled."""
+    queue = MemoryQueue(4)
+    assert queue.add(OUTCOME, ("o1",))
+    queue.waiting.extend((("exp", 1, "a"), "v1", 1.5, "abc"))
+    mark = queue.mark()
+    assert queue.add(OUTCOME, ("o2",))
+    assert not queue.add(OUTCOME, ("o3",))
+    assert len(queue) == 3
+    assert [(row.kind, tuple(row.fields)) for row in queue.take(10)] == [
+        (OUTCOME, ("o1",)),
+        (EXPOSURE, ("exp", 1, "v1", "a", 1_500_000, "abc")),
+    ]
+    assert not mark.is_set()
+    queue.settle()
+    assert mark.is_set()
+    assert [row.fields for row in queue.take(10)] == [("o2",)]
+    assert queue.clear() == 1
+    assert len(queue) == 0
+
+
+def test_a_spool_is_delivered_after_a_restart(tmp_path, sink, until):
     """What a first recorder could not deliver, a second one on the same file delivers without being asked."""
     down = Stuck()
     first = Recorder(down, tmp_path / "spool.db", linger=0.0)
@@ -413,10 +474,7 @@ def test_a_spool_is_delivered_after_a_restart(tmp_path, sink):
     first.close(0.0)
     assert first.stats().dropped == 0
     with Recorder(sink, tmp_path / "spool.db", linger=0.0) as second:
-        deadline = time.monotonic() + 10
-        while len(sink.exposures) < 30 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert second.stats().spooled == 0
+        until(lambda: second.stats().spooled == 0)
     assert sorted(one.visitor for one in sink.exposures) == sorted(f"v{number}" for number in range(30))
     down.go.set()
 
@@ -451,7 +509,7 @@ def test_the_setting_of_fsync_reaches_sqlite(tmp_path):
         spool.close()
 
 
-def test_damaged_rows_do_not_stop_the_spool(tmp_path, sink):
+def test_damaged_rows_do_not_stop_the_spool(tmp_path, sink, until):
     """A row that cannot be read, or is of a later version's kind, is set aside with its reason; the others arrive."""
     path = tmp_path / "spool.db"
     Spool(path).close()
@@ -462,9 +520,7 @@ def test_damaged_rows_do_not_stop_the_spool(tmp_path, sink):
         )
     connection.close()
     with Recorder(sink, path, linger=0.0) as recorder:
-        deadline = time.monotonic() + 10
-        while recorder.stats().spooled and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(lambda: recorder.stats().spooled == 0)
         assert len(recorder.refused()) == 3
     assert sink.links == [Link("a", "b", datetime(1970, 1, 1, tzinfo=UTC))]
 
@@ -479,9 +535,9 @@ def test_assign_and_expose_does_both(recorder, sink):
     """The answer is that of the assigner, and its exposure is written."""
 
     class Fixed:
-        def assign(self, experiment, visitor, attributes=None, *, at=None):
+        def assign(self, experiment, visitor, attributes=None, **options):
             return assigned(visitor)
 
     assert recorder.assign_and_expose(Fixed(), "exp", "v9") == assigned("v9")
-    assert recorder.flush(10)
+    assert recorder.flush(120)
     assert [one.visitor for one in sink.exposures] == ["v9"]

@@ -12,7 +12,10 @@ from offerlift.experiments import (
     BUILT_IN_METRICS,
     Arm,
     Assigner,
+    Counts,
     Definition,
+    Guard,
+    Offer,
     Plan,
     Published,
     Recorder,
@@ -53,7 +56,7 @@ def assigner() -> Assigner:
 def test_exposures_are_captured_and_not_delivered(assigner: Assigner) -> None:
     """Inside, both ways of exposing fill the list and nothing is delivered; afterwards the recorder delivers again."""
     sink = Sink()
-    with Recorder(sink) as recorder:
+    with Recorder(sink, exit_timeout=120) as recorder:
         with capture_exposures() as exposures:
             recorder.expose(assigner.assign("exit", 1, GERMAN), at=NOON)
             recorder.assign_and_expose(assigner, "exit", "v2", GERMAN)
@@ -63,7 +66,7 @@ def test_exposures_are_captured_and_not_delivered(assigner: Assigner) -> None:
         ]
         assert exposures[0].at == NOON
         recorder.assign_and_expose(assigner, "exit", "v3", GERMAN)
-        assert recorder.flush(10)
+        assert recorder.flush(120)
     assert [row.visitor for row in sink.rows] == ["v3"]
 
 
@@ -84,7 +87,7 @@ def test_only_what_would_be_written_is_captured(assigner: Assigner) -> None:
 def test_a_real_recorder_never_writes_what_a_test_forced(assigner: Assigner) -> None:
     """Forgetting to capture does not put made-up exposures into a store."""
     sink = Sink()
-    with Recorder(sink) as recorder, force_arm("exit", "b"):
+    with Recorder(sink, exit_timeout=120) as recorder, force_arm("exit", "b"):
         assert recorder.assign_and_expose(assigner, "exit", "v1").arm == "b"
     assert sink.rows == []
 
@@ -93,9 +96,9 @@ def test_holdouts_are_exposed_too(assigner: Assigner) -> None:
     """What a recorder delivers for an assignment under a holdout is what is captured for it."""
     assignment = assigner.assign("exit", "v1", GERMAN)._replace(holdout=("spring", "offered"), holdout_phase=1)
     sink = Sink()
-    with Recorder(sink) as recorder:
+    with Recorder(sink, exit_timeout=120) as recorder:
         recorder.expose(assignment, at=NOON)
-        assert recorder.flush(10)
+        assert recorder.flush(120)
         with capture_exposures() as exposures:
             recorder.expose(assignment, at=NOON)
     assert exposures == sink.rows
@@ -106,7 +109,7 @@ def test_outcomes_are_captured_and_checked() -> None:
     """Outcomes fill their own list, and what a recorder refuses is refused in the test already."""
     sink = Sink()
     double: Any = 80.1
-    with Recorder(sink) as recorder, capture_outcomes() as outcomes:
+    with Recorder(sink, exit_timeout=120) as recorder, capture_outcomes() as outcomes:
         recorder.outcome("order-1", 7, "purchase", value=Decimal("80.10"), currency="EUR")
         with pytest.raises(InputError, match="Decimal"):
             recorder.outcome("order-2", 7, "purchase", value=double)
@@ -154,3 +157,15 @@ def test_a_changed_definition_is_what_is_exposed() -> None:
     recorder = CapturingRecorder()
     recorder.assign_and_expose(Assigner(Snapshot.of([later])), "exit", "v1")
     assert [(each.phase, each.assignment_hash) for each in recorder.exposures] == [(3, "hash-9")]
+
+
+def test_a_withheld_offer_is_exposed_all_the_same() -> None:
+    """Assigning and exposing in one call takes the guards' counters, and the capped visitor is exposed in the arm."""
+    capped = Offer("free", "threshold", "cart", "cart_view", guards=(Guard("usage_limit", Decimal(5)),))
+    definition = replace(EXIT, arms=(Arm("control", 0), Arm("free", 10_000, capped)), eligibility=())
+    assigner = Assigner(Snapshot.of([Published(definition, "running", 1, 1, NOON, NOON, "hash-1", "plan")]))
+    recorder = CapturingRecorder()
+    for accepted, withheld in ((4, None), (5, "usage_limit")):
+        answer = recorder.assign_and_expose(assigner, "exit", "v1", counts=Counts(accepted=accepted))
+        assert (answer.arm, answer.withheld, answer.offer is None) == ("free", withheld, withheld is not None)
+    assert [each.arm for each in recorder.exposures] == ["free", "free"]
