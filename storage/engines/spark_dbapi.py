@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from .spark_errors import (
     CONNECTION_LOST,
@@ -35,7 +34,7 @@ from .spark_errors import (
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-    from pyspark.sql.types import DataType, StructField
+    from pyspark.sql.types import DataType
 
 __all__ = [
     "CONNECTION_LOST",
@@ -172,7 +171,6 @@ class Connection:
 
     def __init__(self, session: SparkSession):
         self._session: SparkSession | None = session
-        self._tag = f"offerlift-{uuid4().hex}"
 
     @property
     def session(self) -> SparkSession:
@@ -181,22 +179,11 @@ class Connection:
             raise InterfaceError("the connection is closed")
         return self._session
 
-    def run(self, operation: str, arguments: Sequence[Any]) -> tuple[list[Any], list[StructField]]:
-        """Rows and columns of a statement, which `interrupt` ends."""
-        session = self.session
-        # A tag is of the thread that works.
-        session.addTag(self._tag)
-        try:
-            # Without parameters Spark must not look for any.
-            frame = session.sql(operation, args=list(arguments) or None)
-            return frame.collect(), frame.schema.fields
-        finally:
-            session.removeTag(self._tag)
-
     def interrupt(self) -> None:
         """End the statement that runs in another thread; there it raises an OperationalError."""
         with translated():
-            self.session.interruptTag(self._tag)
+            # The session is this connection's own, so nothing else runs in it.
+            self.session.interruptAll()
 
     def cursor(self) -> Cursor:
         """A new cursor."""
@@ -239,7 +226,9 @@ class Cursor:
         _refuse_writing(operation)
         arguments = [_argument(value) for value in parameters]
         with translated():
-            rows, fields = self.connection.run(operation, arguments)
+            # Without parameters Spark must not look for any.
+            frame = self.connection.session.sql(operation, args=arguments or None)
+            rows, fields = frame.collect(), frame.schema.fields
         readers = [_reader(field.dataType) for field in fields]
         self.description = [
             (field.name, field.dataType.simpleString(), None, None, None, None, field.nullable) for field in fields
