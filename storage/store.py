@@ -220,8 +220,8 @@ class Store:
         """Counts and moments of an experiment's latest version, as of now or of an earlier time.
 
         Exposures, outcomes and identity links later than `as_of` are left out; moments are those of the visitors whose
-        window has passed by then. A visitor counts in the phase that exposed them first. Of an experiment whose rows were
-        pruned, they are those that were kept.
+        window has passed by then. A visitor counts in the phase that exposed them first. Of an experiment whose rows
+        were pruned, they are those that were kept.
 
         Raises:
             InputError: no experiment of that key, a naive time, or one before those that were kept.
