@@ -50,7 +50,7 @@ def subjects(sources: Sources, cohort: Cohort) -> Subquery:
         exposure.c.phase.in_(cohort.phases) if len(cohort.phases) > 1 else exposure.c.phase == cohort.phases[0],
         exposure.c.at <= cohort.as_of,
     )
-    if len(cohort.phases) == 1 and not sources.linked:
+    if len(cohort.phases) == 1 and sources.member is None:
         # Each visitor has one row.
         first = rows.add_columns(literal(0).label("returned")).subquery("subject")
     else:
@@ -98,5 +98,7 @@ def _first_exposures(exposed: Subquery) -> Subquery:
 
 
 def keys_of(cohort: Cohort) -> tuple[str, ...]:
-    """What every statement is grouped by; its first columns."""
-    return ("phase", "arm_id") if cohort.segment is None else ("phase", "arm_id", "segment")
+    """What every statement is grouped by; its first columns. A single phase is not said: groups cost by their width."""
+    phase = ("phase",) if len(cohort.phases) > 1 else ()
+    segment = ("segment",) if cohort.segment is not None else ()
+    return (*phase, "arm_id", *segment)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -159,16 +159,14 @@ def read_groups(
 ) -> tuple[dict[Key, Group], list[int]]:
     """What the statements give for each key, and some times of exposure, the first and the last among them."""
     groups: dict[Key, Group] = defaultdict(Group)
-    size = len(keys_of(cohort))
-    for row in connection.execute(arm_statement(sources, cohort, layout.windows)):
-        visitors, crossovers, returned, *mature = map(int, row[size:])
-        group = groups[tuple(row[:size])]
+    for key, row in _keyed(connection, cohort, arm_statement(sources, cohort, layout.windows)):
+        visitors, crossovers, returned, *mature = map(int, row)
+        group = groups[key]
         group.visitors, group.crossovers, group.returned = visitors, crossovers, returned
         group.sums.visitors.update(zip(layout.windows, mature, strict=True))
     times: list[int] = []
-    for row in connection.execute(day_statement(sources, cohort)):
-        day, visitors, first, last = row[size:]
-        groups[tuple(row[:size])].days[int(day)] += int(visitors)
+    for key, (day, visitors, first, last) in _keyed(connection, cohort, day_statement(sources, cohort)):
+        groups[key].days[int(day)] += int(visitors)
         times += [first, last]
     _read_sums(connection, sources, cohort, layout, groups)
     return groups, times
@@ -196,20 +194,27 @@ def _read_shifted(
     shifts: Sequence[float],
     groups: Mapping[Key, Group],
 ) -> None:
-    size = len(keys_of(cohort))
     statement = moment_statement(sources, cohort, layout, shifts)
-    for key, rows in _parts(connection, statement, size).items():
+    for key, rows in _parts(connection, cohort, statement).items():
         add_outcomes(groups[key].sums, layout, summed(rows), shifts)
     for use, windows in layout.covariates.items():
         own = [shifts[layout.features.index(Feature(use, window))] for window in windows]
-        parts = _parts(connection, covariate_statement(sources, cohort, use, windows, own), size)
+        parts = _parts(connection, cohort, covariate_statement(sources, cohort, use, windows, own))
         for key, group in groups.items():
             add_covariate(group.sums, layout, use, summed(parts[key]) if key in parts else None, own)
 
 
-def _parts(connection: Connection, statement: Select, size: int) -> dict[Key, list[Sequence[float]]]:
+def _parts(connection: Connection, cohort: Cohort, statement: Select) -> dict[Key, list[Sequence[float]]]:
     """The rows of each key, without it."""
     parts: dict[Key, list[Sequence[float]]] = defaultdict(list)
-    for row in connection.execute(statement):
-        parts[tuple(row[:size])].append(row[size:])
+    for key, row in _keyed(connection, cohort, statement):
+        parts[key].append(row)
     return parts
+
+
+def _keyed(connection: Connection, cohort: Cohort, statement: Select) -> Iterator[tuple[Key, Sequence[Any]]]:
+    """Each row's key, its phase included, and the rest of the row."""
+    size = len(keys_of(cohort))
+    phase = cohort.phases if len(cohort.phases) == 1 else ()
+    for row in connection.execute(statement):
+        yield (*phase, *row[:size]), row[size:]

@@ -77,17 +77,17 @@ def day_statement(sources: Sources, cohort: Cohort) -> Select:
 
 def orphan_statement(sources: Sources, cohort: Cohort, events: Sequence[str | None]) -> Select | None:
     """How many refunds of these events have no original, by visitors exposed before; None: there are no refunds."""
-    if sources.refund is None:
+    if sources.orphan is None:
         return None
-    subject, refund = subjects(sources, cohort), sources.refund
+    subject, orphan = subjects(sources, cohort), sources.orphan
+    ids, visitor_id = _ids(sources, subject)
     return (
         select(func.count())
-        .select_from(subject.join(refund, refund.c.visitor_id == subject.c.visitor_id))
+        .select_from(ids.join(orphan, orphan.c.visitor_id == visitor_id))
         .where(
-            refund.c.original_at.is_(None),
-            refund.c.at >= subject.c.at,
-            refund.c.at <= cohort.as_of,
-            or_(*(_is_event(event, refund, cohort) for event in events)),
+            orphan.c.at >= subject.c.at,
+            orphan.c.at <= cohort.as_of,
+            or_(*(_is_event(event, orphan, cohort) for event in events)),
         )
     )
 
@@ -216,7 +216,7 @@ def _outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClaus
 
     def joined(relation: FromClause, at: ColumnElement[int]) -> ColumnElement[bool]:
         return and_(
-            relation.c.visitor_id == subject.c.visitor_id,
+            relation.c.visitor_id == visitor_id,
             or_(*(_is_event(event, relation, cohort) for event in layout.events)),
             at >= subject.c.at,
             relation.c.at <= cohort.as_of,
@@ -224,6 +224,7 @@ def _outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClaus
 
     outcome = sources.outcome
     value, cost, unreported = _amounts(outcome, sources.currency)
+    ids, visitor_id = _ids(sources, subject)
     orders = select(
         *who,
         outcome.c.event_id,
@@ -232,7 +233,7 @@ def _outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClaus
         value.label("value"),
         cost.label("cost"),
         unreported.label("unreported"),
-    ).select_from(subject.join(outcome, joined(outcome, outcome.c.at)))
+    ).select_from(ids.join(outcome, joined(outcome, outcome.c.at)))
     refund = sources.refund
     if refund is None:
         return orders.subquery("happened")
@@ -245,8 +246,17 @@ def _outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClaus
         -value,
         -cost,
         unreported,
-    ).select_from(subject.join(refund, joined(refund, refund.c.original_at)))
+    ).select_from(ids.join(refund, joined(refund, refund.c.original_at)))
     return orders.union_all(refunds).subquery("happened")
+
+
+def _ids(sources: Sources, subject: FromClause) -> tuple[FromClause, ColumnElement]:
+    """The subjects with each id of theirs, and that id."""
+    member = sources.member
+    if member is None:
+        return subject, subject.c.visitor_id
+    ids = subject.outerjoin(member, member.c.person_id == subject.c.visitor_id)
+    return ids, func.coalesce(member.c.visitor_id, subject.c.visitor_id)
 
 
 def _amounts(
