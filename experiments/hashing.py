@@ -62,7 +62,10 @@ def canonical_visitor(visitor: str | int) -> str:
         InputError: for None, bool, float, bytes and everything else that is no id; for "", NUL, surrogates and ids of
             more than 255 UTF-8 bytes.
     """
-    return encode_visitor(visitor)[0]
+    # As in encode_visitor, whose bytes nobody needs here.
+    if type(visitor) is str and visitor.isascii() and 0 < len(visitor) <= LONGEST_VISITOR and "\0" not in visitor:
+        return visitor
+    return _encode_carefully(visitor)[0]
 
 
 def encode_visitor(visitor: str | int) -> tuple[str, bytes]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
@@ -56,8 +55,7 @@ class First(NamedTuple):
     crossover: tuple[int, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedExposure:
+class PreparedExposure(NamedTuple):
     """A checked exposure record; `index` is its position among the records written."""
 
     index: int
@@ -68,7 +66,7 @@ class PreparedExposure:
 
 
 def merge(stored: First | None, record: Mark) -> First:
-    """What is kept of a visitor after one more record."""
+    """What is kept of a visitor after one more record; `stored` itself where that changes nothing."""
     if stored is None:
         return First(record)
     first, crossover = stored
@@ -94,20 +92,21 @@ def prepare_exposures(records: Iterable[tuple[int, Exposure]], tally: Tally) -> 
 def _prepare(index: int, record: Exposure, tally: Tally) -> PreparedExposure:
     if not isinstance(record, Exposure):
         raise InputError(f"an Exposure is needed, seen {record!r}")
-    for what, text in (("experiment", record.experiment), ("arm", record.arm)):
-        if not isinstance(text, str) or not text:
-            raise InputError(f"an exposure needs the name of its {what}, seen {text!r}")
-    if isinstance(record.phase, bool) or not isinstance(record.phase, int) or not 0 <= record.phase < 2**31:
-        raise InputError(f"a phase is a whole number, seen {record.phase!r}")
-    known = record.assignment_hash
+    key, arm, phase, known = record.experiment, record.arm, record.phase, record.assignment_hash
+    if not isinstance(key, str) or not key:
+        raise InputError(f"an exposure needs the name of its experiment, seen {key!r}")
+    if not isinstance(arm, str) or not arm:
+        raise InputError(f"an exposure needs the name of its arm, seen {arm!r}")
+    if isinstance(phase, bool) or not isinstance(phase, int) or not 0 <= phase < 2**31:
+        raise InputError(f"a phase is a whole number, seen {phase!r}")
     if not isinstance(known, str) or len(known) > LONGEST_HASH or not known.isascii() or "\0" in known:
         raise InputError(f"an assignment hash has at most {LONGEST_HASH} ASCII characters, seen {known!r}")
-    mark, visitor = Mark(to_micros(record.at), record.arm, not known, known), canonical_visitor(record.visitor)
+    mark, visitor = Mark(to_micros(record.at), arm, not known, known), canonical_visitor(record.visitor)
     if record.segments:
         kept, dropped = segments_of(record.segments)
         mark = mark.with_segments(tuple(kept.items()))
         tally.segments_dropped += len(dropped)
-    return PreparedExposure(index, record.experiment, record.phase, visitor, mark)
+    return PreparedExposure(index, key, phase, visitor, mark)
 
 
 def store_exposures(connection: Connection, records: Sequence[PreparedExposure], now: int) -> Tally:
@@ -122,8 +121,7 @@ def store_exposures(connection: Connection, records: Sequence[PreparedExposure],
         groups[record.experiment, record.phase].append(record)
     experiments = find_ids(connection, experiment, _storable({key for key, _ in groups}))
     arms = {key: arm_ids(connection, number) for key, number in experiments.items()}
-    for (key, _), group in list(groups.items()):
-        groups[key, _] = [one for one in group if _is_known(one, arms, tally)]
+    groups = {(key, phase): _of_known_arms(group, arms.get(key), tally) for (key, phase), group in groups.items()}
     _drop_unnamed_segments(connection, groups, experiments, tally)
     visitors = visitor_ids(connection, {one.visitor for group in groups.values() for one in group})
     for (key, phase), group in sorted(groups.items()):
@@ -137,16 +135,21 @@ def _storable(keys: Iterable[str]) -> list[str]:
     return [key for key in keys if "\0" not in key and key.encode(errors="replace").decode() == key]
 
 
-def _is_known(record: PreparedExposure, arms: dict[str, dict[str, int]], tally: Tally) -> bool:
-    if record.experiment not in arms:
-        message = f"unknown experiment {record.experiment!r}; publish its definition first"
-    elif record.mark.arm not in arms[record.experiment]:
-        known = ", ".join(map(repr, sorted(arms[record.experiment])))
-        message = f"unknown arm {record.mark.arm!r} of {record.experiment!r}; its arms are {known}"
-    else:
-        return True
-    tally.refused.append(Refusal(record.index, message))
-    return False
+def _of_known_arms(
+    records: list[PreparedExposure], arms: dict[str, int] | None, tally: Tally
+) -> list[PreparedExposure]:
+    """The records in an arm of their experiment, which has none if it is unknown; the others are refused."""
+    known = arms or {}
+    for one in records:
+        if one.mark.arm in known:
+            continue
+        if arms is None:
+            message = f"unknown experiment {one.experiment!r}; publish its definition first"
+        else:
+            listed = ", ".join(map(repr, sorted(arms)))
+            message = f"unknown arm {one.mark.arm!r} of {one.experiment!r}; its arms are {listed}"
+        tally.refused.append(Refusal(one.index, message))
+    return [one for one in records if one.mark.arm in known]
 
 
 def _drop_unnamed_segments(
@@ -165,7 +168,7 @@ def _drop_unnamed_segments(
             kept = tuple(pair for pair in one.mark.segments if pair[0] in named[experiments[key]])
             if kept != one.mark.segments:
                 tally.segments_dropped += len(one.mark.segments) - len(kept)
-                group[position] = replace(one, mark=one.mark.with_segments(kept))
+                group[position] = one._replace(mark=one.mark.with_segments(kept))
 
 
 def _store_group(
@@ -181,28 +184,30 @@ def _store_group(
     with_segments = any(one.mark.segments for one in records)
     stored = _read(connection, key, arms, {visitors[one.visitor] for one in records}, with_segments=with_segments)
     state = dict(stored)
-    for one in records:
-        visitor_id = visitors[one.visitor]
-        before = state.get(visitor_id)
-        after = state[visitor_id] = merge(before, one.mark)
+    for _, _, _, visitor, mark in records:
+        number = visitors[visitor]
+        before = state.get(number)
+        after = state[number] = merge(before, mark)
         if before is None:
             tally.new += 1
-        elif after == before:
+        elif after is before:
             tally.repeated += 1
         else:
             tally.changed += 1
             tally.crossovers += after.crossover is not None and before.crossover is None
-    rows = {number: _row(key, number, first, arms) for number, first in state.items() if stored.get(number) != first}
-    added = [rows[number] | {"received_at": now} for number in sorted(rows) if number not in stored]
-    if insert_missing(connection, exposure, added) != len(added):
+    added = sorted(state.keys() - stored.keys())
+    rows = [_row(key, number, state[number], arms, now) for number in added]
+    if insert_missing(connection, exposure, (*_FIELDS, "received_at"), rows) != len(rows):
         raise Raced
-    update_rows(connection, exposure, [rows[number] for number in sorted(rows) if number in stored])
-    first_ones = [number for number in rows if number not in stored or stored[number].mark != state[number].mark]
-    replaced = {number: state[number].mark.segments for number in sorted(first_ones)}
-    write_segments(connection, key, replaced, [number for number in replaced if number in stored])
+    changed = [number for number in sorted(stored) if state[number] is not stored[number]]
+    update_rows(connection, exposure, _FIELDS, [_row(key, number, state[number], arms) for number in changed])
+    replaced = [number for number in changed if state[number].mark != stored[number].mark]
+    segments = {number: state[number].mark.segments for number in (*added, *replaced)} if with_segments else {}
+    write_segments(connection, key, segments, replaced)
 
 
 _CONTENT = ("arm_id", "at", "assignment_hash", "crossover_arm_id", "crossover_at")
+_FIELDS = ("experiment_id", "phase", "visitor_id", *_CONTENT)
 
 
 def _read(
@@ -228,15 +233,12 @@ def _read(
     }
 
 
-def _row(key: tuple[int, int], visitor_id: int, first: First, arms: dict[str, int]) -> dict[str, int | str | None]:
-    at, other = first.crossover or (None, None)
-    return {
-        "experiment_id": key[0],
-        "phase": key[1],
-        "visitor_id": visitor_id,
-        "arm_id": arms[first.mark.arm],
-        "at": first.mark.at,
-        "assignment_hash": first.mark.assignment_hash,
-        "crossover_arm_id": None if other is None else arms[other],
-        "crossover_at": at,
-    }
+def _row(
+    key: tuple[int, int], visitor_id: int, first: First, arms: dict[str, int], *more: int
+) -> tuple[int | str | None, ...]:
+    """The values of _FIELDS, and more."""
+    (at, arm, _, known, _, _), crossover = first
+    experiment_id, phase = key
+    if crossover is None:
+        return experiment_id, phase, visitor_id, arms[arm], at, known, None, None, *more
+    return experiment_id, phase, visitor_id, arms[arm], at, known, arms[crossover[1]], crossover[0], *more

@@ -65,7 +65,7 @@ def store_links(connection: Connection, records: Sequence[PreparedLink]) -> Tall
         customer = known.get(number)
         if customer is None:
             known[number] = one.customer
-            rows[number] = {"anonymous_id": number, "customer_id": visitors[one.customer], "at": one.at}
+            rows[number] = (number, visitors[one.customer], one.at)
             tally.new += 1
         elif customer == one.customer:
             tally.repeated += 1
@@ -75,7 +75,7 @@ def store_links(connection: Connection, records: Sequence[PreparedLink]) -> Tall
                 "the stored one stays"
             )
             tally.conflicts.append(Conflict(one.index, message))
-    if insert_missing(connection, identity, [rows[number] for number in sorted(rows)]) != len(rows):
+    if insert_missing(connection, identity, ("anonymous_id", "customer_id", "at"), sorted(rows.values())) != len(rows):
         raise Raced
     return tally
 

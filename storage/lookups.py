@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from sqlalchemy import Connection, Table, select
 
 from .engine import Raced
-from .engines import insert_missing, matches
+from .engines import insert_keys, insert_missing, matches
 from .tables import arm, experiment, name, visitor
 
 __all__ = ["arm_ids", "experiment_ids", "find_ids", "name_ids", "visitor_ids"]
@@ -42,7 +42,7 @@ def arm_ids(connection: Connection, experiment_id: int, names: Iterable[str] = (
     found = dict(connection.execute(stored).all())
     missing = [key for key in names if key not in found]
     if missing:
-        insert_missing(connection, arm, [{"experiment_id": experiment_id, "name": key} for key in missing])
+        insert_missing(connection, arm, ("experiment_id", "name"), [(experiment_id, key) for key in missing])
         found = dict(connection.execute(stored).all())
         if not found.keys() >= set(missing):
             raise Raced
@@ -54,8 +54,8 @@ def _ids(connection: Connection, table: Table, keys: Collection[str]) -> dict[st
     # In order, so that two writers of the same keys wait for one another instead of locking each other out.
     missing = sorted(key for key in set(keys) if key not in found)
     if missing:
-        insert_missing(connection, table, [{"key": key} for key in missing])
-        found |= find_ids(connection, table, missing)
+        found |= insert_keys(connection, table, missing)
+        found |= find_ids(connection, table, [key for key in missing if key not in found])
     if missing and not found.keys() >= set(missing):
         # Stored by another writer since this transaction's view of the store was taken.
         raise Raced

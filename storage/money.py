@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal
 from functools import cache, lru_cache
 
 from ..errors import InputError
@@ -20,6 +20,8 @@ _EXPONENTS = dict.fromkeys(_WITHOUT.split(), 0) | dict.fromkeys(_THOUSANDTHS.spl
 _CODE = re.compile(r"[A-Z]{3}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _TOLERANCE = Decimal("1e-9")
+# The context of the program would round; this one never has to.
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
 def check_currency(currency: str) -> str:
@@ -92,19 +94,18 @@ def _scale(amount: Decimal, currency: str, seen: object, tolerance: Decimal) -> 
     if not amount.is_finite():
         raise InputError(f"an amount must be finite, seen {seen}")
     # Before anything of that size is computed: 1e999 has a thousand digits.
-    if amount and amount.adjusted() + exponent(currency) > 16:
+    places = exponent(currency)
+    if amount and amount.adjusted() + places > 16:
         raise _too_large(seen)
-    sign, digits, power = amount.as_tuple()
-    assert isinstance(power, int)
-    # A new Decimal from the parts: arithmetic would round to the context's precision.
-    scaled = Decimal((sign, digits, power + exponent(currency)))
-    whole = scaled.to_integral_value(ROUND_HALF_EVEN)
-    if scaled != whole and not abs(scaled - whole) <= tolerance:
-        places = exponent(currency)
-        raise InputError(f"{currency} has {places} decimal places, seen {seen}; a part of a minor unit is refused")
+    scaled = _EXACT.scaleb(amount, places)
+    whole = int(scaled)
+    if scaled != whole:
+        whole = int(scaled.to_integral_value(ROUND_HALF_EVEN))
+        if not abs(_EXACT.subtract(scaled, whole)) <= tolerance:
+            raise InputError(f"{currency} has {places} decimal places, seen {seen}; a part of a minor unit is refused")
     if abs(whole) > LARGEST:
         raise _too_large(seen)
-    return int(whole)
+    return whole
 
 
 def _too_large(seen: object) -> InputError:

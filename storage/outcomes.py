@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -62,8 +61,7 @@ class Content(NamedTuple):
         return ", ".join(parts)
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedOutcome:
+class PreparedOutcome(NamedTuple):
     """A checked outcome; `index` is its position among the records written."""
 
     index: int
@@ -73,8 +71,7 @@ class PreparedOutcome:
     recorded_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedCovariate:
+class PreparedCovariate(NamedTuple):
     """A checked covariate; `index` is its position among the records written."""
 
     index: int
@@ -178,12 +175,12 @@ def store_outcomes(connection: Connection, records: Sequence[PreparedOutcome], n
                 known[one.outcome_id] = one.content
                 added[one.outcome_id] = one
                 tally.new += 1
-            elif stored.same(one.content):
+            elif stored == one.content or stored.same(one.content):
                 tally.repeated += 1
             else:
                 tally.conflicts.append(Conflict(one.index, _conflict(one, stored)))
         rows = [_outcome_row(events[event], added[key], visitors, now) for key in sorted(added)]
-        if insert_missing(connection, outcome, rows) != len(rows):
+        if insert_missing(connection, outcome, _FIELDS, rows) != len(rows):
             raise Raced
     return tally
 
@@ -192,21 +189,15 @@ def _stored_outcomes(connection: Connection, event_id: int, keys: Sequence[str])
     rows = connection.execute(
         select(
             outcome.c.outcome_id,
-            visitor.c.key,
-            outcome.c.value,
-            outcome.c.cost,
-            outcome.c.quantity,
-            outcome.c.currency,
-            outcome.c.reporting_value,
-            outcome.c.reporting_cost,
-            outcome.c.refund_of,
-            outcome.c.at,
             outcome.c.at_given,
+            visitor.c.key,
+            *(outcome.c[name] for name in _AMOUNTS),
+            outcome.c.at,
         )
         .join(visitor, visitor.c.id == outcome.c.visitor_id)
         .where(outcome.c.event_id == event_id, matches(connection, outcome.c.outcome_id, keys))
     )
-    return {row[0]: Content(*row[1:9], at=row[9] if row[10] else None) for row in rows}
+    return {key: Content(*content, at if at_given else None) for key, at_given, *content, at in rows}
 
 
 def _conflict(offered: PreparedOutcome, stored: Content) -> str:
@@ -216,26 +207,21 @@ def _conflict(offered: PreparedOutcome, stored: Content) -> str:
     )
 
 
+_AMOUNTS = ("value", "cost", "quantity", "currency", "reporting_value", "reporting_cost", "refund_of")
+"""Fields of a row and of a Content, one after the other in both."""
+
+_FIELDS = ("visitor_id", "event_id", "outcome_id", *_AMOUNTS, "at", "at_given", "received_at")
+
+
 def _outcome_row(
     event_id: int, record: PreparedOutcome, visitors: dict[str, int], now: int
-) -> dict[str, int | str | None]:
-    content = record.content
-    recorded_at = now if record.recorded_at is None else record.recorded_at
-    return {
-        "visitor_id": visitors[content.visitor],
-        "event_id": event_id,
-        "at": recorded_at if content.at is None else content.at,
-        "outcome_id": record.outcome_id,
-        "at_given": int(content.at is not None),
-        "value": content.value,
-        "cost": content.cost,
-        "quantity": content.quantity,
-        "currency": content.currency,
-        "reporting_value": content.reporting_value,
-        "reporting_cost": content.reporting_cost,
-        "refund_of": content.refund_of,
-        "received_at": now,
-    }
+) -> tuple[int | str | None, ...]:
+    """The values of _FIELDS."""
+    visitor_key, *amounts, at = record.content
+    given = at is not None
+    if not given:
+        at = now if record.recorded_at is None else record.recorded_at
+    return visitors[visitor_key], event_id, record.outcome_id, *amounts, at, int(given), now
 
 
 def prepare_covariates(records: Iterable[tuple[int, Covariate]], tally: Tally) -> list[PreparedCovariate]:
@@ -292,10 +278,8 @@ def store_covariates(connection: Connection, records: Sequence[PreparedCovariate
                     f"is stored with {stored!r}; this one has {one.value!r}; the stored one stays"
                 )
                 tally.conflicts.append(Conflict(one.index, message))
-        rows = [
-            {"name_id": names[name], "visitor_id": key[0], "at": key[1], "value": added[key]} for key in sorted(added)
-        ]
-        if insert_missing(connection, covariate, rows) != len(rows):
+        rows = [(names[name], *key, added[key]) for key in sorted(added)]
+        if insert_missing(connection, covariate, ("name_id", "visitor_id", "at", "value"), rows) != len(rows):
             raise Raced
     return tally
 

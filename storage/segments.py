@@ -61,18 +61,8 @@ def write_segments(
             .where(matches(connection, segment.c.visitor_id, stored))
         )
     numbers = name_ids(connection, {name for pairs in segments.values() for name, _ in pairs})
-    rows = [
-        {
-            "experiment_id": key[0],
-            "phase": key[1],
-            "visitor_id": visitor_id,
-            "name_id": numbers[name],
-            "value": value,
-        }
-        for visitor_id, pairs in segments.items()
-        for name, value in pairs
-    ]
-    insert_missing(connection, segment, rows)
+    rows = [(*key, visitor_id, numbers[name], value) for visitor_id, pairs in segments.items() for name, value in pairs]
+    insert_missing(connection, segment, ("experiment_id", "phase", "visitor_id", "name_id", "value"), rows)
 
 
 def _names(connection: Connection, numbers: Collection[int]) -> dict[int, str]:

@@ -9,7 +9,6 @@ from ..errors import InputError
 __all__ = ["from_micros", "now_micros", "parse_time", "to_micros"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 # With a window added or taken away, every time in between is still one that a datetime can hold.
 _LAST = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -27,7 +26,8 @@ def to_micros(at: datetime) -> int:
             f"a time needs a time zone, seen {at.isoformat()}",
             hint="Use datetime.now(timezone.utc), or add the offset that the clock had.",
         )
-    return (_plausible(at) - _EPOCH) // _MICROSECOND
+    since = _plausible(at) - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def from_micros(micros: int) -> datetime:

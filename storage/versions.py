@@ -47,7 +47,7 @@ def add_version(connection: Connection, published: Published) -> None:
         "plan_hash": published.plan_hash,
         "document": document,
     }
-    if insert_missing(connection, definition, [row]) != 1:
+    if insert_missing(connection, definition, tuple(row), [tuple(row.values())]) != 1:
         raise Raced
     arm_ids(connection, number, [arm.name for arm in published.definition.arms])
 

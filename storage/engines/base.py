@@ -10,12 +10,24 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
-from sqlalchemy import URL, ColumnElement, Connection, Engine, MetaData, Select, Table, bindparam, event, update
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Engine,
+    MetaData,
+    Select,
+    Table,
+    bindparam,
+    event,
+    update,
+)
 from sqlalchemy.exc import DBAPIError
 
 from ...errors import StoreError
 
-__all__ = ["BUSY_SECONDS", "TIMED_OUT", "Database", "Row", "interrupt_after", "on_connect"]
+__all__ = ["BUSY_SECONDS", "TIMED_OUT", "Database", "Row", "insert_text", "interrupt_after", "on_connect"]
 
 BUSY_SECONDS = 30
 """How long one writer waits for another."""
@@ -23,7 +35,8 @@ BUSY_SECONDS = 30
 TIMED_OUT = "It took longer than the statement_timeout in the URL; allow more, or ask for less."
 """What to do about a statement that was ended by `limit_statements`."""
 
-Row = dict[str, Any]
+Row = tuple[Any, ...]
+"""The values of a row, in the order of the fields that are named with it."""
 
 
 class Database(ABC):
@@ -116,18 +129,24 @@ class Database(ABC):
     # Statements
 
     @abstractmethod
-    def insert_missing(self, connection: Connection, table: Table, rows: Sequence[Row]) -> int:
+    def insert_missing(self, connection: Connection, table: Table, fields: tuple[str, ...], rows: Sequence[Row]) -> int:
         """Insert the rows (one or more) whose key is not stored yet; how many were inserted, exactly."""
 
-    def update_rows(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    def insert_keys(self, connection: Connection, table: Table, keys: Sequence[str]) -> dict[str, int]:
+        """Insert those keys (one or more) of a lookup table that are not stored yet; the numbers that are known now."""
+        self.insert_missing(connection, table, ("key",), [(key,) for key in keys])
+        return {}
+
+    def update_rows(self, connection: Connection, table: Table, fields: tuple[str, ...], rows: Sequence[Row]) -> None:
         """Write the rows (one or more), which have all fields of the primary key, over those of their keys."""
         key = set(table.primary_key.columns.keys())
+        names = [f"{name}_" for name in fields]
         statement = (
             update(table)
-            .where(*(table.c[name] == bindparam(f"{name}_") for name in rows[0] if name in key))
-            .values({name: bindparam(f"{name}_") for name in rows[0] if name not in key})
+            .where(*(table.c[name] == bindparam(f"{name}_") for name in fields if name in key))
+            .values({name: bindparam(f"{name}_") for name in fields if name not in key})
         )
-        connection.execute(statement, [{f"{name}_": value for name, value in row.items()} for row in rows])
+        connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
 
     def matches(self, field: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[bool]:
         """The condition that a field is one of (thousands of) values."""
@@ -163,6 +182,16 @@ class Database(ABC):
 
     def checkpoint(self, engine: Engine) -> None:
         """Before closing: leave nothing in logs that only grow."""
+
+
+def insert_text(dialect: Dialect, table: Table, fields: Sequence[str], mark: str) -> str:
+    """INSERT of these fields as text, for a driver's own executemany; `mark` stands for a value there.
+
+    Between SQLAlchemy's executemany and the driver's lies a dict a row, which costs more than the row itself.
+    """
+    quoted = dialect.identifier_preparer
+    names = ", ".join(quoted.quote(name) for name in fields)
+    return f"INSERT INTO {quoted.format_table(table)} ({names}) VALUES ({', '.join([mark] * len(fields))})"
 
 
 def on_connect(engine: Engine, statement: str) -> None:

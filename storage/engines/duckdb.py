@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 from sqlalchemy import (
     ARRAY,
     URL,
@@ -24,28 +25,35 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    Float,
     Select,
+    String,
     Subquery,
     Table,
     bindparam,
     cast,
+    column,
     func,
     literal,
     literal_column,
     select,
     update,
 )
+from sqlalchemy import table as table_clause
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.base import PGDDLCompiler
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.schema import CreateTable
+from sqlalchemy.types import TypeEngine
 
 from ...experiments.definition import BUCKETS
 from .base import TIMED_OUT, Database, Row, interrupt_after
 from .files import check_file
 
 __all__ = ["DuckDB"]
+
+_GIVEN = "offerlift_given"
 
 _turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 if hasattr(os, "register_at_fork"):
@@ -123,21 +131,21 @@ class DuckDB(Database):
         """By its message, as above."""
         return _says(error, "CatalogException", "already exists")
 
-    def insert_missing(self, connection: Connection, table: Table, rows: Sequence[Row]) -> int:
-        """One list a column and one statement: an executemany takes 2 ms a row."""
-        source = _rows(table, rows)
-        statement = postgresql.insert(table).from_select(list(rows[0]), select(*source.c), include_defaults=False)
-        return len(connection.execute(statement.on_conflict_do_nothing().returning(literal_column("1"))).all())
+    def insert_missing(self, connection: Connection, table: Table, fields: tuple[str, ...], rows: Sequence[Row]) -> int:
+        """One array a column and one statement: an executemany takes 2 ms a row."""
+        with _given(connection, table, fields, rows) as source:
+            statement = postgresql.insert(table).from_select(fields, select(*source.c), include_defaults=False)
+            return len(connection.execute(statement.on_conflict_do_nothing().returning(literal_column("1"))).all())
 
-    def update_rows(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    def update_rows(self, connection: Connection, table: Table, fields: tuple[str, ...], rows: Sequence[Row]) -> None:
         """In one statement, as above."""
-        source = _rows(table, rows)
         key = set(table.primary_key.columns.keys())
-        connection.execute(
-            update(table)
-            .where(*(table.c[name] == source.c[name] for name in rows[0] if name in key))
-            .values({name: source.c[name] for name in rows[0] if name not in key})
-        )
+        with _given(connection, table, fields, rows) as source:
+            connection.execute(
+                update(table)
+                .where(*(table.c[name] == source.c[name] for name in fields if name in key))
+                .values({name: source.c[name] for name in fields if name not in key})
+            )
 
     def matches(self, field: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[bool]:
         """One list instead of thousands of parameters."""
@@ -175,10 +183,30 @@ def _list(kind: Any, values: list[Any]) -> ColumnElement[Any]:
     return cast(bindparam(None, values, type_=ARRAY(kind)), ARRAY(kind))
 
 
-def _rows(table: Table, rows: Sequence[Row]) -> Subquery:
-    names = list(rows[0])
-    lists = ((name, _list(table.c[name].type, [row[name] for row in rows])) for name in names)
-    return select(*(func.unnest(values).label(name) for name, values in lists)).subquery("given")
+@contextmanager
+def _given(connection: Connection, table: Table, fields: Sequence[str], rows: Sequence[Row]) -> Iterator[Subquery]:
+    """The rows as a relation that DuckDB reads where they are: three times as fast as lists in parameters."""
+    arrays = {
+        name: _array(table.c[name].type, values) for name, values in zip(fields, zip(*rows, strict=True), strict=True)
+    }
+    driver: Any = connection.connection.driver_connection
+    # DuckDB 2 registers nothing while a result is left unread, as SQLAlchemy leaves that of `scalar`.
+    connection.exec_driver_sql("SELECT 1").all()
+    driver.register(_GIVEN, arrays)
+    given = table_clause(_GIVEN, *(column(name) for name in fields))
+    yield select(*(cast(given.c[name], table.c[name].type).label(name) for name in fields)).subquery("given")
+    # Not after an error: nothing more is said in that transaction.
+    driver.unregister(_GIVEN)
+
+
+def _array(kind: TypeEngine[Any], values: Sequence[Any]) -> np.ndarray:
+    if isinstance(kind, String):
+        return np.array(values, dtype=object)
+    number = np.float64 if isinstance(kind, Float) else np.int64
+    if None not in values:
+        return np.array(values, dtype=number)
+    missing = [value is None for value in values]
+    return np.ma.array([0 if value is None else value for value in values], mask=missing, dtype=number)
 
 
 class _Definitions(PGDDLCompiler):

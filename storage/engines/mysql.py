@@ -24,12 +24,11 @@ from sqlalchemy import (
     literal,
     select,
 )
-from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import DBAPIError
 
 from ...errors import StoreError
 from ...experiments.definition import BUCKETS
-from .base import BUSY_SECONDS, TIMED_OUT, Database, Row, on_connect
+from .base import BUSY_SECONDS, TIMED_OUT, Database, Row, insert_text, on_connect
 from .statistics import collect_statistics
 
 __all__ = ["MariaDB", "MySQL"]
@@ -122,12 +121,12 @@ class MySQL(Database):
         """Tables that exist, and entries that another process has just made."""
         return _code(error) in _EXISTS
 
-    def insert_missing(self, connection: Connection, table: Table, rows: Sequence[Row]) -> int:
+    def insert_missing(self, connection: Connection, table: Table, fields: tuple[str, ...], rows: Sequence[Row]) -> int:
         """The driver's executemany: statements of up to a megabyte. INSERT IGNORE would hide what does not fit."""
-        key = next(iter(table.primary_key.columns))
-        statement = mysql.insert(table).on_duplicate_key_update({key.name: key})
-        statement = statement.execution_options(preserve_rowcount=True)
-        return connection.execute(statement, list(rows)).rowcount
+        key = connection.dialect.identifier_preparer.quote(next(iter(table.primary_key.columns)).name)
+        statement = insert_text(connection.dialect, table, fields, "%s")
+        statement = f"{statement} ON DUPLICATE KEY UPDATE {key} = {key}"
+        return connection.exec_driver_sql(statement, list(rows), {"preserve_rowcount": True}).rowcount
 
     def bucket(self, connection: Connection, salt: str, key: ColumnElement[str]) -> ColumnElement[int]:
         """By its md5, of the UTF-8 bytes that columns and parameters have here."""

@@ -11,14 +11,17 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    FromClause,
     Table,
     bindparam,
     cast,
     column,
+    event,
     func,
     literal,
     select,
 )
+from sqlalchemy import table as table_clause
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -27,6 +30,11 @@ from .base import TIMED_OUT, Database, Row, on_connect
 from .statistics import collect_statistics
 
 __all__ = ["PostgreSQL"]
+
+MANY = 1_000
+"""Rows from which COPY pays for the table that it needs."""
+
+_GIVEN = "offerlift_given"
 
 # Deadlock, serialization failure.
 _CONFLICT = {"40P01", "40001"}
@@ -49,7 +57,7 @@ class PostgreSQL(Database):
         "disk is full": "Free some space, then try again; what was acknowledged is stored.",
         "password": "Check user and password in the URL.",
         "connect": "Check host, port and database in the URL, and that the server runs.",
-        "permission denied": "Ask for CREATE and USAGE on the schema, or give another one with schema=.",
+        "permission denied": "Ask for CREATE and USAGE on the schema and TEMPORARY on the database, or give another one with schema=.",
         "does not exist": "Create it on the server, or check the URL.",
     }
 
@@ -85,18 +93,27 @@ class PostgreSQL(Database):
         """Duplicate tables and schemas, and rows of the catalogue where two create the same at once."""
         return _state(error) in _EXISTS
 
-    def insert_missing(self, connection: Connection, table: Table, rows: Sequence[Row]) -> int:
-        """One array a column and one statement: an executemany sends every row by itself."""
-        names = list(rows[0])
-        arrays = [bindparam(f"{name}_", type_=postgresql.ARRAY(table.c[name].type)) for name in names]
-        source = func.unnest(*arrays).table_valued(*(column(name) for name in names)).render_derived()
-        statement = postgresql.insert(table).from_select(names, select(*(source.c[name] for name in names)))
-        values = {f"{name}_": [row[name] for row in rows] for name in names}
-        return (
-            connection.execution_options(preserve_rowcount=True)
-            .execute(statement.on_conflict_do_nothing(), values)
-            .rowcount
-        )
+    def configure(self, engine: Engine) -> None:
+        """Let psycopg's COPY be said like any other statement, with its errors and events."""
+        if engine.dialect.driver == "psycopg":
+            event.listen(engine, "do_executemany", _copy)
+
+    def insert_missing(self, connection: Connection, table: Table, fields: tuple[str, ...], rows: Sequence[Row]) -> int:
+        """Few rows as one array a column, many by COPY: an executemany sends every row by itself."""
+        copied = len(rows) >= MANY and connection.dialect.driver == "psycopg"
+        source = _copied(connection, table, fields, rows) if copied else _unnested(table, fields, rows)
+        statement = postgresql.insert(table).from_select(fields, select(*(source.c[name] for name in fields)))
+        connection = connection.execution_options(preserve_rowcount=True)
+        inserted = connection.execute(statement.on_conflict_do_nothing()).rowcount
+        if copied:
+            connection.exec_driver_sql(f"DROP TABLE pg_temp.{_GIVEN}")
+        return inserted
+
+    def insert_keys(self, connection: Connection, table: Table, keys: Sequence[str]) -> dict[str, int]:
+        """In one statement, which returns what it inserted."""
+        source = select(_unnested(table, ("key",), [(key,) for key in keys]).c.key)
+        statement = postgresql.insert(table).from_select(["key"], source).on_conflict_do_nothing()
+        return dict(connection.execute(statement.returning(table.c.key, table.c.id)).all())
 
     def matches(self, field: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[bool]:
         """One array instead of thousands of parameters."""
@@ -111,6 +128,34 @@ class PostgreSQL(Database):
     def settle(self, engine: Engine) -> None:
         """Collect statistics: its own daemon does after a minute, until when a fresh table is joined row by row."""
         collect_statistics(engine)
+
+
+def _unnested(table: Table, fields: Sequence[str], rows: Sequence[Row]) -> FromClause:
+    """The rows as one array a column."""
+    arrays = (
+        bindparam(None, list(values), type_=postgresql.ARRAY(table.c[name].type))
+        for name, values in zip(fields, zip(*rows, strict=True), strict=True)
+    )
+    return func.unnest(*arrays).table_valued(*(column(name) for name in fields)).render_derived()
+
+
+def _copied(connection: Connection, table: Table, fields: Sequence[str], rows: Sequence[Row]) -> FromClause:
+    """The rows in a table of this connection, until the transaction ends."""
+    quote = connection.dialect.identifier_preparer.quote
+    types = (f"{quote(name)} {table.c[name].type.compile(connection.dialect)}" for name in fields)
+    connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {_GIVEN} ({', '.join(types)}) ON COMMIT DROP")
+    connection.exec_driver_sql(f"COPY pg_temp.{_GIVEN} FROM STDIN", list(rows))
+    return table_clause(_GIVEN, *(column(name) for name in fields), schema="pg_temp")
+
+
+def _copy(cursor: Any, statement: str, rows: Sequence[Row], _context: object) -> bool:
+    """Whether the statement was a COPY, and has been done."""
+    if not statement.startswith("COPY "):
+        return False
+    with cursor.copy(statement) as copying:
+        for row in rows:
+            copying.write_row(row)
+    return True
 
 
 def _state(error: DBAPIError) -> str | None:

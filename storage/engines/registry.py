@@ -12,7 +12,7 @@ from sqlalchemy import URL, ColumnElement, Connection, Engine, Select, Table
 from ...errors import StoreError
 from .base import Database, Row
 
-__all__ = ["bucket_in_sql", "database_of", "insert_missing", "locked", "matches", "update_rows"]
+__all__ = ["bucket_in_sql", "database_of", "insert_keys", "insert_missing", "locked", "matches", "update_rows"]
 
 _MODULES = {
     "sqlite": ("sqlite", "SQLite"),
@@ -41,19 +41,27 @@ def _database(module: str, name: str) -> Database:
     return getattr(import_module(f".{module}", __package__), name)()
 
 
-def insert_missing(connection: Connection, table: Table, rows: Sequence[Row]) -> int:
+def insert_missing(connection: Connection, table: Table, fields: tuple[str, ...], rows: Sequence[Row]) -> int:
     """Insert the rows whose key is not stored yet; how many were inserted.
 
-    All rows have the same fields. Rows whose key another transaction has stored meanwhile are left out silently: a
+    A row has the values of the fields, in that order: int, float, str or None. Rows whose key another transaction has stored meanwhile are left out silently: a
     caller that must know compares the count.
     """
-    return database_of(connection).insert_missing(connection, table, rows) if rows else 0
+    return database_of(connection).insert_missing(connection, table, fields, rows) if rows else 0
 
 
-def update_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+def insert_keys(connection: Connection, table: Table, keys: Sequence[str]) -> dict[str, int]:
+    """Insert the keys of a lookup table that are not stored yet.
+
+    Returns the numbers that are known by that; a caller asks for the others, which may have been stored meanwhile.
+    """
+    return database_of(connection).insert_keys(connection, table, keys) if keys else {}
+
+
+def update_rows(connection: Connection, table: Table, fields: tuple[str, ...], rows: Sequence[Row]) -> None:
     """Write the rows, which have all fields of the primary key, over those of their keys."""
     if rows:
-        database_of(connection).update_rows(connection, table, rows)
+        database_of(connection).update_rows(connection, table, fields, rows)
 
 
 def matches(connection: Connection, field: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[bool]:

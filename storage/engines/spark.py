@@ -57,11 +57,15 @@ class Spark(Database):
         found.hint = found.hint or getattr(error, "hint", None)
         return found
 
-    def insert_missing(self, connection: Connection, table: Table, rows: Sequence[Row]) -> NoReturn:
+    def insert_missing(
+        self, connection: Connection, table: Table, fields: tuple[str, ...], rows: Sequence[Row]
+    ) -> NoReturn:
         """Refused."""
         raise _read_only()
 
-    def update_rows(self, connection: Connection, table: Table, rows: Sequence[Row]) -> NoReturn:
+    def update_rows(
+        self, connection: Connection, table: Table, fields: tuple[str, ...], rows: Sequence[Row]
+    ) -> NoReturn:
         """Refused."""
         raise _read_only()
 

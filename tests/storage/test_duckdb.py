@@ -83,7 +83,7 @@ def test_a_transaction_that_fails_against_another_is_tried_again(url):
         tries = []
 
         def work(connection):
-            tries.append(insert_missing(connection, tables.visitor, [{"key": "v1"}]))
+            tries.append(insert_missing(connection, tables.visitor, ("key",), [("v1",)]))
             if len(tries) == 1:
                 # Out of turn, as a library that shares the file would.
                 with store._engine.begin() as other:

@@ -71,12 +71,17 @@ def test_names_of_experiments_arms_and_hashes_compare_by_bytes(store, make_publi
     assert store.audit("exit").causes["unknown_version"] == 1
 
 
+def columns(rows):
+    """The fields that rows have in common, and the values of each."""
+    return tuple(rows[0]), [tuple(row[name] for name in rows[0]) for row in rows]
+
+
 def test_inserting_counts_what_was_not_there(store):
     """Of rows that are there, not there, and there under another unique key, those inserted are counted exactly."""
 
     def insert(connection, numbers):
-        rows = [{"key": f"v{number}"} for number in numbers]
-        return insert_missing(connection, tables.visitor, rows)
+        rows = [(f"v{number}",) for number in numbers]
+        return insert_missing(connection, tables.visitor, ("key",), rows)
 
     assert writing(store._engine, lambda connection: insert(connection, range(1_000))) == 1_000
     assert writing(store._engine, lambda connection: insert(connection, range(1_000))) == 0
@@ -84,8 +89,8 @@ def test_inserting_counts_what_was_not_there(store):
     assert writing(store._engine, lambda connection: insert(connection, [])) == 0
     row = {"visitor_id": 1, "event_id": 1, "at": 5, "outcome_id": "o1", "at_given": 1, "currency": "EUR"}
     other = row | {"visitor_id": 2}
-    assert writing(store._engine, lambda connection: insert_missing(connection, tables.outcome, [row])) == 1
-    assert writing(store._engine, lambda connection: insert_missing(connection, tables.outcome, [other])) == 0
+    assert writing(store._engine, lambda connection: insert_missing(connection, tables.outcome, *columns([row]))) == 1
+    assert writing(store._engine, lambda connection: insert_missing(connection, tables.outcome, *columns([other]))) == 0
     with reading(store._engine) as connection:
         assert connection.scalar(select(func.count()).select_from(tables.visitor)) == 1_700
         assert connection.execute(select(tables.outcome.c.visitor_id, tables.outcome.c.value)).all() == [(1, None)]
@@ -97,7 +102,7 @@ def test_what_does_not_fit_is_an_error_and_nothing_of_it_stays(store):
     rows[1]["refused"] = 0
     store.note_import("exit", "earlier", read=1, refused=0)
     with pytest.raises(StoreError) as error:
-        writing(store._engine, lambda connection: insert_missing(connection, tables.import_file, rows))
+        writing(store._engine, lambda connection: insert_missing(connection, tables.import_file, *columns(rows)))
     assert is_refusal(error.value)
     with reading(store._engine) as connection:
         assert connection.scalars(select(tables.import_file.c.file)).all() == ["earlier"]
@@ -110,7 +115,7 @@ def test_large_numbers_are_kept(store):
         {"name_id": largest, "visitor_id": -largest, "at": largest - 1, "value": -1.7e300},
         {"name_id": 1, "visitor_id": 2**53 + 1, "at": 0, "value": 5e-300},
     ]
-    assert writing(store._engine, lambda connection: insert_missing(connection, tables.covariate, rows)) == 2
+    assert writing(store._engine, lambda connection: insert_missing(connection, tables.covariate, *columns(rows))) == 2
     with reading(store._engine) as connection:
         found = connection.execute(select(tables.covariate).order_by(tables.covariate.c.at)).mappings().all()
     assert [dict(row) for row in found] == [rows[1], rows[0]]
@@ -126,9 +131,9 @@ def test_updates_reach_their_rows_only(store):
     crossed = rows[1] | empty | {"arm_id": 7, "assignment_hash": "'; --", "crossover_arm_id": 2, "crossover_at": 9}
 
     def work(connection):
-        insert_missing(connection, tables.exposure, [row | empty for row in rows])
-        update_rows(connection, tables.exposure, [rows[0] | empty | {"at": 4}, crossed])
-        update_rows(connection, tables.exposure, [])
+        insert_missing(connection, tables.exposure, *columns([row | empty for row in rows]))
+        update_rows(connection, tables.exposure, *columns([rows[0] | empty | {"at": 4}, crossed]))
+        update_rows(connection, tables.exposure, ("at",), [])
         found = select(tables.exposure).order_by(tables.exposure.c.visitor_id)
         return [dict(row) for row in connection.execute(locked(connection, found)).mappings()]
 
@@ -153,7 +158,7 @@ def test_a_race_is_run_again_from_its_start(store):
     tries = []
 
     def lose(connection):
-        tries.append(insert_missing(connection, tables.visitor, [{"key": "v1"}]))
+        tries.append(insert_missing(connection, tables.visitor, ("key",), [("v1",)]))
         if len(tries) < 3:
             raise Raced
         return "done"
@@ -172,7 +177,7 @@ def test_a_race_is_run_again_from_its_start(store):
 def test_two_that_lock_each_other_out_both_get_through(store):
     """Two transactions that take two rows in opposite orders end with both done, each once."""
     rows = [{"name_id": 1, "visitor_id": number, "at": 0, "value": 0.0} for number in (1, 2)]
-    writing(store._engine, lambda connection: insert_missing(connection, tables.covariate, rows))
+    writing(store._engine, lambda connection: insert_missing(connection, tables.covariate, *columns(rows)))
     both = threading.Barrier(2)
     value = tables.covariate.c.value
 
@@ -206,7 +211,7 @@ def test_a_reader_sees_one_state(store):
     count = select(func.count()).select_from(tables.visitor)
     with reading(store._engine) as connection:
         assert connection.scalar(count) == 0
-        writing(store._engine, lambda other: insert_missing(other, tables.visitor, [{"key": "v1"}]))
+        writing(store._engine, lambda other: insert_missing(other, tables.visitor, ("key",), [("v1",)]))
         assert connection.scalar(count) == 0
     assert read(store._engine, lambda connection: connection.scalar(count)) == 1
 

@@ -41,10 +41,10 @@ def test_a_connection_that_is_lost_in_a_transaction(store):
     writes, reads = [], []
 
     def write(connection):
-        writes.append(insert_missing(connection, tables.visitor, [{"key": "v1"}]))
+        writes.append(insert_missing(connection, tables.visitor, ("key",), [("v1",)]))
         if len(writes) == 1:
             end_connection(store, connection)
-        return insert_missing(connection, tables.visitor, [{"key": "v2"}])
+        return insert_missing(connection, tables.visitor, ("key",), [("v2",)])
 
     def count(connection):
         reads.append(connection.scalar(select(func.count()).select_from(tables.visitor)))
