@@ -262,21 +262,19 @@ def taken_in_turns(
         take = store.write_exposures if kind == "exposures" else store.write_outcomes
         times = seconds[kind] = {"floor": [], "store": [], "replay": []}
         for block, floor in zip(blocks, floors, strict=True):
-            times["floor"].append(timed(floor, clock))
-            times["store"].append(timed(lambda block=block: written(take(block.records).new, block), clock))
+            started = clock()
+            floor()
+            between = clock()
+            result = take(block.records)
+            times["store"].append(clock() - between)
+            times["floor"].append(between - started)
+            assert result.new == len(block.records), result
         for block in blocks:
-            times["replay"].append(timed(lambda block=block: written(take(block.records).repeated, block), clock))
+            started = clock()
+            result = take(block.records)
+            times["replay"].append(clock() - started)
+            assert result.repeated == len(block.records), result
     return seconds
-
-
-def written(count: int, block: Block) -> None:
-    assert count == len(block.records), (count, len(block.records))
-
-
-def timed(work: Callable[[], None], clock: Callable[[], float]) -> float:
-    started = clock()
-    work()
-    return clock() - started
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ The segments stored are those of the earliest record, and of no other: they were
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
@@ -21,7 +21,7 @@ from ..experiments.records import Exposure
 from ..experiments.segments import segments_of
 from .engine import Raced
 from .engines import insert_missing, locked, matches, update_rows
-from .lookups import arm_ids, find_ids, visitor_ids
+from .lookups import arm_ids, find_ids, visitors_and_new
 from .results import Refusal, Tally
 from .segments import Categories, named_segments, read_segments, write_segments
 from .tables import experiment, exposure
@@ -123,10 +123,11 @@ def store_exposures(connection: Connection, records: Sequence[PreparedExposure],
     arms = {key: arm_ids(connection, number) for key, number in experiments.items()}
     groups = {(key, phase): _of_known_arms(group, arms.get(key), tally) for (key, phase), group in groups.items()}
     _drop_unnamed_segments(connection, groups, experiments, tally)
-    visitors = visitor_ids(connection, {one.visitor for group in groups.values() for one in group})
+    visitors, new = visitors_and_new(connection, {one.visitor for group in groups.values() for one in group})
     for (key, phase), group in sorted(groups.items()):
         if group:
-            _store_group(connection, (experiments[key], phase), arms[key], visitors, group, now, tally)
+            old = {visitors[one.visitor] for one in group if one.visitor not in new}
+            _store_group(connection, (experiments[key], phase), arms[key], visitors, old, group, now, tally)
     return tally
 
 
@@ -140,16 +141,18 @@ def _of_known_arms(
 ) -> list[PreparedExposure]:
     """The records in an arm of their experiment, which has none if it is unknown; the others are refused."""
     known = arms or {}
-    for one in records:
-        if one.mark.arm in known:
-            continue
-        if arms is None:
-            message = f"unknown experiment {one.experiment!r}; publish its definition first"
-        else:
-            listed = ", ".join(map(repr, sorted(arms)))
-            message = f"unknown arm {one.mark.arm!r} of {one.experiment!r}; its arms are {listed}"
-        tally.refused.append(Refusal(one.index, message))
-    return [one for one in records if one.mark.arm in known]
+    taken = [one for one in records if one.mark.arm in known]
+    if len(taken) < len(records):
+        listed = ", ".join(map(repr, sorted(known)))
+        for one in records:
+            if arms is None:
+                message = f"unknown experiment {one.experiment!r}; publish its definition first"
+            elif one.mark.arm not in known:
+                message = f"unknown arm {one.mark.arm!r} of {one.experiment!r}; its arms are {listed}"
+            else:
+                continue
+            tally.refused.append(Refusal(one.index, message))
+    return taken
 
 
 def _drop_unnamed_segments(
@@ -176,13 +179,14 @@ def _store_group(
     key: tuple[int, int],
     arms: dict[str, int],
     visitors: dict[str, int],
+    old: Collection[int],
     records: Sequence[PreparedExposure],
     now: int,
     tally: Tally,
 ) -> None:
     # Records without segments give way to a stored one of the same moment, so what that one has need not be known.
     with_segments = any(one.mark.segments for one in records)
-    stored = _read(connection, key, arms, {visitors[one.visitor] for one in records}, with_segments=with_segments)
+    stored = _read(connection, key, arms, old, with_segments=with_segments) if old else {}
     state = dict(stored)
     for _, _, _, visitor, mark in records:
         number = visitors[visitor]
@@ -211,7 +215,7 @@ _FIELDS = ("experiment_id", "phase", "visitor_id", *_CONTENT)
 
 
 def _read(
-    connection: Connection, key: tuple[int, int], arms: dict[str, int], numbers: Iterable[int], *, with_segments: bool
+    connection: Connection, key: tuple[int, int], arms: dict[str, int], numbers: Collection[int], *, with_segments: bool
 ) -> dict[int, First]:
     experiment_id, phase = key
     names = {number: name for name, number in arms.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Set
 
 from sqlalchemy import Connection, Table, select
 
@@ -10,22 +10,27 @@ from .engine import Raced
 from .engines import insert_keys, insert_missing, matches
 from .tables import arm, experiment, name, visitor
 
-__all__ = ["arm_ids", "experiment_ids", "find_ids", "name_ids", "visitor_ids"]
+__all__ = ["arm_ids", "experiment_ids", "find_ids", "name_ids", "visitor_ids", "visitors_and_new"]
 
 
 def visitor_ids(connection: Connection, keys: Collection[str]) -> dict[str, int]:
     """Number of each visitor, new ones included."""
+    return _ids(connection, visitor, keys)[0]
+
+
+def visitors_and_new(connection: Connection, keys: Collection[str]) -> tuple[dict[str, int], Set[str]]:
+    """Number of each visitor, and who is known to be new: of whom nothing can be stored yet."""
     return _ids(connection, visitor, keys)
 
 
 def name_ids(connection: Connection, keys: Collection[str]) -> dict[str, int]:
     """Number of each event's or covariate's name, new ones included."""
-    return _ids(connection, name, keys)
+    return _ids(connection, name, keys)[0]
 
 
 def experiment_ids(connection: Connection, keys: Collection[str]) -> dict[str, int]:
     """Number of each experiment, new ones included."""
-    return _ids(connection, experiment, keys)
+    return _ids(connection, experiment, keys)[0]
 
 
 def find_ids(connection: Connection, table: Table, keys: Collection[str]) -> dict[str, int]:
@@ -49,14 +54,16 @@ def arm_ids(connection: Connection, experiment_id: int, names: Iterable[str] = (
     return found
 
 
-def _ids(connection: Connection, table: Table, keys: Collection[str]) -> dict[str, int]:
+def _ids(connection: Connection, table: Table, keys: Collection[str]) -> tuple[dict[str, int], Set[str]]:
     found = find_ids(connection, table, keys)
+    new: dict[str, int] = {}
     # In order, so that two writers of the same keys wait for one another instead of locking each other out.
     missing = sorted(key for key in set(keys) if key not in found)
     if missing:
-        found |= insert_keys(connection, table, missing)
-        found |= find_ids(connection, table, [key for key in missing if key not in found])
+        new = insert_keys(connection, table, missing)
+        found |= new
+        found |= find_ids(connection, table, [key for key in missing if key not in new])
     if missing and not found.keys() >= set(missing):
         # Stored by another writer since this transaction's view of the store was taken.
         raise Raced
-    return found
+    return found, new.keys()

@@ -57,7 +57,8 @@ class PostgreSQL(Database):
         "disk is full": "Free some space, then try again; what was acknowledged is stored.",
         "password": "Check user and password in the URL.",
         "connect": "Check host, port and database in the URL, and that the server runs.",
-        "permission denied": "Ask for CREATE and USAGE on the schema and TEMPORARY on the database, or give another one with schema=.",
+        "permission denied": "Ask for CREATE and USAGE on the schema, or give another one with schema=; "
+        "and for TEMPORARY on the database.",
         "does not exist": "Create it on the server, or check the URL.",
     }
 

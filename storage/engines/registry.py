@@ -44,8 +44,8 @@ def _database(module: str, name: str) -> Database:
 def insert_missing(connection: Connection, table: Table, fields: tuple[str, ...], rows: Sequence[Row]) -> int:
     """Insert the rows whose key is not stored yet; how many were inserted.
 
-    A row has the values of the fields, in that order: int, float, str or None. Rows whose key another transaction has stored meanwhile are left out silently: a
-    caller that must know compares the count.
+    A row has the values of the fields, in that order: int, float, str or None. Rows whose key another transaction
+    has stored meanwhile are left out silently: a caller that must know compares the count.
     """
     return database_of(connection).insert_missing(connection, table, fields, rows) if rows else 0
 
