@@ -193,13 +193,14 @@ def _store_group(
         before = state.get(number)
         after = state[number] = merge(before, mark)
         if before is None:
-            tally.new += 1
-        elif after is before:
+            continue
+        if after is before:
             tally.repeated += 1
         else:
             tally.changed += 1
             tally.crossovers += after.crossover is not None and before.crossover is None
     added = sorted(state.keys() - stored.keys())
+    tally.new += len(added)
     rows = [_row(key, number, state[number], arms, now) for number in added]
     if insert_missing(connection, exposure, (*_FIELDS, "received_at"), rows) != len(rows):
         raise Raced

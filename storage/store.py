@@ -35,7 +35,7 @@ from .versions import add_version, experiment_keys, latest_version
 
 __all__ = ["CHUNK", "Store"]
 
-CHUNK = 5_000
+CHUNK = 10_000
 """Records of one transaction."""
 
 Record = TypeVar("Record")

@@ -11,6 +11,7 @@ __all__ = ["from_micros", "now_micros", "parse_time", "to_micros"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # With a window added or taken away, every time in between is still one that a datetime can hold.
 _LAST = datetime(2100, 1, 1, tzinfo=UTC)
+_END = (_LAST - _EPOCH) // timedelta(microseconds=1)
 
 
 def to_micros(at: datetime) -> int:
@@ -19,6 +20,17 @@ def to_micros(at: datetime) -> int:
     Raises:
         InputError: not a datetime, one without an offset, or one outside 1970 to 2099 UTC.
     """
+    # Nearly every time is in UTC, and of Python's own type.
+    if type(at) is not datetime or at.tzinfo is not UTC:
+        _check_aware(at)
+    since = at - _EPOCH
+    micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    if not 0 <= micros < _END:
+        raise _implausible(at)
+    return micros
+
+
+def _check_aware(at: datetime) -> None:
     if not isinstance(at, datetime):
         raise InputError(f"a time must be a datetime with a time zone, seen {at!r}")
     if at.utcoffset() is None:
@@ -26,8 +38,6 @@ def to_micros(at: datetime) -> int:
             f"a time needs a time zone, seen {at.isoformat()}",
             hint="Use datetime.now(timezone.utc), or add the offset that the clock had.",
         )
-    since = _plausible(at) - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def from_micros(micros: int) -> datetime:
@@ -58,5 +68,9 @@ def parse_time(text: str) -> datetime:
 def _plausible(at: datetime) -> datetime:
     # Aware times are compared as instants, whatever their offsets, and without overflow at year 1 or 9999.
     if not _EPOCH <= at < _LAST:
-        raise InputError(f"a time must lie from 1970-01-01 to 2099-12-31 UTC, seen {at.isoformat()}")
+        raise _implausible(at)
     return at
+
+
+def _implausible(at: datetime) -> InputError:
+    return InputError(f"a time must lie from 1970-01-01 to 2099-12-31 UTC, seen {at.isoformat()}")

@@ -13,8 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sqlalchemy import URL, BigInteger, ColumnElement, Connection, Engine, Table, event, func, select, true
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import URL, BigInteger, ColumnElement, Connection, Engine, Table, event, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
@@ -117,11 +116,11 @@ class SQLite(Database):
         return connection.exec_driver_sql(statement, list(rows), {"preserve_rowcount": True}).rowcount
 
     def insert_keys(self, connection: Connection, table: Table, keys: Sequence[str]) -> dict[str, int]:
-        """In one statement, which returns what it inserted; thus the keys are looked for once, not twice."""
-        # Without WHERE, SQLite takes ON CONFLICT for the ON of a join.
-        source = select(_listed(keys)).where(true())
-        statement = sqlite.insert(table).from_select(["key"], source).on_conflict_do_nothing()
-        return dict(connection.execute(statement.returning(table.c.key, table.c.id)).all())
+        """With the numbers that SQLite would give them: it numbers on from the largest, and nobody else is writing."""
+        first = 1 + (connection.scalar(select(func.max(table.c.id))) or 0)
+        numbers = {key: number for number, key in enumerate(keys, first)}
+        inserted = self.insert_missing(connection, table, ("key", "id"), list(numbers.items()))
+        return numbers if inserted == len(numbers) else {}
 
     def matches(self, field: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[bool]:
         """One JSON array instead of thousands of parameters."""
