@@ -19,6 +19,7 @@ from ..experiments.definition import BUCKETS, Definition
 from ..experiments.hashing import bucket as bucket_of
 from ..experiments.snapshot import Published
 from .engines import bucket_in_sql
+from .forgotten import forgotten_in_sql
 from .lookups import arm_ids
 from .tables import arm, definition, experiment, exposure, visitor
 from .versions import latest_version
@@ -47,12 +48,16 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What the audit found: `causes` counts all mismatches, `mismatches` lists the first of them."""
+    """What the audit found: `causes` counts all mismatches, `mismatches` lists the first of them.
+
+    `forgotten` exposures are not among the `checked`: without the visitor's id nothing can be computed again.
+    """
 
     experiment: str
     checked: int
     causes: dict[str, int]
     mismatches: tuple[Mismatch, ...]
+    forgotten: int = 0
 
     @property
     def mismatching(self) -> int:
@@ -92,7 +97,17 @@ def audit_assignments(connection: Connection, key: str, *, limit: int = 100) -> 
             causes[mismatch.cause] += 1
             if len(listed) < limit:
                 listed.append(mismatch)
-    return Audit(key, checked, dict(sorted(causes.items())), tuple(listed))
+    forgotten = _forgotten(connection, number)
+    return Audit(key, checked - forgotten, dict(sorted(causes.items())), tuple(listed), forgotten)
+
+
+def _forgotten(connection: Connection, number: int) -> int:
+    """How many exposures of an experiment are those of forgotten visitors."""
+    return connection.scalars(
+        select(func.count())
+        .select_from(visitor.join(exposure, exposure.c.visitor_id == visitor.c.id))
+        .where(forgotten_in_sql(visitor.c.key), exposure.c.experiment_id == number)
+    ).one()
 
 
 def _versions(connection: Connection, key: str) -> tuple[int, list[Published]]:
@@ -189,7 +204,7 @@ def _rows(
         .join(arm, arm.c.id == exposure.c.arm_id)
         .outerjoin(other, other.c.id == exposure.c.crossover_arm_id)
         .where(exposure.c.experiment_id == number, exposure.c.phase == phase, exposure.c.assignment_hash == known)
-        .where(condition)
+        .where(condition, not_(forgotten_in_sql(visitor.c.key)))
         .order_by(visitor.c.key)
     )
     rows: Any = connection.execute(statement)

@@ -19,6 +19,7 @@ from ..experiments.hashing import canonical_visitor
 from ..experiments.records import Exposure
 from .engine import Raced
 from .engines import insert_missing, locked, matches, update_rows
+from .horizon import is_pruned, prune_horizon, too_old
 from .lookups import arm_ids, find_ids, visitor_ids
 from .results import Refusal, Tally
 from .tables import experiment, exposure
@@ -102,6 +103,7 @@ def store_exposures(connection: Connection, records: Sequence[PreparedExposure],
         Raced: another writer stored one of the visitors meanwhile; the transaction has to be repeated.
     """
     tally = Tally()
+    horizon = prune_horizon(connection)
     groups: dict[tuple[str, int], list[PreparedExposure]] = defaultdict(list)
     for record in records:
         groups[record.experiment, record.phase].append(record)
@@ -112,7 +114,7 @@ def store_exposures(connection: Connection, records: Sequence[PreparedExposure],
     visitors = visitor_ids(connection, {one.visitor for group in groups.values() for one in group})
     for (key, phase), group in sorted(groups.items()):
         if group:
-            _store_group(connection, (experiments[key], phase), arms[key], visitors, group, now, tally)
+            _store_group(connection, (experiments[key], phase), arms[key], visitors, group, now, horizon, tally)
     return tally
 
 
@@ -140,6 +142,7 @@ def _store_group(
     visitors: dict[str, int],
     records: Sequence[PreparedExposure],
     now: int,
+    horizon: int | None,
     tally: Tally,
 ) -> None:
     stored = _read(connection, key, arms, {visitors[one.visitor] for one in records})
@@ -147,6 +150,9 @@ def _store_group(
     for one in records:
         visitor_id = visitors[one.visitor]
         before = state.get(visitor_id)
+        if before is None and is_pruned(one.mark.at, horizon):
+            tally.refused.append(Refusal(one.index, too_old("an exposure", one.mark.at, horizon)))
+            continue
         after = state[visitor_id] = merge(before, one.mark)
         if before is None:
             tally.new += 1
