@@ -35,7 +35,8 @@ def test_a_warehouse_reads_parquet(shop, link, tmp_path):
         "definition": 3,
     } | {"covariate": 30}
     found = asked(
-        f"""SELECT e.arm, COUNT(*), SUM(o.value), epoch_us(MIN(e.at)), MIN(o.currency), typeof(MIN(o.value)), typeof(MIN(o.at))
+        f"""SELECT e.arm, COUNT(*), SUM(o.value), epoch_us(MIN(e.at)),
+            MIN(o.currency), typeof(MIN(o.value)), typeof(MIN(o.at))
         FROM '{tmp_path}/out/exposure.parquet' e JOIN '{tmp_path}/out/outcome.parquet' o USING (visitor)
         WHERE e.experiment = 'old' AND o.event = 'purchase' AND o.at < e.at + INTERVAL 7 DAY
         GROUP BY e.arm ORDER BY e.arm"""

@@ -15,7 +15,7 @@ from offerlift.storage import tables
 from offerlift.storage.maintenance import pruning, unneeded
 from offerlift.storage.maintenance.inventory import take_inventory
 from offerlift.storage.maintenance.pruning import plan_pruning, prune_store
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 from .conftest import METRICS, day
 
@@ -58,12 +58,8 @@ def test_a_plan_says_what_goes_and_changes_nothing(shop, column):
 def test_attributes_go_with_their_exposures(shop, column):
     """Segments of the pruned experiment are counted and removed, those of others stay."""
     with shop.engine.begin() as connection:
-        number = {
-            key: one
-            for key, one in connection.execute(
-                tables.experiment.select().with_only_columns(tables.experiment.c.key, tables.experiment.c.id)
-            ).all()
-        }
+        keys = select(tables.experiment.c.key, tables.experiment.c.id)
+        number = dict(connection.execute(keys).all())
         for key in ("old", "new"):
             row = {"experiment_id": number[key], "phase": 1, "visitor_id": 1, "name_id": 1, "value": key}
             connection.execute(insert(tables.segment), row)
@@ -167,7 +163,7 @@ def test_the_horizon_only_rises(shop):
     assert take_inventory(shop).experiments[1].visitors == 0
 
 
-@pytest.mark.parametrize("step", ["_keep", "_delete"])
+@pytest.mark.parametrize("step", ["_keep", "raise_horizon", "_delete"])
 def test_an_interrupted_pruning_is_finished_by_the_next(shop, column, monkeypatch, step):
     """Killed between any two of its transactions, it leaves the same report, and the next one removes the rest."""
     before = card(shop, "old"), card(shop, "new")
