@@ -18,6 +18,7 @@ from ..errors import InputError
 from ..experiments.definition import BUCKETS, Definition
 from ..experiments.hashing import bucket as bucket_of
 from ..experiments.snapshot import Published
+from .archive import read_archive
 from .engines import bucket_in_sql
 from .forgotten import forgotten_in_sql
 from .lookups import arm_ids
@@ -74,13 +75,18 @@ def audit_assignments(connection: Connection, key: str, *, limit: int = 100) -> 
         limit: most mismatches that are listed; all are counted.
 
     Raises:
-        InputError: no such experiment, or one whose visitors were assigned elsewhere.
+        InputError: no such experiment, one whose visitors were assigned elsewhere, or one that was pruned.
     """
     number, versions = _versions(connection, key)
     if versions[-1].definition.source == "table":
         raise InputError(
             f"experiment {key!r} is an imported table: its visitors were assigned elsewhere",
             hint="There is nothing to compute again; `offerlift analyze` checks the split itself.",
+        )
+    if read_archive(connection, key, None) is not None:
+        raise InputError(
+            f"the rows of {key!r} were pruned; there is nothing left to compute again",
+            hint="`offerlift analyze` still gives its report.",
         )
     arms = arm_ids(connection, number)
     causes: Counter[str] = Counter()

@@ -195,3 +195,11 @@ def test_a_date_to_come_is_refused(memory):
     """What has not happened yet cannot be old."""
     with pytest.raises(InputError, match="not all happened"):
         prune_store(memory, datetime.now(UTC) + timedelta(hours=1))
+
+
+def test_a_pruned_experiment_is_not_audited(shop):
+    """The audit says that there is nothing left to compute, not that nothing is wrong."""
+    prune_store(shop, BEFORE)
+    with pytest.raises(InputError, match="were pruned"):
+        shop.audit("old")
+    assert shop.audit("new").checked == 10
