@@ -147,7 +147,7 @@ def _print_pruning(found: Pruning) -> None:
             )
     click.echo(f"{found.outcomes:,} outcomes {verb}, {found.needed:,} kept for other experiments")
     if found.pruned:
-        click.echo(f"outcomes and new exposures from before {found.before.isoformat()} are refused from then on")
+        click.echo(f"outcomes and exposures from before {found.before.isoformat()} are refused from then on")
 
 
 @database.command()

@@ -1,7 +1,8 @@
 """How far back a store was pruned: facts from before that are not taken any more.
 
 Outcomes that were pruned cannot be recognised when they are delivered again, and exposures that arrive so late would
-miss outcomes that are gone. So both are refused, one by one and with this reason, unless they are still stored.
+miss outcomes that are gone. So both are refused, one by one and with this reason, unless they are still stored or, of
+exposures, change nothing.
 """
 
 from __future__ import annotations

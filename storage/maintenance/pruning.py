@@ -161,11 +161,15 @@ def _reason_to_keep(published: Published, last: int, limit: int, now: int) -> st
     return None
 
 
-def _groups(connection: Connection, keys: Sequence[str]) -> tuple[list[Group], list[Group]]:
-    """Experiment and phase of all exposures, of those experiments and of the others."""
-    numbers = set(find_ids(connection, experiment, keys).values())
-    groups = [tuple(row) for row in connection.execute(select(exposure.c.experiment_id, exposure.c.phase).distinct())]
-    return [one for one in groups if one[0] in numbers], [one for one in groups if one[0] not in numbers]
+def _groups(connection: Connection, pruned: Sequence[str]) -> tuple[list[Group], list[Group]]:
+    """All groups of exposures, of those experiments and of the others."""
+    keys = {number: key for key, number in connection.execute(select(experiment.c.key, experiment.c.id)).all()}
+    found: tuple[list[Group], list[Group]] = [], []
+    for number, phase in connection.execute(select(exposure.c.experiment_id, exposure.c.phase).distinct()).all():
+        ends = [one.window_end for one in latest_version(connection, keys[number]).definition.metrics]
+        window = None if None in ends else max(end for end in ends if end is not None)
+        found[keys[number] not in pruned].append(Group(number, phase, window))
+    return found
 
 
 def _unneeded(connection: Connection, experiments: Sequence[PrunedExperiment], limit: int) -> Unneeded:
@@ -192,7 +196,7 @@ def _keep(connection: Connection, key: str, limit: int) -> None:
 
 def _pieces(connection: Connection, group: Group) -> Iterator[tuple[Group, int, int]]:
     """Ranges of visitors that have all exposures of a group."""
-    own = and_(exposure.c.experiment_id == group[0], exposure.c.phase == group[1])
+    own = and_(exposure.c.experiment_id == group.experiment_id, exposure.c.phase == group.phase)
     ends = select(func.min(exposure.c.visitor_id), func.max(exposure.c.visitor_id)).where(own)
     first, last = connection.execute(ends).one()
     if first is not None:
@@ -203,7 +207,7 @@ def _delete(connection: Connection, group: Group, first: int, end: int, limit: i
     """Remove exposures of a group from before the limit, and the attributes that were stored with them."""
     for table in (segment, exposure):
         columns = table.c
-        own = and_(columns.experiment_id == group[0], columns.phase == group[1])
+        own = and_(columns.experiment_id == group.experiment_id, columns.phase == group.phase)
         condition = and_(own, columns.visitor_id >= first, columns.visitor_id < end)
         # Attributes have no time: a late exposure, which stays, is of an experiment whose report is kept already.
         connection.execute(delete(table).where(condition, *([exposure.c.at < limit] if table is exposure else [])))

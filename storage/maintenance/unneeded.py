@@ -1,7 +1,9 @@
 """Outcomes that only pruned experiments have read: found and removed part by part, so that nobody waits for long.
 
-An outcome of a visitor counts for every experiment that has exposed the visitor, or anybody who is linked to them. It
-goes where at least one pruned experiment and no other one has. A refund stays as long as its original.
+An outcome belongs to the experiments that have exposed its visitor, or anybody who is linked to them. It goes where a
+pruned one has, unless it may be in a window of another one. Of those who are linked to a visitor of another experiment
+all outcomes stay: in whose window they are depends on every exposure of the person. A refund stays as long as its
+original.
 """
 
 from __future__ import annotations
@@ -10,7 +12,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, false, func, not_, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    and_,
+    case,
+    delete,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    union_all,
+)
 
 from ..engines import matches
 from ..tables import exposure, identity, outcome
@@ -23,8 +40,15 @@ __all__ = ["Group", "Part", "Unneeded"]
 PART = 5_000
 """Visitors whose outcomes are removed in one transaction."""
 
-Group = tuple[int, int]
-"""Number of an experiment, and a phase."""
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """An experiment's number and one of its phases; outcomes count for `window` microseconds (None: for ever)."""
+
+    experiment_id: int
+    phase: int
+    window: int | None
+
 
 Part = tuple[int, int]
 """First visitor_id, and the one after the last."""
@@ -32,7 +56,7 @@ Part = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Unneeded:
-    """The outcomes from before `limit` of visitors of pruned groups who are in no kept one.
+    """The outcomes from before `limit` of visitors of pruned groups, as far as no kept one may count them.
 
     `linked_pruned` and `linked_kept` are, in order, the visitor_ids of all who are linked to a visitor of such groups.
     """
@@ -81,63 +105,72 @@ class Unneeded:
     def _old(self, connection: Connection, part: Part) -> ColumnElement[bool]:
         """Outcomes from before the limit that a pruned experiment has read."""
         visitor = outcome.c.visitor_id
-        return and_(_between(visitor, part), outcome.c.at < self.limit, self._is_pruned(connection, visitor, part))
+        pruned = or_(
+            false(),
+            *(_exposed_in(outcome, group, in_window=False) for group in self.pruned),
+            *_among(connection, outcome, self.linked_pruned, part),
+        )
+        return and_(visitor >= part[0], visitor < part[1], outcome.c.at < self.limit, pruned)
 
     def _orders(self, connection: Connection, part: Part) -> ColumnElement[bool]:
-        needed = self._is_kept(connection, outcome.c.visitor_id, part)
+        needed = self._is_kept(connection, outcome, part)
         return and_(self._old(connection, part), outcome.c.refund_of.is_(None), not_(needed))
 
     def _refunds(self, connection: Connection, part: Part) -> list[tuple[int, str]]:
         """Event and id of the refunds that go."""
         original = outcome.alias("original")
         found = and_(original.c.outcome_id == outcome.c.refund_of, original.c.event_id == outcome.c.event_id)
+        # Most refunds are of the same visitor's orders, so that the same part has the visitor's links.
+        needed = [case((self._is_kept(connection, one, part), 1), else_=0) for one in (outcome, original)]
         rows = connection.execute(
-            select(outcome.c.event_id, outcome.c.outcome_id, outcome.c.visitor_id, original.c.visitor_id, original.c.at)
+            select(outcome.c.event_id, outcome.c.outcome_id, outcome.c.visitor_id, *needed)
+            .add_columns(original.c.visitor_id, original.c.at)
             .select_from(outcome.outerjoin(original, found))
             .where(self._old(connection, part), outcome.c.refund_of.is_not(None))
-            .where(not_(self._is_kept(connection, outcome.c.visitor_id, part)))
         ).all()
-        return [
-            (event_id, outcome_id)
-            for event_id, outcome_id, own, whose, at in rows
-            if whose is None or (at < self.limit and (whose == own or not self._kept_one(connection, whose)))
-        ]
+        gone = []
+        for event_id, outcome_id, visitor_id, own_needed, original_needed, whose, at in rows:
+            if whose is None:
+                stays = own_needed
+            elif whose == visitor_id:
+                stays = original_needed or at >= self.limit
+            else:
+                stays = at >= self.limit or self._stays(connection, whose, at)
+            if not stays:
+                gone.append((event_id, outcome_id))
+        return gone
 
-    def _kept_one(self, connection: Connection, visitor_id: int) -> bool:
-        own = (visitor_id, visitor_id + 1)
-        found = select(self._is_kept(connection, outcome.c.visitor_id, own)).where(outcome.c.visitor_id == visitor_id)
-        return bool(connection.scalar(found.limit(1)))
+    def _stays(self, connection: Connection, visitor_id: int, at: int) -> bool:
+        """Whether an outcome of some visitor at some time is needed."""
+        one = select(literal(visitor_id).label("visitor_id"), literal(at).label("at")).subquery("one")
+        kept = self._is_kept(connection, one, (visitor_id, visitor_id + 1))
+        return connection.scalars(select(case((kept, 1), else_=0)).select_from(one)).one() == 1
 
-    def _is_pruned(self, connection: Connection, visitor: ColumnElement[int], part: Part) -> ColumnElement[bool]:
-        return _in_any(connection, visitor, self.pruned, self.linked_pruned, part)
-
-    def _is_kept(self, connection: Connection, visitor: ColumnElement[int], part: Part) -> ColumnElement[bool]:
-        return _in_any(connection, visitor, self.kept, self.linked_kept, part)
-
-
-def _between(visitor: ColumnElement[int], part: Part) -> ColumnElement[bool]:
-    return and_(visitor >= part[0], visitor < part[1])
-
-
-def _in_any(
-    connection: Connection, visitor: ColumnElement[int], groups: Sequence[Group], linked: np.ndarray, part: Part
-) -> ColumnElement[bool]:
-    """Whether a visitor of a part is in one of the groups, or linked to one who is."""
-    conditions: list[ColumnElement[bool]] = [
-        # One group at a time, and the part again: each is one range of the primary key.
-        visitor.in_(
-            select(exposure.c.visitor_id).where(
-                exposure.c.experiment_id == number, exposure.c.phase == phase, _between(exposure.c.visitor_id, part)
-            )
+    def _is_kept(self, connection: Connection, row: FromClause, part: Part) -> ColumnElement[bool]:
+        return or_(
+            false(),
+            *(_exposed_in(row, group, in_window=True) for group in self.kept),
+            *_among(connection, row, self.linked_kept, part),
         )
-        for number, phase in groups
-    ]
+
+
+def _exposed_in(row: FromClause, group: Group, *, in_window: bool) -> ColumnElement[bool]:
+    """Whether the visitor of an outcome was exposed in a group; or, more strictly, whether it may count there."""
+    one = exposure.alias()
+    own = [one.c.experiment_id == group.experiment_id, one.c.phase == group.phase, one.c.visitor_id == row.c.visitor_id]
+    if in_window:
+        own.append(row.c.at >= one.c.at)
+    if in_window and group.window is not None:
+        own.append(row.c.at < one.c.at + group.window)
+    return exists().where(*own)
+
+
+def _among(connection: Connection, row: FromClause, linked: np.ndarray, part: Part) -> list[ColumnElement[bool]]:
+    """Whether the visitor of an outcome is one of those of a part; no condition where there are none."""
     low, high = linked.searchsorted(part)
-    if low < high:
-        # Never the only condition, as somebody of a group is at the other end of the links: to negate it by itself
-        # would make `= ANY` a `!= ANY`.
-        conditions.append(matches(connection, visitor, linked[low:high].tolist()))
-    return or_(false(), *conditions)
+    # Never the only condition, as somebody of a group is at the other end of the links: to negate it by itself would
+    # make `= ANY` a `!= ANY`.
+    return [matches(connection, row.c.visitor_id, linked[low:high].tolist())] if low < high else []
 
 
 def _linked(connection: Connection, sets: Sequence[Sequence[Group]]) -> list[np.ndarray]:
@@ -170,8 +203,8 @@ def _exposed(connection: Connection, groups: Sequence[Group]) -> list[int]:
     """Visitors of the groups who are linked to anybody."""
     ends = union_all(select(identity.c.anonymous_id), select(identity.c.customer_id)).subquery("ends")
     visitors: list[int] = []
-    for number, phase in groups:
-        own = and_(exposure.c.experiment_id == number, exposure.c.phase == phase)
+    for group in groups:
+        own = and_(exposure.c.experiment_id == group.experiment_id, exposure.c.phase == group.phase)
         linked = exists().where(ends.c[0] == exposure.c.visitor_id)
         visitors += connection.scalars(select(exposure.c.visitor_id).where(own, linked))
     return visitors

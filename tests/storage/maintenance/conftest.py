@@ -32,7 +32,8 @@ def day(number):
 
 @pytest.fixture
 def shop(store, make_published):
-    """A store with 'old', which ended in January, and 'new', which runs since June; visitors 0-9 are in both."""
+    """A store with 'old', which ended in January, and 'new', which runs. Visitors 0 to 9 are in both: 0 to 4 came to
+    'new' in January, with their orders in its window, 5 to 9 in June."""
 
     def publish(key, state):
         published = replace(make_published(key, METRICS), started_at=day(0), published_at=day(0), assignment_hash="")
@@ -43,7 +44,7 @@ def shop(store, make_published):
     publish("old", "stopped")
     publish("new", "running")
     store.write_exposures(Exposure("old", f"v{i}", "abc"[i % 3], day(1)) for i in range(30))
-    store.write_exposures(Exposure("new", f"v{i}", "ab"[i % 2], day(160)) for i in range(10))
+    store.write_exposures(Exposure("new", f"v{i}", "ab"[i % 2], day(1 if i < 5 else 160)) for i in range(10))
     store.write_covariates(Covariate(f"v{i}", "history", i / 7, day(0)) for i in range(30))
     store.write_outcomes(
         Outcome(f"o{i}", f"v{i}", "purchase", day(2), value=Decimal(i * 137 + 5) / 100) for i in range(0, 30, 2)
