@@ -50,7 +50,7 @@ def database_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_database
 
 
-def open_store(url: str, *, create: bool = True, currency: str | None = None) -> Store:
+def open_store(url: str, *, create: bool = True, currency: str | None = None, schema: str | None = None) -> Store:
     """Open the store; commands that only read do not create one, those that create one may say its currency."""
     from ..storage import Store
     from ..storage.engine import database_url
@@ -63,7 +63,7 @@ def open_store(url: str, *, create: bool = True, currency: str | None = None) ->
             f"{url} is a store in memory: all would be lost when this command ends",
             hint="Give a file, such as sqlite:///shop.db.",
         )
-    return Store.open(url, create=create, currency=currency)
+    return Store.open(url, create=create, currency=currency, schema=schema)
 
 
 def assigned_snapshot(store: Store) -> Snapshot:

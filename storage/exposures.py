@@ -22,6 +22,7 @@ from ..experiments.records import Exposure
 from ..experiments.segments import segments_of
 from .engine import Raced
 from .engines import insert_missing, locked, matches, update_rows
+from .horizon import is_pruned, prune_horizon, too_old
 from .lookups import arm_ids, find_ids, visitor_ids
 from .results import Refusal, Tally
 from .segments import Categories, named_segments, read_segments, write_segments
@@ -117,6 +118,7 @@ def store_exposures(connection: Connection, records: Sequence[PreparedExposure],
         Raced: another writer stored one of the visitors meanwhile; the transaction has to be repeated.
     """
     tally = Tally()
+    horizon = prune_horizon(connection)
     groups: dict[tuple[str, int], list[PreparedExposure]] = defaultdict(list)
     for record in records:
         groups[record.experiment, record.phase].append(record)
@@ -128,7 +130,7 @@ def store_exposures(connection: Connection, records: Sequence[PreparedExposure],
     visitors = visitor_ids(connection, {one.visitor for group in groups.values() for one in group})
     for (key, phase), group in sorted(groups.items()):
         if group:
-            _store_group(connection, (experiments[key], phase), arms[key], visitors, group, now, tally)
+            _store_group(connection, (experiments[key], phase), arms[key], visitors, group, now, horizon, tally)
     return tally
 
 
@@ -175,6 +177,7 @@ def _store_group(
     visitors: dict[str, int],
     records: Sequence[PreparedExposure],
     now: int,
+    horizon: int | None,
     tally: Tally,
 ) -> None:
     # Records without segments give way to a stored one of the same moment, so what that one has need not be known.
@@ -184,7 +187,11 @@ def _store_group(
     for one in records:
         visitor_id = visitors[one.visitor]
         before = state.get(visitor_id)
-        after = state[visitor_id] = merge(before, one.mark)
+        after = merge(before, one.mark)
+        if after != before and is_pruned(one.mark.at, horizon):
+            tally.refused.append(Refusal(one.index, too_old("an exposure", one.mark.at, horizon)))
+            continue
+        state[visitor_id] = after
         if before is None:
             tally.new += 1
         elif after == before:

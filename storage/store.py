@@ -95,6 +95,11 @@ class Store:
         """The URL, without its password."""
         return self._url.render_as_string(hide_password=True)
 
+    @property
+    def engine(self) -> Engine:
+        """The connections, for what looks after the store as a whole."""
+        return self._engine
+
     def close(self) -> None:
         """Release the connections."""
         try:

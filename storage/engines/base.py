@@ -155,6 +155,17 @@ class Database(ABC):
     def damage(self, connection: Connection) -> str | None:
         """What is wrong with the file, if it is one that nobody else looks after; None where nothing is."""
 
+    def table_bytes(self, connection: Connection, tables: Sequence[Table]) -> dict[str, int]:
+        """Bytes that tables take with their indexes, by name; those of which the database says nothing are left out."""
+        return {}
+
+    def total_bytes(self, connection: Connection, tables: Sequence[Table]) -> int | None:
+        """Bytes that the store takes as a whole; None where the database does not say."""
+        return sum(self.table_bytes(connection, tables).values()) or None
+
+    def overwrite_erased(self, connection: Connection) -> None:
+        """Before something is erased that nobody may read again: let the database write over it, where it can."""
+
     def created(self, engine: Engine) -> None:
         """After a store was created: settings that the database itself remembers."""
 

@@ -145,6 +145,15 @@ class MySQL(Database):
             first.create(connection, checkfirst=True)
             metadata.create_all(connection)
 
+    def table_bytes(self, connection: Connection, tables: Sequence[Table]) -> dict[str, int]:
+        """With their indexes, as the server estimates them."""
+        found = connection.exec_driver_sql(
+            "SELECT table_name, data_length + index_length FROM information_schema.tables "
+            "WHERE table_schema = DATABASE()"
+        )
+        sizes = {name: int(size) for name, size in found.all() if size is not None}
+        return {table.name: sizes[table.name] for table in tables if table.name in sizes}
+
     def settle(self, engine: Engine) -> None:
         """Collect statistics."""
         collect_statistics(engine)

@@ -108,6 +108,18 @@ class PostgreSQL(Database):
         digits = literal("x").concat(func.substr(func.md5(text), 1, 15))
         return cast(cast(digits, postgresql.BIT(60)), BigInteger) % BUCKETS
 
+    def table_bytes(self, connection: Connection, tables: Sequence[Table]) -> dict[str, int]:
+        """With their indexes and what is stored out of line."""
+        schema = (connection.get_execution_options().get("schema_translate_map") or {}).get(None)
+        quoted = connection.dialect.identifier_preparer.quote
+        sizes = {}
+        for table in tables:
+            name = quoted(table.name) if schema is None else f"{quoted(schema)}.{quoted(table.name)}"
+            sizes[table.name] = connection.scalars(
+                select(func.pg_total_relation_size(cast(literal(name), postgresql.REGCLASS)))
+            ).one()
+        return sizes
+
     def settle(self, engine: Engine) -> None:
         """Collect statistics: its own daemon does after a minute, until when a fresh table is joined row by row."""
         collect_statistics(engine)

@@ -208,6 +208,7 @@ def test_a_number_that_offerlift_did_not_write(number, memory, tmp_path):
 
 def test_nothing_is_upgraded_where_there_is_no_store(store_url, tmp_path):
     """An empty database and a missing file are errors, and no store comes of it."""
+    remove_all(store_url)
     engine = sqlalchemy.create_engine(store_url)
     engine.connect().close()
     for work in (upgrade, upgrade_sql, schema_version):
