@@ -63,12 +63,13 @@ class ParquetFile(RowFile):
                 f"{path} is a Parquet file, and pyarrow is not installed",
                 hint="Install it: pip install 'offerlift[parquet]'",
             ) from error
-        self._errors = (pa.ArrowException, OSError)
+        # UnicodeDecodeError: the name of a column or a time zone that is no text.
+        self._errors = (pa.ArrowException, OSError, UnicodeDecodeError)
         try:
             # Read as it comes instead of a whole row group at once, which may be the whole file.
             self._file = pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True)
-            self._types: dict[str, pa.DataType] = {one.name: one.type for one in self._file.schema_arrow}
-            columns = self._file.schema_arrow.names
+            schema = self._file.schema_arrow
+            self._types = {one.name: (_kind(one.type), str(one.type)) for one in schema}
         except PermissionError as error:
             raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
         except self._errors as error:
@@ -76,7 +77,7 @@ class ParquetFile(RowFile):
                 f"cannot read {path}: {_first_line(error)}",
                 hint="It begins as a Parquet file does and goes on otherwise: cut off or damaged, so fetch it again.",
             ) from error
-        super().__init__(path, columns)
+        super().__init__(path, schema.names)
         self._asked: list[str] = []
 
     @property
@@ -91,11 +92,11 @@ class ParquetFile(RowFile):
             InputError: there is none of that name, or its type cannot have that meaning.
         """
         super().position(column, meaning)
-        kind = _kind(self._types[column])
+        kind, written = self._types[column]
         if kind is not None and kind not in _ALLOWED[meaning]:
             allowed = " or ".join(_WORDS[one] for one in _ALLOWED[meaning])
             raise InputError(
-                f"{self.path}, column {column!r}: {meaning.value} is {allowed}; seen {self._types[column]}",
+                f"{self.path}, column {column!r}: {meaning.value} is {allowed}; seen {written}",
                 hint=_remedy(kind, meaning),
             )
         if column not in self._asked:
@@ -187,8 +188,11 @@ def _texts(array: pa.Array) -> list[str]:
     of: Any = array.type
     if types.is_dictionary(of):
         # Each value is written once, however often it is repeated.
-        values = _texts(array.dictionary)
-        return ["" if index is None else values[index] for index in array.indices.to_pylist()]
+        values, indices = _texts(array.dictionary), array.indices.to_pylist()
+        # Arrow does not check them: in a damaged file one may point anywhere.
+        if any(index is not None and not 0 <= index < len(values) for index in indices):
+            raise pa.ArrowInvalid("a value that its dictionary does not have")
+        return ["" if index is None else values[index] for index in indices]
     if _extension(of) == "arrow.uuid":
         return ["" if raw is None else str(UUID(bytes=raw)) for raw in array.storage.to_pylist()]
     if types.is_timestamp(of):
