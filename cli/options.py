@@ -110,7 +110,11 @@ def _one_character(context: click.Context, parameter: click.Parameter, value: st
 
 
 delimiter_option = click.option(
-    "--delimiter", default=",", show_default=True, callback=_one_character, help="Between cells, such as ';' or tab."
+    "--delimiter",
+    default=",",
+    show_default=True,
+    callback=_one_character,
+    help="Between cells of a CSV file, such as ';' or tab.",
 )
 
 
@@ -129,7 +133,7 @@ def table_columns(command: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option("--primary", metavar="METRIC", help="Primary metric; revenue_per_visitor if there is one."),
             click.option("--currency", metavar="CODE", help="Currency of the revenue; else the store's, or EUR."),
-            click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the file."),
+            click.option("--encoding", default="utf-8", show_default=True, help="Encoding of a CSV file."),
             delimiter_option,
         )
     ):
