@@ -206,7 +206,10 @@ def test_a_pruned_visitor_is_forgotten_too(known):
 def test_the_bytes_of_the_id_leave_a_sqlite_file(known, store):
     """Neither the file nor its log has the id in it, not even in space that is free."""
     if store.engine.dialect.name != "sqlite":
-        return
+        pytest.skip("servers and DuckDB clean up in their own time, as docs/operations.md says")
+    # Some builds of SQLite overwrite unasked; this connection, which the pool hands out again, does not.
+    with store.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA secure_delete = OFF")
     path = Path(store.engine.url.database)
     files = [path, path.with_name(f"{path.name}-wal")]
     forget_visitor(known, WHO, outcome_ids=True)
