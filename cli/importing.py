@@ -70,6 +70,11 @@ def exposures(context: click.Context, file: Path, rejects: Path | None, db: str,
 @click.option("--cost", metavar="COL", help="Column with the cost in major units.")
 @click.option("--quantity", metavar="COL", help="Column with the quantity.")
 @click.option("--currency-column", metavar="COL", help="Column with the currency; the store's if not given.")
+@click.option("--reporting-value", metavar="COL", help="Column with the value in the store's currency, of others.")
+@click.option("--reporting-cost", metavar="COL", help="Column with the cost in the store's currency, of others.")
+@click.option(
+    "--refund-of", metavar="COL", help="Column with the id that a refund takes back; its amounts are positive."
+)
 @encoding_option
 @delimiter_option
 @rejects_option

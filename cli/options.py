@@ -58,7 +58,7 @@ def open_store(url: str, *, create: bool = True, currency: str | None = None, sc
     address = database_url(url)
     database = address.database or ""
     memory = database in ("", ":memory:") or ("mode" in address.query and address.query["mode"] == "memory")
-    if address.get_backend_name() == "sqlite" and (memory or ":memory:" in database):
+    if address.get_backend_name() in ("sqlite", "duckdb") and (memory or ":memory:" in database):
         raise InputError(
             f"{url} is a store in memory: all would be lost when this command ends",
             hint="Give a file, such as sqlite:///shop.db.",

@@ -293,6 +293,7 @@ def _with_settings(metric: Metric, settings: MetricSettings, digits: int) -> Met
     return replace(
         metric,
         window_end=metric.window_end if settings.window is None else settings.window,
+        refund_window=settings.refund_window or 0,
         covariate=use,
         desired_change=settings.desired_change,
         non_inferiority_margin=settings.margin,

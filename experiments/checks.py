@@ -157,9 +157,20 @@ def _metric_names(view: View) -> Iterator[Fault]:
 
 def _caps(view: View) -> Iterator[Fault]:
     for index, entry in enumerate(view.document.metrics):
-        settings = entry.chosen[1] if isinstance(entry, BuiltInMetric) else None
-        if settings is not None and settings.cap is not None and view.metrics[index].kind == "conversion":
-            yield ("metrics", index, "conversion", "cap"), "a conversion is 0 or 1 and has no `cap`", None, None
+        if isinstance(entry, BuiltInMetric) and (settings := entry.chosen[1]) is not None:
+            kind, name = view.metrics[index].kind, entry.chosen[0]
+            if settings.cap is not None and kind == "conversion":
+                yield ("metrics", index, name, "cap"), "a conversion is 0 or 1 and has no `cap`", None, None
+            if settings.refund_window is not None and kind in ("conversion", "count"):
+                message = f"{name} has no money to give back, so no `refund_window`: a refunded order stays an order"
+                yield ("metrics", index, name, "refund_window"), message, None, None
+
+
+def _refund_windows(view: View) -> Iterator[Fault]:
+    for index, metric in enumerate(view.metrics):
+        if metric.refund_window and metric.window_end is None:
+            message = f"{metric.name} has a `refund_window` but no `window`: without an end refunds always count"
+            yield ("metrics", index), message, "Give `window`, or leave `refund_window` out.", None
 
 
 def _metric_columns(view: View) -> Iterator[Fault]:
@@ -247,6 +258,7 @@ _CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (_lists, ("segments", "columns", "holdouts")),
     (_metric_names, ("metrics.*.name",)),
     (_caps, ("metrics",)),
+    (_refund_windows, ("metrics",)),
     (_metric_columns, ("metrics", "columns")),
     (_reserved_events, ("metrics",)),
     (_plan_metrics, ("metrics.*.name", "plan.primary", "plan.guardrails")),

@@ -62,6 +62,8 @@ class MetricSettings(Section):
     """Name of the outcomes that it counts; `purchase` for the built-in metrics."""
     window: Duration | None = None
     """How long after the exposure outcomes count; for ever unless given."""
+    refund_window: Duration | None = None
+    """How long after the end of `window` a refund still counts, such as 14d; visitors are analysed only then."""
     covariate: CovariateChoice | None = None
     """A number known before the exposure, such as past_revenue."""
     margin: OpenShare | None = None
@@ -111,9 +113,10 @@ class CustomMetric(MetricSettings):
 
 
 _METRIC_KEYS = {
-    "retention": (("between",), ("window", "cap", "numerator", "denominator")),
+    "retention": (("between",), ("window", "refund_window", "cap", "numerator", "denominator")),
     "ratio": (("numerator", "denominator"), ("event", "between")),
-    "conversion": (("event",), ("cap", "between", "numerator", "denominator")),
+    "conversion": (("event",), ("refund_window", "cap", "between", "numerator", "denominator")),
+    "count": (("event",), ("refund_window", "between", "numerator", "denominator")),
 }
 """Keys that a metric of a kind needs, and those that it does not have."""
 

@@ -82,7 +82,9 @@ class Metric:
         covariate: what adjusts the metric, if anything.
         desired_change: whether more or less is better.
         non_inferiority_margin: of a guardrail, the relative loss that is still acceptable (0.02 is 2 %).
-        cap: largest value of one visitor that counts, in minor units; None: no cap.
+        cap: largest value of one visitor that counts, in minor units; None: no cap. Of a ratio, of its numerator.
+        refund_window: microseconds after `window_end` in which a refund of what was ordered in the window still counts;
+            the metric is mature only then.
         filters: conditions on declared columns, as (column, operator, value); executed later.
     """
 
@@ -97,6 +99,7 @@ class Metric:
     non_inferiority_margin: float | None = None
     cap: int | None = None
     filters: tuple[tuple[str, str, object], ...] = ()
+    refund_window: int = 0
 
     @property
     def columns(self) -> tuple[Column, ...]:

@@ -61,6 +61,8 @@ class Recording(ABC):
         currency: str | None = None,
         refund_of: str | int | None = None,
         at: datetime | None = None,
+        reporting_value: Decimal | int | None = None,
+        reporting_cost: Decimal | int | None = None,
     ) -> None:
         """Record what a visitor did.
 
@@ -72,15 +74,22 @@ class Recording(ABC):
             cost: likewise, what the shop paid for it.
             quantity: number of pieces.
             currency: ISO 4217 code; None is the store's.
-            refund_of: the outcome id that this one takes back.
+            refund_of: the outcome id of the same name that this one takes back, wholly or in part; `value` and `cost`
+                are then what was given back and recovered, positive.
             at: when it happened, aware; by default the moment of this call, which then is no part of what must agree
                 when the same outcome is reported twice.
+            reporting_value: of an outcome in another currency than the store's, the value in the store's.
+            reporting_cost: likewise the cost.
 
         Raises:
-            InputError: an impossible id or name, money that is neither Decimal nor int, a naive time.
+            InputError: an impossible id or name, money that is neither Decimal nor int, a refund's amount below 0, a
+                naive time.
         """
         now = time.time_ns() // 1_000
-        fields = outcome_fields(outcome_id, visitor, name, at, value, cost, quantity, currency, refund_of, now)
+        reported = reporting_value, reporting_cost
+        fields = outcome_fields(
+            outcome_id, visitor, name, at, value, cost, quantity, currency, refund_of, now, *reported
+        )
         self._record(OUTCOME, fields)
 
     def link(self, anonymous: str | int, customer: str | int, *, at: datetime | None = None) -> None:

@@ -34,6 +34,10 @@ class Outcome:
     `outcome_id` is the caller's and unique inside `name`. Money is in major units of `currency` (None: the store's).
     `at` is aware; None takes `recorded_at`, or without that the time of writing, and is not content: the same outcome
     reported again without a time is the same outcome.
+
+    In another currency than the store's, `reporting_value` and `reporting_cost` say what `value` and `cost` are in the
+    store's. A refund names in `refund_of` the outcome of the same `name` that it takes back; its `value` and `cost` are
+    what was given back and recovered, positive.
     """
 
     outcome_id: str | int
@@ -46,6 +50,8 @@ class Outcome:
     currency: str | None = None
     refund_of: str | int | None = None
     recorded_at: datetime | None = None
+    reporting_value: Decimal | int | None = None
+    reporting_cost: Decimal | int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,8 +54,6 @@ def _unexecuted_metric(metric: Metric) -> Iterator[Refusal]:
     if metric.filters:
         columns = ", ".join(str(column) for column, _, _ in metric.filters)
         yield "filter", columns, f"filters are not executed yet: {metric.name} would count every outcome"
-    if metric.cap is not None:
-        yield "cap", str(metric.cap), f"caps are not executed yet: {metric.name} would not be capped"
     if metric.covariate is not None and metric.denominator is not None:
         yield "covariate", metric.covariate.name, "a covariate of a ratio metric is not executed yet"
 

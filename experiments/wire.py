@@ -75,8 +75,10 @@ def outcome_fields(
     currency: str | None,
     refund_of: str | int | None,
     recorded_at: int,
+    reporting_value: Decimal | int | None = None,
+    reporting_cost: Decimal | int | None = None,
 ) -> tuple[Any, ...]:
-    """Fields of an outcome.
+    """Fields of an outcome; the last two only where there is a reporting amount.
 
     Raises:
         InputError: an impossible id, name or currency, money that is neither Decimal nor int, a naive time.
@@ -87,6 +89,12 @@ def outcome_fields(
         raise InputError(f"a quantity is a whole number below 2**53, seen {quantity!r}")
     if currency is not None and not (isinstance(currency, str) and _CURRENCY.fullmatch(currency)):
         raise InputError(f"a currency is an ISO 4217 code of three capitals such as EUR, seen {currency!r}")
+    reported = _money("reporting_value", reporting_value), _money("reporting_cost", reporting_cost)
+    if refund_of is not None and any(amount is not None and amount < 0 for amount in (value, cost)):
+        raise InputError(
+            f"a refund's amounts are positive, seen value {value}, cost {cost}",
+            hint="Write what was given back and recovered; `refund_of` says that it is taken away.",
+        )
     return (
         _as_id("an outcome id", outcome_id),
         canonical_visitor(visitor),
@@ -98,6 +106,8 @@ def outcome_fields(
         currency,
         None if refund_of is None else _as_id("refund_of", refund_of),
         recorded_at,
+        # An older version that reads the same spool knows no more fields than it wrote itself.
+        *(() if reported == (None, None) else reported),
     )
 
 
@@ -128,7 +138,8 @@ def read_fields(kind: str, fields: Sequence[Any]) -> Exposure | Outcome | Link:
             anonymous, customer, at = fields
             return Link(anonymous, customer, _time(at))
         if kind == OUTCOME:
-            outcome_id, visitor, name, at, value, cost, quantity, currency, refund_of, recorded_at = fields
+            outcome_id, visitor, name, at, value, cost, quantity, currency, refund_of, recorded_at, *reported = fields
+            reporting_value, reporting_cost = reported or (None, None)
             return Outcome(
                 outcome_id,
                 visitor,
@@ -140,6 +151,8 @@ def read_fields(kind: str, fields: Sequence[Any]) -> Exposure | Outcome | Link:
                 currency,
                 refund_of,
                 _time(recorded_at),
+                None if reporting_value is None else Decimal(reporting_value),
+                None if reporting_cost is None else Decimal(reporting_cost),
             )
     except (ArithmeticError, TypeError, ValueError) as error:
         raise InputError(f"a damaged record of kind {kind!r}: {fields!r}") from error

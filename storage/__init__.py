@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .events import read_exposures, read_outcomes
     from .importing import ImportReport, import_exposures, import_outcomes, import_table, write_rejects
-    from .observations import ArmCounts, Observations
+    from .observations import ArmCounts, Breakdown, Observations, Stratum
     from .results import Conflict, Refusal, WriteResult
     from .rows import Reject
     from .store import Store
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArmCounts",
+    "Breakdown",
     "Conflict",
     "ImportReport",
     "Observations",
@@ -27,6 +28,7 @@ __all__ = [
     "Reject",
     "SchemaVersion",
     "Store",
+    "Stratum",
     "Table",
     "WriteResult",
     "check_version",
@@ -45,7 +47,7 @@ __all__ = [
 _MODULES = {
     "events": ("read_exposures", "read_outcomes"),
     "importing": ("ImportReport", "import_exposures", "import_outcomes", "import_table", "write_rejects"),
-    "observations": ("ArmCounts", "Observations"),
+    "observations": ("ArmCounts", "Breakdown", "Observations", "Stratum"),
     "results": ("Conflict", "Refusal", "WriteResult"),
     "rows": ("Reject",),
     "store": ("Store",),

@@ -23,6 +23,9 @@ ATTEMPTS = 20
 PATIENCE = 5.0
 """Seconds for which a transaction is tried again after its connection was lost."""
 
+LONGEST_TIMEOUT = 86_400
+"""Seconds that a statement_timeout may allow: a day."""
+
 Result = TypeVar("Result")
 
 
@@ -53,9 +56,11 @@ def database_url(address: str | Path) -> URL:
 def open_engine(url: URL, *, schema: str | None, create: bool) -> Engine:
     """An engine for the URL, with this package's settings; connects only when used.
 
+    Of the URL, `?statement_timeout=SECONDS` is ours: no statement may take longer.
+
     Raises:
-        StoreError: a driver that is not installed, a file that does not exist (without `create`), a folder that does
-            not exist.
+        StoreError: a timeout that is no number of seconds, a driver that is not installed, a file that does not exist
+            (without `create`), a folder that does not exist.
         InputError: a schema for a database that has none.
     """
     database = database_of(url)
@@ -63,15 +68,34 @@ def open_engine(url: URL, *, schema: str | None, create: bool) -> Engine:
         raise InputError(
             f"{database.label} has no schemas, seen schema={schema!r}", hint=f"Use one {database.place} a store."
         )
+    url, seconds = _statement_timeout(url)
     database.check_address(url, create=create)
     try:
         engine = create_engine(url, **database.options(url))
     except (ImportError, NoSuchModuleError) as error:
         raise _missing_driver(database, url, error) from error
     database.configure(engine)
+    if seconds is not None:
+        database.limit_statements(engine, seconds)
     if schema is not None:
         engine = engine.execution_options(schema_translate_map={None: schema})
     return engine
+
+
+def _statement_timeout(url: URL) -> tuple[URL, float | None]:
+    text = url.query.get("statement_timeout")
+    if text is None:
+        return url, None
+    try:
+        seconds = float(text) if isinstance(text, str) else math.nan
+    except ValueError:
+        seconds = math.nan
+    if not 0.001 <= seconds <= LONGEST_TIMEOUT:
+        raise StoreError(
+            f"statement_timeout is a number of seconds from 0.001 to {LONGEST_TIMEOUT}, seen {text!r}",
+            hint="Write it as in postgresql://user:password@host/database?statement_timeout=60.",
+        )
+    return url.difference_update_query(["statement_timeout"]), seconds
 
 
 def _missing_driver(database: Database, url: URL, error: Exception) -> StoreError:
@@ -101,7 +125,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 def read(engine: Engine, work: Callable[[Connection], Result]) -> Result:
-    """The result of `work` in a transaction that only reads, tried again from its start when the connection is lost."""
+    """The result of `work` in such a transaction, tried again from its start when the connection is lost."""
     return _persist(engine, _read, work)
 
 
@@ -145,13 +169,12 @@ def _persist(
             except DBAPIError as error:
                 if database.is_conflict(error):
                     raced += 1
-                elif error.connection_invalidated or (lost and database.is_unreachable(error)):
-                    deadline = min(deadline, time.monotonic() + PATIENCE)
-                    lost += 1
-                    if time.monotonic() > deadline:
-                        raise
+                elif error.connection_invalidated or database.is_unreachable(error):
+                    lost, deadline = lost + 1, min(deadline, time.monotonic() + PATIENCE)
                 else:
                     raise
-            time.sleep(0.005 * raced if not lost else min(0.05 * 2**lost, 1.0))
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(min(0.005 * raced + 0.05 * lost, 1.0))
     name = engine.url.render_as_string(hide_password=True)
     raise StoreError(f"the store {name} was written by others {ATTEMPTS} times in between", hint="Try again.")

@@ -70,6 +70,8 @@ def read_outcomes(
     currency: str = "EUR",
     currency_column: str | None = None,
     refund_of: str | None = None,
+    reporting_value: str | None = None,
+    reporting_cost: str | None = None,
     encoding: str = "utf-8",
     delimiter: str = ",",
 ) -> Records[Outcome]:
@@ -87,9 +89,11 @@ def read_outcomes(
         value: column of the value in major units.
         cost: column of the cost in major units.
         quantity: column of a whole number.
-        currency: ISO 4217 code of the amounts.
-        currency_column: instead, the column that holds it.
-        refund_of: column of the id of the refunded outcome.
+        currency: ISO 4217 code of the store.
+        currency_column: column of the currency of value and cost; the store's where it is empty.
+        refund_of: column of the id of the refunded outcome; value and cost are then positive.
+        reporting_value: column of the value in the store's currency, of outcomes in another one.
+        reporting_cost: likewise of the cost.
         encoding: of the file.
         delimiter: between cells.
 
@@ -105,6 +109,7 @@ def read_outcomes(
     time_of, value_of, cost_of, quantity_of, currency_of, refund_of_ = (
         _optional(file, column) for column in (at, value, cost, quantity, currency_column, refund_of)
     )
+    reporting_value_of, reporting_cost_of = (_optional(file, column) for column in (reporting_value, reporting_cost))
 
     def make(cells: list[str]) -> Outcome:
         code = check_currency(currency_of(cells) or currency)
@@ -119,6 +124,8 @@ def read_outcomes(
             quantity=parse_whole(quantity_of(cells)),
             currency=code,
             refund_of=refund_of_(cells) or None,
+            reporting_value=_amount(reporting_value_of(cells), currency),
+            reporting_cost=_amount(reporting_cost_of(cells), currency),
         )
 
     return Records(file, make)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 
 from sqlalchemy import Connection, Table, select
 
+from .engine import Raced
 from .engines import insert_missing, matches
 from .tables import arm, experiment, name, visitor
 
@@ -43,6 +44,8 @@ def arm_ids(connection: Connection, experiment_id: int, names: Iterable[str] = (
     if missing:
         insert_missing(connection, arm, [{"experiment_id": experiment_id, "name": key} for key in missing])
         found = dict(connection.execute(stored).all())
+        if not found.keys() >= set(missing):
+            raise Raced
     return found
 
 
@@ -53,4 +56,7 @@ def _ids(connection: Connection, table: Table, keys: Collection[str]) -> dict[st
     if missing:
         insert_missing(connection, table, [{"key": key} for key in missing])
         found |= find_ids(connection, table, missing)
+    if missing and not found.keys() >= set(missing):
+        # Stored by another writer since this transaction's view of the store was taken.
+        raise Raced
     return found

@@ -9,7 +9,7 @@ from datetime import datetime
 from ..experiments.definition import Definition, State
 from ..stats.moments import Moments
 
-__all__ = ["ArmCounts", "Observations"]
+__all__ = ["ArmCounts", "Breakdown", "Observations", "Stratum"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +17,47 @@ class ArmCounts:
     """Visitors of an arm.
 
     `visitors` were first exposed in it; `crossovers` of them were later exposed in another arm; `outcomes` counts, by
-    event name, the outcome rows of these visitors that fall into some metric's window.
+    event name, the outcome rows of these visitors that fall into the window of a metric of that event, and under "*"
+    the others that a metric of any event takes. `returned` of the visitors were exposed by another phase as well, in
+    which they are not analysed.
     """
 
     visitors: int
     crossovers: int = 0
     outcomes: Mapping[str, int] = field(default_factory=dict)
+    returned: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """One phase of an experiment, of all its visitors or of those of one segment.
+
+    Attributes:
+        phase: its number.
+        arms: counts by arm name.
+        moments: metric name -> arm name -> moments of the mature visitors, as in `Observations`.
+        exposures_by_day: UTC days in order, each with the visitors first exposed on it by arm.
+    """
+
+    phase: int
+    arms: Mapping[str, ArmCounts]
+    moments: Mapping[str, Mapping[str, Moments]]
+    exposures_by_day: tuple[tuple[datetime, Mapping[str, int]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """An experiment's visitors, split by an attribute that was stored with their exposure.
+
+    Attributes:
+        segment: name of the attribute.
+        as_of: the moment of the analysis.
+        values: value of the attribute -> its strata, one a phase; visitors without a value are "(missing)".
+    """
+
+    segment: str
+    as_of: datetime
+    values: Mapping[str, tuple[Stratum, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +77,11 @@ class Observations:
         phase: of the version that was analysed.
         exposures_by_day: UTC days in order, each with the visitors first exposed on it by arm of the definition; empty
             where the days are not known, as in a table.
+        earlier: strata of the phases before this one; `arms`, `moments` and `exposures_by_day` are of the phase that
+            was analysed.
+        unreported_rows: outcomes and refunds in another currency without a value in the reporting one: no money column
+            has them, in any phase.
+        orphaned_refunds: refunds whose original is not stored; not counted.
     """
 
     definition: Definition
@@ -55,3 +95,11 @@ class Observations:
     refused_rows: int = 0
     phase: int = 1
     exposures_by_day: tuple[tuple[datetime, Mapping[str, int]], ...] = ()
+    earlier: tuple[Stratum, ...] = ()
+    unreported_rows: int = 0
+    orphaned_refunds: int = 0
+
+    @property
+    def strata(self) -> tuple[Stratum, ...]:
+        """All phases in order, the analysed one last."""
+        return *self.earlier, Stratum(self.phase, self.arms, self.moments, self.exposures_by_day)

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
@@ -19,7 +20,7 @@ from .engines import insert_missing, matches
 from .forgotten import is_forgotten
 from .horizon import is_pruned, prune_horizon, too_old
 from .lookups import name_ids, visitor_ids
-from .money import major_units, minor_units
+from .money import check_currency, major_units, minor_units
 from .names import check_id, check_name
 from .results import Conflict, Refusal, Tally
 from .tables import covariate, outcome, visitor
@@ -36,6 +37,8 @@ class Content(NamedTuple):
     cost: int | None
     quantity: int | None
     currency: str
+    reporting_value: int | None
+    reporting_cost: int | None
     refund_of: str | None
     at: int | None
 
@@ -51,8 +54,13 @@ class Content(NamedTuple):
         for name, amount in (("value", self.value), ("cost", self.cost)):
             if amount is not None:
                 parts.append(f"{name} {major_units(amount, self.currency)} {self.currency}")
+        for name, amount in (("reporting value", self.reporting_value), ("reporting cost", self.reporting_cost)):
+            if amount is not None:
+                parts.append(f"{name} {amount} minor units")
         if self.quantity is not None:
             parts.append(f"quantity {self.quantity}")
+        if self.refund_of is not None:
+            parts.append(f"refund of {self.refund_of!r}")
         if self.at is not None:
             parts.append(f"at {from_micros(self.at).isoformat()}")
         return ", ".join(parts)
@@ -94,31 +102,61 @@ def prepare_outcomes(records: Iterable[tuple[int, Outcome]], currency: str, tall
 def _prepare_outcome(index: int, record: Outcome, currency: str) -> PreparedOutcome:
     if not isinstance(record, Outcome):
         raise InputError(f"an Outcome is needed, seen {record!r}")
-    if record.currency not in (None, currency):
-        raise InputError(
-            f"the store's currency is {currency}, seen {record.currency!r}; outcomes in other currencies come later"
-        )
-    if record.refund_of is not None:
-        raise InputError(
-            f"refunds that point to their original (refund_of = {record.refund_of!r}) come later",
-            hint="Until then write the net value, which may be negative.",
-        )
     quantity = record.quantity
     if quantity is not None and (isinstance(quantity, bool) or not isinstance(quantity, int) or abs(quantity) >= 2**53):
         raise InputError(f"a quantity is a whole number below 2**53, seen {quantity!r}")
+    own = currency if record.currency is None else check_currency(record.currency)
     content = Content(
         canonical_visitor(record.visitor),
-        None if record.value is None else minor_units(record.value, currency),
-        None if record.cost is None else minor_units(record.cost, currency),
+        _amount(record.value, own),
+        _amount(record.cost, own),
         quantity,
-        currency,
-        None,
+        own,
+        _amount(record.reporting_value, currency),
+        _amount(record.reporting_cost, currency),
+        None if record.refund_of is None else check_id("refund_of", record.refund_of),
         None if record.at is None else to_micros(record.at),
     )
+    outcome_id = check_id("an outcome id", record.outcome_id)
+    _check_reporting(content, currency)
+    _check_refund(content, outcome_id)
     recorded_at = None if record.recorded_at is None else to_micros(record.recorded_at)
-    return PreparedOutcome(
-        index, check_name("an event", record.name), check_id("an outcome id", record.outcome_id), content, recorded_at
-    )
+    return PreparedOutcome(index, check_name("an event", record.name), outcome_id, content, recorded_at)
+
+
+def _amount(amount: Decimal | int | None, currency: str) -> int | None:
+    return None if amount is None else minor_units(amount, currency)
+
+
+def _check_reporting(content: Content, currency: str) -> None:
+    reported = content.reporting_value, content.reporting_cost
+    if reported == (None, None):
+        return
+    if content.currency == currency:
+        raise InputError(
+            f"the amounts are in the store's currency {currency} and have a reporting amount as well",
+            hint="Leave reporting_value and reporting_cost out, or say in which currency value and cost are.",
+        )
+    for name, own, reporting in zip(("value", "cost"), (content.value, content.cost), reported, strict=True):
+        if (own is None) != (reporting is None):
+            missing, given = (f"reporting_{name}", name) if reporting is None else (name, f"reporting_{name}")
+            raise InputError(
+                f"an outcome in {content.currency} has {given} but no {missing}",
+                hint=f"In {currency} either all of its amounts are known, or none.",
+            )
+
+
+def _check_refund(content: Content, outcome_id: str) -> None:
+    if content.refund_of is None:
+        return
+    if content.refund_of == outcome_id:
+        raise InputError(f"outcome {outcome_id!r} is a refund of itself", hint="A refund has an id of its own.")
+    amounts = (content.value, content.cost, content.reporting_value, content.reporting_cost)
+    if any(amount is not None and amount < 0 for amount in amounts):
+        raise InputError(
+            f"a refund's amounts are positive, seen {content}",
+            hint="Write what was given back and recovered; refund_of says that it is taken away.",
+        )
 
 
 def store_outcomes(connection: Connection, records: Sequence[PreparedOutcome], now: int) -> Tally:
@@ -168,6 +206,8 @@ def _stored_outcomes(connection: Connection, event_id: int, keys: Sequence[str])
             outcome.c.cost,
             outcome.c.quantity,
             outcome.c.currency,
+            outcome.c.reporting_value,
+            outcome.c.reporting_cost,
             outcome.c.refund_of,
             outcome.c.at,
             outcome.c.at_given,
@@ -175,7 +215,7 @@ def _stored_outcomes(connection: Connection, event_id: int, keys: Sequence[str])
         .join(visitor, visitor.c.id == outcome.c.visitor_id)
         .where(outcome.c.event_id == event_id, matches(connection, outcome.c.outcome_id, keys))
     )
-    return {row[0]: Content(*row[1:7], at=row[7] if row[8] else None) for row in rows}
+    return {row[0]: Content(*row[1:9], at=row[9] if row[10] else None) for row in rows}
 
 
 def _conflict(offered: PreparedOutcome, stored: Content) -> str:
@@ -204,6 +244,8 @@ def _outcome_row(
         "cost": content.cost,
         "quantity": content.quantity,
         "currency": content.currency,
+        "reporting_value": content.reporting_value,
+        "reporting_cost": content.reporting_cost,
         "refund_of": content.refund_of,
         "received_at": now,
     }

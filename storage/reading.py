@@ -2,188 +2,219 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
+from ..errors import InputError
 from ..experiments.definition import Definition
-from ..experiments.metrics import Metric
 from ..experiments.snapshot import Published
 from ..stats.moments import Moments
-from .features import Feature, Pair, features_of, pairs_of, refuse_unexecuted
+from .cohort import Cohort, keys_of
+from .features import Feature, refuse_unexecuted
 from .lookups import arm_ids, find_ids
 from .money import exponent
-from .observations import ArmCounts, Observations
-from .statements import Cohort, Window, arm_statement, moment_statement, outcome_statement
+from .observations import ArmCounts, Breakdown, Observations, Stratum
+from .sources import Sources, store_sources
+from .statements import arm_statement, covariate_statement, day_statement, moment_statement, orphan_statement
+from .sums import Layout, Sums, add_covariate, add_outcomes, best_shift, moments_of, summed
 from .tables import experiment, import_file, name
 from .times import from_micros
 
-__all__ = ["read_observations"]
+__all__ = ["read_breakdown", "read_observations"]
 
-EXACT = 2**53
-"""Up to here a double holds every whole number."""
+ANY = "*"
+"""What outcomes are counted under that only a metric of any event takes."""
 
-CANCELLED = 100
-"""A column whose squared mean is that many times its variance is read again about its mean."""
+Key = tuple[Any, ...]
+"""Phase, arm_id and, where split by one, the segment's value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sums:
-    """One arm's raw sums of shifted features."""
+@dataclass(slots=True)
+class Group:
+    """What was read of one key."""
 
-    n: int
-    first: Sequence[float]
-    third: Sequence[float]
-    products: Mapping[Pair, float]
+    visitors: int = 0
+    crossovers: int = 0
+    returned: int = 0
+    sums: Sums = field(default_factory=Sums)
+    days: Counter[int] = field(default_factory=Counter)
 
 
 def read_observations(connection: Connection, published: Published, as_of: int) -> Observations:
     """Counts and moments of a published version, as of a time in microseconds."""
     definition = published.definition
-    refuse_unexecuted(definition)
     cohort = _cohort(connection, published, as_of)
+    sources = store_sources(connection, definition.currency, as_of)
+    layout = Layout(definition.metrics)
+    groups, times = read_groups(connection, sources, cohort, layout)
     names = {number: arm for arm, number in arm_ids(connection, cohort.experiment_id).items()}
-    visitors, crossed = Counter[str](), Counter[str]()
-    days: dict[int, Counter[str]] = defaultdict(Counter)
-    times: list[int] = []
-    for arm_id, day, count, crossovers, first, last in connection.execute(arm_statement(cohort)):
-        visitors[names[arm_id]] += int(count)
-        crossed[names[arm_id]] += int(crossovers)
-        days[int(day)][names[arm_id]] += int(count)
-        times += [first, last]
-    outcomes = _outcome_counts(connection, cohort, definition, names)
-    moments: dict[str, dict[str, Moments]] = {}
-    for window, metrics in _windows(definition).items():
-        moments |= _window_moments(connection, cohort, window, metrics, definition, names)
-    known = [arm.name for arm in definition.arms]
+    *earlier, current = (_stratum(definition, layout, phase, groups, (), names) for phase in cohort.phases)
+    orphans = orphan_statement(sources, cohort, layout.events)
     refused = select(func.sum(import_file.c.refused)).where(import_file.c.experiment_id == cohort.experiment_id)
     return Observations(
         definition=definition,
         state=published.state,
         phase=published.phase,
         as_of=from_micros(as_of),
-        arms={arm: ArmCounts(visitors[arm], crossed[arm], outcomes[arm]) for arm in known},
-        moments={metric.name: moments[metric.name] for metric in definition.metrics},
-        unknown_arms={arm: count for arm, count in sorted(visitors.items()) if arm not in known},
-        exposures_by_day=tuple((from_micros(day), {arm: days[day][arm] for arm in known}) for day in sorted(days)),
+        arms=current.arms,
+        moments=current.moments,
+        unknown_arms=_unknown_arms(definition, groups, names),
+        exposures_by_day=current.exposures_by_day,
         first_exposure=from_micros(min(times)) if times else None,
         last_exposure=from_micros(max(times)) if times else None,
         refused_rows=int(connection.scalar(refused) or 0),
+        earlier=tuple(earlier),
+        unreported_rows=sum(group.sums.unreported for group in groups.values()),
+        orphaned_refunds=0 if orphans is None else int(connection.scalar(orphans) or 0),
     )
 
 
-def _cohort(connection: Connection, published: Published, as_of: int) -> Cohort:
+def read_breakdown(connection: Connection, published: Published, as_of: int, segment: str) -> Breakdown:
+    """Counts and moments of a published version by the values of a segment.
+
+    Raises:
+        InputError: the definition does not name that segment.
+    """
     definition = published.definition
+    if segment not in definition.segments:
+        raise InputError(
+            f"{definition.experiment!r} has no segment {segment!r}",
+            hint=f"Its segments: {', '.join(definition.segments) or 'none'}; definitions name them in `segments`.",
+        )
+    cohort = _cohort(connection, published, as_of, segment)
+    sources = store_sources(connection, definition.currency, as_of)
+    layout = Layout(definition.metrics)
+    groups, _ = read_groups(connection, sources, cohort, layout)
+    names = {number: arm for arm, number in arm_ids(connection, cohort.experiment_id).items()}
+    values = {
+        value: tuple(_stratum(definition, layout, phase, groups, (value,), names) for phase in cohort.phases)
+        for value in sorted({value for _, _, value in groups})
+    }
+    return Breakdown(segment, from_micros(as_of), values)
+
+
+def _cohort(connection: Connection, published: Published, as_of: int, segment: str | None = None) -> Cohort:
+    definition = published.definition
+    refuse_unexecuted(definition)
     used = {column.event for metric in definition.metrics for column in metric.columns if column.event is not None}
     used |= {metric.covariate.name for metric in definition.metrics if metric.covariate is not None}
+    used |= {segment} if segment is not None else set()
     number = find_ids(connection, experiment, [definition.experiment])[definition.experiment]
-    return Cohort(number, published.phase, as_of, find_ids(connection, name, used))
+    phases = tuple(range(1, published.phase + 1))
+    return Cohort(number, phases, as_of, find_ids(connection, name, used), segment)
 
 
-def _windows(definition: Definition) -> dict[Window, list[Metric]]:
-    windows: dict[Window, list[Metric]] = defaultdict(list)
-    for metric in definition.metrics:
-        windows[Window(metric.window_start, metric.window_end)].append(metric)
-    return windows
-
-
-def _outcome_counts(
-    connection: Connection, cohort: Cohort, definition: Definition, names: Mapping[int, str]
-) -> dict[str, dict[str, int]]:
-    uses = {
-        (column.event, Window(metric.window_start, metric.window_end))
-        for metric in definition.metrics
-        for column in metric.columns
-    }
-    events = sorted({event for event, _ in uses if event is not None})
-    counts = {arm.name: dict.fromkeys(events, 0) for arm in definition.arms}
-    rows = connection.execute(outcome_statement(cohort, sorted(uses, key=repr))).all()
-    keys = dict(connection.execute(select(name.c.id, name.c.key).where(name.c.id.in_({row[1] for row in rows}))).all())
-    for arm_id, event_id, count in rows:
-        if names[arm_id] in counts:
-            counts[names[arm_id]][keys[event_id]] = int(count)
-    return counts
-
-
-def _window_moments(
-    connection: Connection,
-    cohort: Cohort,
-    window: Window,
-    metrics: Sequence[Metric],
+def _stratum(
     definition: Definition,
+    layout: Layout,
+    phase: int,
+    groups: Mapping[Key, Group],
+    value: tuple[str, ...],
     names: Mapping[int, str],
-) -> dict[str, dict[str, Moments]]:
-    """Metric name -> arm -> moments, for the metrics of one window."""
-    features = list(dict.fromkeys(feature for metric in metrics for feature in features_of(metric)))
-    p = len(features)
-    at = {feature: i for i, feature in enumerate(features)}
-    pairs = sorted({pair for metric in metrics for pair in pairs_of([at[one] for one in features_of(metric)])})
-
-    def read(shifts: Sequence[float]) -> dict[str, Sums]:
-        statement = moment_statement(cohort, window, features, pairs, shifts)
-        parts: dict[str, list[Sequence[float]]] = defaultdict(list)
-        for arm_id, *values in connection.execute(statement):
-            parts[names[arm_id]].append(values)
-        found = {}
-        for arm, rows in parts.items():
-            # Exact but for one rounding, whatever the order.
-            n, *values = (math.fsum(column) for column in zip(*rows, strict=True))
-            products = dict(zip(pairs, values[2 * p :], strict=True))
-            found[arm] = Sums(int(n), values[:p], values[p : 2 * p], products)
-        return found
-
-    shifts = [0.0] * p
-    sums = read(shifts)
-    shifts = [_shift(feature, i, list(sums.values())) for i, feature in enumerate(features)]
-    if any(shifts):
-        sums = read(shifts)
+) -> Stratum:
+    found = {names[key[1]]: group for key, group in groups.items() if (key[0], *key[2:]) == (phase, *value)}
+    arms = {arm.name: found.get(arm.name, Group()) for arm in definition.arms}
     scale = 10 ** exponent(definition.currency)
-    return {
-        metric.name: {
-            arm.name: _moments(metric, [at[one] for one in features_of(metric)], sums.get(arm.name), shifts, scale)
-            for arm in definition.arms
-        }
-        for metric in metrics
-    }
-
-
-def _shift(feature: Feature, i: int, arms: Sequence[Sums]) -> float:
-    """What to subtract from a feature so that its squares do not cancel; 0 where nothing is lost without.
-
-    Sums of whole numbers below 2⁵³ are exact. Otherwise Σx² - n·x̄² loses as many digits as the squared mean exceeds
-    the variance.
-    """
-    lossy = False
-    for arm in arms:
-        square = Fraction(arm.products[i, i])
-        if arm.n < 2 or (feature.is_whole and square <= EXACT):
-            continue
-        about_mean = Fraction(arm.first[i]) ** 2 / arm.n
-        lossy |= about_mean > CANCELLED * (square - about_mean)
-    if not lossy:
-        return 0.0
-    mean = sum(Fraction(arm.first[i]) for arm in arms) / sum(arm.n for arm in arms)
-    return float(round(mean)) if feature.is_whole else float(mean)
-
-
-def _moments(metric: Metric, at: Sequence[int], sums: Sums | None, shifts: Sequence[float], scale: int) -> Moments:
-    columns = metric.moment_columns
-    if sums is None:
-        return Moments.zero(columns)
-    return Moments.from_sums(
-        columns,
-        sums.n,
-        [sums.first[i] for i in at],
+    return Stratum(
+        phase,
         {
-            (columns[k], columns[m]): sums.products[min(at[k], at[m]), max(at[k], at[m])]
-            for k in range(len(at))
-            for m in range(k, len(at))
+            arm: ArmCounts(group.visitors, group.crossovers, _outcomes(group, layout), group.returned)
+            for arm, group in arms.items()
         },
-        [sums.third[i] for i in at],
-        scale=[scale if one.is_money else 1 for one in features_of(metric)],
-        shift=[shifts[i] for i in at],
+        {
+            metric.name: {
+                arm: moments_of(metric, group.sums, layout, scale)
+                if group.visitors
+                else Moments.zero(metric.moment_columns)
+                for arm, group in arms.items()
+            }
+            for metric in definition.metrics
+        },
+        tuple(
+            (from_micros(day), {arm: group.days[day] for arm, group in arms.items()})
+            for day in sorted({day for group in found.values() for day in group.days})
+        ),
     )
+
+
+def _outcomes(group: Group, layout: Layout) -> dict[str, int]:
+    return {event or ANY: group.sums.outcomes[event] for event in layout.events}
+
+
+def _unknown_arms(definition: Definition, groups: Mapping[Key, Group], names: Mapping[int, str]) -> dict[str, int]:
+    known = {arm.name for arm in definition.arms}
+    unknown = Counter[str]()
+    for (_, arm_id, *_), group in sorted(groups.items()):
+        if names[arm_id] not in known:
+            unknown[names[arm_id]] += group.visitors
+    return dict(sorted(unknown.items()))
+
+
+def read_groups(
+    connection: Connection, sources: Sources, cohort: Cohort, layout: Layout
+) -> tuple[dict[Key, Group], list[int]]:
+    """What the statements give for each key, and some times of exposure, the first and the last among them."""
+    groups: dict[Key, Group] = defaultdict(Group)
+    for key, row in _keyed(connection, cohort, arm_statement(sources, cohort, layout.windows)):
+        visitors, crossovers, returned, *mature = map(int, row)
+        group = groups[key]
+        group.visitors, group.crossovers, group.returned = visitors, crossovers, returned
+        group.sums.visitors.update(zip(layout.windows, mature, strict=True))
+    times: list[int] = []
+    for key, (day, visitors, first, last) in _keyed(connection, cohort, day_statement(sources, cohort)):
+        groups[key].days[int(day)] += int(visitors)
+        times += [first, last]
+    _read_sums(connection, sources, cohort, layout, groups)
+    return groups, times
+
+
+def _read_sums(
+    connection: Connection, sources: Sources, cohort: Cohort, layout: Layout, groups: Mapping[Key, Group]
+) -> None:
+    """Fill the groups' sums, which know their visitors already."""
+    shifts = [0.0] * len(layout.features)
+    _read_shifted(connection, sources, cohort, layout, shifts, groups)
+    all_sums = [group.sums for group in groups.values()]
+    shifts = [best_shift(feature, i, all_sums) for i, feature in enumerate(layout.features)]
+    if any(shifts):
+        for group in groups.values():
+            group.sums = Sums(visitors=group.sums.visitors)
+        _read_shifted(connection, sources, cohort, layout, shifts, groups)
+
+
+def _read_shifted(
+    connection: Connection,
+    sources: Sources,
+    cohort: Cohort,
+    layout: Layout,
+    shifts: Sequence[float],
+    groups: Mapping[Key, Group],
+) -> None:
+    statement = moment_statement(sources, cohort, layout, shifts)
+    for key, rows in _parts(connection, cohort, statement).items():
+        add_outcomes(groups[key].sums, layout, summed(rows), shifts)
+    for use, windows in layout.covariates.items():
+        own = [shifts[layout.features.index(Feature(use, window))] for window in windows]
+        parts = _parts(connection, cohort, covariate_statement(sources, cohort, use, windows, own))
+        for key, group in groups.items():
+            add_covariate(group.sums, layout, use, summed(parts[key]) if key in parts else None, own)
+
+
+def _parts(connection: Connection, cohort: Cohort, statement: Select) -> dict[Key, list[Sequence[float]]]:
+    """The rows of each key, without it."""
+    parts: dict[Key, list[Sequence[float]]] = defaultdict(list)
+    for key, row in _keyed(connection, cohort, statement):
+        parts[key].append(row)
+    return parts
+
+
+def _keyed(connection: Connection, cohort: Cohort, statement: Select) -> Iterator[tuple[Key, Sequence[Any]]]:
+    """Each row's key, its phase included, and the rest of the row."""
+    size = len(keys_of(cohort))
+    phase = cohort.phases if len(cohort.phases) == 1 else ()
+    for row in connection.execute(statement):
+        yield (*phase, *row[:size]), row[size:]

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from sqlalchemy import URL, Connection, Engine, delete
+from sqlalchemy import URL, Connection, Engine, Select, delete
 
 from ..errors import InputError, StoreError
 from ..experiments.records import Covariate, Exposure, Link, Outcome
@@ -17,16 +17,16 @@ from ..experiments.snapshot import Published
 from . import tables
 from .archive import read_archive
 from .audit import Audit, audit_assignments
-from .engine import database_url, open_engine, reading, translated, writing
+from .engine import database_url, open_engine, read, translated, writing
 from .engines import database_of
 from .exposures import prepare_exposures, store_exposures
 from .identity import prepare_links, store_links
 from .lookups import experiment_ids
 from .money import check_currency
-from .observations import Observations
+from .observations import Breakdown, Observations
 from .opening import open_tables
 from .outcomes import prepare_covariates, prepare_outcomes, store_covariates, store_outcomes
-from .reading import read_observations
+from .reading import read_breakdown, read_observations
 from .results import Tally, WriteResult
 from .table import TableRow
 from .table_rows import store_table_rows
@@ -68,14 +68,16 @@ class Store:
         """Open a store, and create it where there is none.
 
         Args:
-            url: URL of the database, or the path of a SQLite file.
-            schema: of PostgreSQL, the schema that holds the tables; created if missing. SQLite has one store a file.
+            url: URL of the database, or the path of a SQLite file. With `?statement_timeout=SECONDS` no statement may
+                take longer.
+            schema: of PostgreSQL, the schema that holds the tables; created if missing. Elsewhere a store has a file,
+                or a database, of its own.
             currency: ISO 4217 code that the store reports in. None takes the store's own, EUR for a new one.
             create: whether a store may be created; otherwise a missing one is an error.
 
         Raises:
             StoreError: it cannot be reached, read or written; it is of another schema version or currency.
-            InputError: a currency that is no ISO 4217 code, or a schema for SQLite.
+            InputError: a currency that is no ISO 4217 code, or a schema where there are none.
         """
         if currency is not None:
             check_currency(currency)
@@ -146,19 +148,20 @@ class Store:
         Raises:
             InputError: there is none of that key.
         """
-        with reading(self._engine) as connection:
-            return latest_version(connection, experiment)
+        return read(self._engine, lambda connection: latest_version(connection, experiment))
 
     def find(self, experiment: str) -> Published | None:
         """The latest version of an experiment; None where there is none of that key."""
-        with reading(self._engine) as connection:
+
+        def look(connection: Connection) -> Published | None:
             known = experiment in experiment_keys(connection)
             return latest_version(connection, experiment) if known else None
 
+        return read(self._engine, look)
+
     def experiments(self) -> list[str]:
         """Keys of all published experiments, sorted."""
-        with reading(self._engine) as connection:
-            return experiment_keys(connection)
+        return read(self._engine, experiment_keys)
 
     def write_exposures(self, records: Iterable[Exposure]) -> WriteResult:
         """Store exposures: the earliest of a visitor counts, ties go by arm name, another arm makes a crossover.
@@ -173,7 +176,9 @@ class Store:
     def write_outcomes(self, records: Iterable[Outcome]) -> WriteResult:
         """Store outcomes: once for each name and outcome id; other content under a stored id is a conflict.
 
-        Impossible ids, fractions of a minor unit, another currency and refunds are refused one by one.
+        An outcome in another currency than the store's counts as an order and in no money column, unless it has its
+        reporting amounts; a refund counts once its original is stored, whichever comes first. Impossible ids, fractions
+        of a minor unit and refunds of negative amounts are refused one by one.
         """
         now = now_micros()
         return self._write(
@@ -200,7 +205,7 @@ class Store:
     def write_links(self, records: Iterable[Link]) -> WriteResult:
         """Store identity links: once for each anonymous visitor; another customer for one is a conflict.
 
-        They are kept for the analysis to come; no report looks at them yet.
+        In an analysis both are one person, whose earliest exposure and whose outcomes under either id count.
         """
         return self._write(records, prepare_links, store_links)
 
@@ -214,23 +219,58 @@ class Store:
         Raises:
             InputError: no such experiment, or one whose visitors were assigned elsewhere.
         """
-        with reading(self._engine) as connection:
-            return audit_assignments(connection, experiment, limit=limit)
+        return read(self._engine, lambda connection: audit_assignments(connection, experiment, limit=limit))
 
     def observations(self, experiment: str, *, as_of: datetime | None = None) -> Observations:
         """Counts and moments of an experiment's latest version, as of now or of an earlier time.
 
-        Exposures and outcomes later than `as_of` are left out; moments are those of the visitors whose window has
-        passed by then. Of an experiment whose rows were pruned, they are those that were kept.
+        Exposures, outcomes and identity links later than `as_of` are left out; moments are those of the visitors whose
+        window has passed by then. A visitor counts in the phase that exposed them first. Of an experiment whose rows
+        were pruned, they are those that were kept.
 
         Raises:
             InputError: no experiment of that key, a naive time, or one before those that were kept.
         """
         at = None if as_of is None else to_micros(as_of)
-        with reading(self._engine) as connection:
+
+        def observe(connection: Connection) -> Observations:
             published = latest_version(connection, experiment)
             kept = read_archive(connection, experiment, at)
             return kept or read_observations(connection, published, now_micros() if at is None else at)
+
+        return read(self._engine, observe)
+
+    def analysis_sql(self, experiment: str, dialect: str, *, as_of: datetime | None = None) -> list[str]:
+        """The statements that `observations` sends for its numbers, written for a warehouse; none of them is run.
+
+        Args:
+            experiment: its key.
+            dialect: one of `offerlift.storage.transpiling.DIALECTS`.
+            as_of: as for `observations`.
+
+        Raises:
+            InputError: no such experiment, an unknown dialect, or SQLGlot is not installed.
+        """
+        from .transpiling import analysis_statements, transpile
+
+        at = now_micros() if as_of is None else to_micros(as_of)
+
+        def record(connection: Connection) -> list[Select]:
+            return analysis_statements(connection, latest_version(connection, experiment), at)
+
+        return [transpile(statement, dialect) for statement in read(self._engine, record)]
+
+    def breakdown(self, experiment: str, segment: str, *, as_of: datetime | None = None) -> Breakdown:
+        """The same split by a segment's values: by phase and arm, visitors and moments of each value.
+
+        Raises:
+            InputError: no experiment of that key, no such segment in its definition, or a naive time.
+        """
+        at = now_micros() if as_of is None else to_micros(as_of)
+        return read(
+            self._engine,
+            lambda connection: read_breakdown(connection, latest_version(connection, experiment), at, segment),
+        )
 
     def note_import(self, experiment: str, file: str, *, read: int, refused: int) -> None:
         """Remember how many rows of a table were read and refused, at the last import of a file of that name."""

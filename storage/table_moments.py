@@ -63,7 +63,7 @@ def _moments(metric: Metric, rows: Sequence[Row], currency: str) -> Moments:
     columns, features = metric.moment_columns, features_of(metric)
     if not rows:
         return Moments.zero(columns)
-    values = [_values(feature, rows) for feature in features]
+    values = [_capped(feature, _values(feature, rows)) for feature in features]
     # A number such as a year has squares that would cancel; whole numbers are summed exactly anyway.
     shifts = [0.0 if feature.is_whole else math.fsum(x) / len(x) for feature, x in zip(features, values, strict=True)]
     values = [[one - shift for one in x] if shift else x for x, shift in zip(values, shifts, strict=True)]
@@ -81,6 +81,10 @@ def _moments(metric: Metric, rows: Sequence[Row], currency: str) -> Moments:
         scale=[10 ** exponent(currency) if feature.is_money else 1 for feature in features],
         shift=shifts,
     )
+
+
+def _capped(feature: Feature, values: list) -> list:
+    return values if feature.cap is None else [min(value, feature.cap) for value in values]
 
 
 def _total(values, whole: bool) -> int | float:

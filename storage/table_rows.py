@@ -52,7 +52,7 @@ def store_table_rows(
         mark = Mark(at, row.arm, not published.assignment_hash, published.assignment_hash)
         exposures.append(PreparedExposure(index, key, published.phase, row.visitor, mark))
         for event, value in row_outcomes(row):
-            content = Content(row.visitor, value, None, None, currency, None, at)
+            content = Content(row.visitor, value, None, None, currency, None, None, None, at)
             outcomes.append(PreparedOutcome(index, event, outcome_key(key, row.visitor), content))
         if covariate_name is not None and row.covariate is not None:
             covariates.append(PreparedCovariate(index, covariate_name, row.visitor, before, row.covariate))

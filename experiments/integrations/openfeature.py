@@ -53,7 +53,8 @@ REASONS: Mapping[Reason, FlagReason] = {
 }
 """The standard's reason for each of ours but ERROR; ours is in the flag metadata."""
 
-OUTCOME_ATTRIBUTES = ("cost", "quantity", "currency", "refund_of")
+OUTCOME_ATTRIBUTES = ("cost", "quantity", "currency", "refund_of", "reporting_value", "reporting_cost")
+MONEY = ("value", "cost", "reporting_value", "reporting_cost")
 
 
 class OfferliftProvider(AbstractProvider):
@@ -141,9 +142,10 @@ class OfferliftProvider(AbstractProvider):
     ) -> None:
         """Record an outcome of the context's visitor, named after the event.
 
-        The details' value is the outcome's; their attributes `outcome_id`, `cost`, `quantity`, `currency` and
-        `refund_of` are its own, others are not recorded. Without `outcome_id` each call is an outcome of its own: give
-        one (the order's) where the caller may repeat itself. Never raises: what cannot be recorded is logged.
+        The details' value is the outcome's; their attributes `outcome_id`, `cost`, `quantity`, `currency`, `refund_of`,
+        `reporting_value` and `reporting_cost` are its own, others are not recorded. Without `outcome_id` each call is
+        an outcome of its own: give one (the order's) where the caller may repeat itself. Never raises: what cannot be
+        recorded is logged.
         """
         if self._recorder is None:
             _log.error("outcome %r is lost: the OpenFeature provider has no recorder", tracking_event_name)
@@ -158,7 +160,7 @@ class OfferliftProvider(AbstractProvider):
                 raise InputError("the evaluation context has no targeting_key")
             if details.value is not None:
                 values["value"] = details.value
-            values |= {name: _exact(values[name]) for name in ("value", "cost") if name in values}
+            values |= {name: _exact(values[name]) for name in MONEY if name in values}
             self._recorder.outcome(outcome_id, evaluation_context.targeting_key, tracking_event_name, **values)
         except Exception as error:  # The standard gives tracking no way to fail, and a request must not break for it.
             _log.error("outcome %r (%s) is lost: %s", tracking_event_name, outcome_id, error)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ...errors import StoreError
 
-__all__ = ["BUSY_SECONDS", "TIMED_OUT", "Database", "Row", "on_connect"]
+__all__ = ["BUSY_SECONDS", "TIMED_OUT", "Database", "Row", "interrupt_after", "on_connect"]
 
 BUSY_SECONDS = 30
 """How long one writer waits for another."""
@@ -184,3 +185,24 @@ def on_connect(engine: Engine, statement: str) -> None:
         cursor.execute(statement)
         cursor.close()
         connection.commit()
+
+
+def interrupt_after(engine: Engine, seconds: float) -> None:
+    """End every statement that takes longer by a timer, for drivers whose connections have `interrupt()`."""
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def start(connection: Connection, _cursor: object, _statement: str, _values: object, context: Any, _: bool):
+        driver: Any = connection.connection.dbapi_connection
+        context.offerlift_timer = threading.Timer(seconds, driver.interrupt)
+        context.offerlift_timer.daemon = True
+        context.offerlift_timer.start()
+
+    @event.listens_for(engine, "after_cursor_execute")
+    def stop(_connection: Connection, _cursor: object, _statement: str, _values: object, context: Any, _: bool):
+        context.offerlift_timer.cancel()
+
+    @event.listens_for(engine, "handle_error")
+    def give_up(failed: Any) -> None:
+        timer = getattr(failed.execution_context, "offerlift_timer", None)
+        if timer is not None:
+            timer.cancel()

@@ -29,7 +29,6 @@ from sqlalchemy import (
     Table,
     bindparam,
     cast,
-    event,
     func,
     literal,
     literal_column,
@@ -43,7 +42,7 @@ from sqlalchemy.pool import StaticPool
 from sqlalchemy.schema import CreateTable
 
 from ...experiments.definition import BUCKETS
-from .base import TIMED_OUT, Database, Row
+from .base import TIMED_OUT, Database, Row, interrupt_after
 from .files import check_file
 
 __all__ = ["DuckDB"]
@@ -86,23 +85,7 @@ class DuckDB(Database):
 
     def limit_statements(self, engine: Engine, seconds: float) -> None:
         """By a timer that interrupts the connection: DuckDB has no such setting."""
-
-        @event.listens_for(engine, "before_cursor_execute")
-        def start(connection: Connection, _cursor: object, _statement: str, _values: object, context: Any, _: bool):
-            driver: Any = connection.connection.dbapi_connection
-            context.offerlift_timer = threading.Timer(seconds, driver.interrupt)
-            context.offerlift_timer.daemon = True
-            context.offerlift_timer.start()
-
-        @event.listens_for(engine, "after_cursor_execute")
-        def stop(_connection: Connection, _cursor: object, _statement: str, _values: object, context: Any, _: bool):
-            context.offerlift_timer.cancel()
-
-        @event.listens_for(engine, "handle_error")
-        def give_up(failed: Any) -> None:
-            timer = getattr(failed.execution_context, "offerlift_timer", None)
-            if timer is not None:
-                timer.cancel()
+        interrupt_after(engine, seconds)
 
     def begin_reading(self, connection: Connection) -> Connection:
         """Every transaction sees one state throughout."""
@@ -124,13 +107,17 @@ class DuckDB(Database):
             "onflict" in reason or "constraint violation" in reason
         )
 
+    def is_unreachable(self, error: DBAPIError) -> bool:
+        """Whether another process has the file open."""
+        return _says(error, "IOException", "Could not set lock")
+
     def is_missing_table(self, error: DBAPIError) -> bool:
         """By its message: DuckDB has no codes."""
         return _says(error, "CatalogException", "does not exist")
 
     def is_missing_column(self, error: DBAPIError) -> bool:
         """By its message, as above."""
-        return _says(error, "BinderException", "not found")
+        return _says(error, "BinderException", "not found") or _says(error, "BinderException", "does not have a column")
 
     def exists_already(self, error: DBAPIError) -> bool:
         """By its message, as above."""

@@ -51,7 +51,7 @@ _SESSION = (
 
 
 class MySQL(Database):
-    """MariaDB 10.6 and later, MySQL 8.0.17 and later."""
+    """MySQL since 8.0.17, which has a collation that does not pad; the tests run on MariaDB."""
 
     label = "MySQL"
     driver = "mysql+pymysql"

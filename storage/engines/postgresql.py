@@ -37,7 +37,7 @@ _EXISTS = {"42P07", "42P06", "23505", "42710"}
 
 
 class PostgreSQL(Database):
-    """PostgreSQL 12 and later."""
+    """PostgreSQL by psycopg 3."""
 
     label = "PostgreSQL"
     driver = "postgresql+psycopg"

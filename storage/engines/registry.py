@@ -20,6 +20,7 @@ _MODULES = {
     "mysql": ("mysql", "MySQL"),
     "mariadb": ("mysql", "MariaDB"),
     "duckdb": ("duckdb", "DuckDB"),
+    "spark": ("spark", "Spark"),
 }
 
 

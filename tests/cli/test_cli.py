@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+import sqlglot
 from offerlift.cli.app import cli, run
 
 HEADER = "visitor,arm,bought,spent\n"
@@ -306,7 +307,7 @@ def test_the_installed_command_runs_and_survives_a_closed_pipe():
     assert (done.returncode, done.stdout, done.stderr) == (0, "{", "")
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", ":memory:"])
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", ":memory:", "duckdb://"])
 def test_a_store_in_memory_is_refused(url, capsys):
     """It would be gone with the command."""
     write("t.csv", GOOD)
@@ -355,3 +356,16 @@ def test_a_folder_is_no_table(capsys):
     """An input that cannot be read is an I/O error."""
     assert run(["analyze", "--table", ".", *TABLE]) == 3
     assert "folder" in capsys.readouterr().err
+
+
+def test_the_statements_of_an_analysis_are_printed(capsys):
+    """`offerlift sql` prints what an analysis sends, statement by statement, in the dialect that was asked for."""
+    assert run(["init"]) == run(["publish", "offers"]) == run(["start", "free-shipping"]) == 0
+    capsys.readouterr()
+    assert run(["sql", "free-shipping", "--dialect", "bigquery"]) == 0
+    printed = capsys.readouterr().out
+    statements = [one for one in sqlglot.parse(printed, read="bigquery") if one is not None]
+    assert len(statements) == printed.count("-- free-shipping: ") >= 3
+    assert "MOD(exposure.`at`, 86400000000)" in printed
+    assert run(["sql", "free-shipping", "--dialect", "cobol"]) == 2
+    assert "bigquery" in capsys.readouterr().err

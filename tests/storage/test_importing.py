@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from offerlift.errors import InputError
+from offerlift.experiments.records import Exposure
 from offerlift.storage import import_exposures, import_outcomes, import_table, read_exposures, read_outcomes, read_table
 
 HEADER = "who,arm,spent,bought,before\n"
@@ -213,21 +214,29 @@ def test_outcomes_of_a_file(store, write):
         return import_outcomes(store, read_outcomes(write(OUTCOMES), outcome_id="order", **columns))
 
     report = load()
-    assert (report.read, report.new, report.repeated, report.refused) == (9, 2, 1, 6)
-    assert [one.line for one in report.rejects] == [4, 6, 7, 8, 9, 10]
+    assert (report.read, report.new, report.repeated, report.refused) == (9, 3, 1, 5)
+    assert [one.line for one in report.rejects] == [4, 6, 7, 8, 10]
     assert "value 29.90 EUR" in report.rejects[0].reason
     assert "value 30.00 EUR" in report.rejects[0].reason
-    assert "other currencies come later" in report.rejects[4].reason
+    assert "three capitals" in report.rejects[4].reason
     again = load()
-    assert (again.new, again.repeated, again.refused) == (0, 3, 6)
+    assert (again.new, again.repeated, again.refused) == (0, 4, 5)
 
 
-def test_refunds_come_later(memory, write):
-    """A row that points to another order is refused in so many words."""
-    path = write("order,visitor,of\n1,v,\n2,v,1\n")
-    report = import_outcomes(memory, read_outcomes(path, outcome_id="order", event="refund", refund_of="of"))
-    assert (report.new, report.refused) == (1, 1)
-    assert "come later" in report.rejects[0].reason
+def test_refunds_and_reporting_amounts_in_a_file(memory, make_published, write, at):
+    """Columns of refunds and of reporting amounts are read: 30 + 18 are sold, 10 given back."""
+    memory.publish(make_published())
+    memory.write_exposures([Exposure("exit", "v", "a", at(0))])
+    path = write(
+        "outcome_id,visitor,at,value,code,reported,of\n"
+        "1,v,2026-03-01T01:00:00Z,30.00,,,\n2,v,2026-03-01T02:00:00Z,20,USD,18.00,\n"
+        "3,v,2026-03-01T03:00:00Z,10.00,,,1\n4,v,2026-03-01T03:00:00Z,-1,,,1\n"
+    )
+    columns = {"at": "at", "value": "value", "currency_column": "code", "reporting_value": "reported"}
+    report = import_outcomes(memory, read_outcomes(path, event="purchase", refund_of="of", **columns))
+    assert (report.new, report.refused) == (3, 1)
+    assert "positive" in report.rejects[0].reason
+    assert memory.observations("exit").moments["revenue_per_visitor"]["a"].sum_of("purchase:value") == 38.0
 
 
 def test_bad_files_are_refused_as_a_whole(memory, write):

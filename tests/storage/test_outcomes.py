@@ -58,6 +58,19 @@ def test_a_conflict_inside_one_batch(store, at):
 
 
 @pytest.mark.parametrize(
+    "other", [{"refund_of": "o8"}, {"refund_of": None}, {"currency": "GBP"}, {"reporting_value": 8}, {"cost": 5}]
+)
+def test_refunds_and_reporting_amounts_are_content(store, at, other):
+    """What an outcome takes back and what it is worth in the store's currency belong to its content."""
+    foreign = {"currency": "USD", "reporting_value": 9, "reporting_cost": 4, "refund_of": "o9"}
+    store.write_outcomes([Outcome(**ORDER | foreign, at=at(1))])
+    result = store.write_outcomes([Outcome(**ORDER | foreign | other, at=at(1)), Outcome(**ORDER | foreign, at=at(1))])
+    assert (result.repeated, len(result.conflicts)) == (1, 1)
+    assert "reporting value 900 minor units" in result.conflicts[0].message
+    assert "refund of 'o9'" in result.conflicts[0].message
+
+
+@pytest.mark.parametrize(
     ("first", "second", "same"), [(1, 2, False), (1, None, True), (None, 1, True), (None, None, True)]
 )
 def test_an_omitted_time_is_not_content(store, at, first, second, same):
@@ -86,8 +99,16 @@ def test_money_is_stored_in_minor_units(store, at):
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
-        ({"currency": "USD"}, "other currencies come later"),
-        ({"refund_of": "o0"}, "come later"),
+        ({"currency": "usd"}, "three capitals"),
+        ({"currency": "ABC"}, "no currency has"),
+        ({"reporting_value": 7}, "Leave reporting_value"),
+        ({"currency": "USD", "value": 1, "cost": 1, "reporting_value": 1}, "cost but no reporting_cost"),
+        ({"currency": "USD", "value": None, "reporting_value": 1}, "reporting_value but no value"),
+        ({"currency": "USD", "value": 1, "reporting_value": Decimal("0.001")}, "decimal places"),
+        ({"refund_of": "o0", "value": -1}, "amounts are positive"),
+        ({"refund_of": "o0", "cost": Decimal("-0.01")}, "amounts are positive"),
+        ({"refund_of": "o1", "outcome_id": "o1"}, "refund of itself"),
+        ({"refund_of": ""}, "refund_of must not be empty"),
         ({"value": 10.5}, "Decimal or int"),
         ({"value": True}, "Decimal or int"),
         ({"value": Decimal("NaN")}, "finite"),

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from offerlift.experiments import Assigner, Published, Recorder, Snapshot
@@ -24,8 +21,11 @@ from offerlift.storage.engine import reading
 from offerlift.storage.store import Store
 from sqlalchemy import func, select
 
+from .servers import PrivateMariaDB, PrivatePostgreSQL, PrivateServer
+
 AT = datetime(2026, 5, 4, tzinfo=UTC)
-DEBIAN = Path("/usr/lib/postgresql")
+SHARED = pytest.mark.parametrize("store_url", ["sqlite", "postgresql", "mariadb"], indirect=True)
+"""The engines that several processes can use at once; DuckDB lets one in."""
 
 PUBLISHED = Published(
     Definition(
@@ -127,6 +127,7 @@ def _record_in_child(recorder: Recorder, name: str) -> None:
         recorder.outcome(f"{name}-{number}", "v1", "purchase")
 
 
+@SHARED
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:This process.*multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("given", ["url", "store"])
@@ -154,81 +155,15 @@ def test_forked_workers_record_into_one_store(shop, store_url, given, when):
         store.close()
 
 
-def _find(program: str) -> Path | None:
-    found = shutil.which(program)
-    if found:
-        return Path(found)
-    versions = sorted(DEBIAN.glob(f"*/bin/{program}")) if DEBIAN.is_dir() else []
-    return versions[-1] if versions else None
-
-
-def _not_possible(reason: str) -> NoReturn:
-    """Skip where nobody promised a server, fail in CI."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-class Server:
-    """A PostgreSQL server of the test's own, that can be stopped and started."""
-
-    def __init__(self, folder: Path):
-        control, create = _find("pg_ctl"), _find("initdb")
-        if control is None or create is None:
-            _not_possible("no PostgreSQL binaries (initdb, pg_ctl) to run a server of our own")
-        self._control = str(control)
-        # PostgreSQL refuses to run as root.
-        self._user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
-        if self._user and shutil.which("setpriv") is None:
-            _not_possible("PostgreSQL does not run as root, and there is no setpriv to change the user")
-        self._data = folder / "data"
-        if self._user:
-            shutil.chown(folder, "postgres")
-        self._folder = folder
-        self._run(str(create), "-D", self._data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8")
-        # A socket in the folder: nobody else can take a port while the server is down.
-        self.url = f"postgresql+psycopg://postgres@/postgres?host={folder}"
-
-    def _run(self, *command: object) -> None:
-        done = subprocess.run(
-            [*self._user, *map(str, command)],
-            cwd=self._folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        assert done.returncode == 0, done.stdout
-
-    def start(self) -> None:
-        options = f"-c listen_addresses='' -c unix_socket_directories={self._folder} -c fsync=off"
-        self._run(
-            self._control, "-D", self._data, "-w", "-t", "300", "-l", self._folder / "log", "-o", options, "start"
-        )
-
-    def stop(self, mode: str) -> None:
-        self._run(self._control, "-D", self._data, "-w", "-t", "300", "-m", mode, "stop")
-
-
-@pytest.fixture
-def server(tmp_path_factory) -> Iterator[Server]:
-    # Its user must be able to reach the folder, which below pytest's private one it cannot.
-    folder = Path("/tmp") / f"offerlift-pg-{os.getpid()}-{time.monotonic_ns()}"
-    folder.mkdir(mode=0o700)
-    own = None
-    try:
-        own = Server(folder)
+@pytest.fixture(params=[PrivatePostgreSQL, PrivateMariaDB])
+def server(request) -> Iterator[PrivateServer]:
+    with request.param() as own:
         own.start()
         yield own
-    finally:
-        if own is not None:
-            subprocess.run(
-                [*own._user, own._control, "-D", str(own._data), "-m", "immediate", "stop"], capture_output=True
-            )
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.parametrize("kept", ["memory", "spool"])
-def test_a_postgresql_that_stops_and_starts_loses_nothing(server, tmp_path, until, kept):
+def test_a_server_that_stops_and_starts_loses_nothing(server, tmp_path, until, kept):
     """600 outcomes before, during and after the server is down: 600 rows, none dropped, and no call waits for it."""
     with Store.open(server.url) as store:
         store.publish(PUBLISHED)
@@ -244,7 +179,7 @@ def test_a_postgresql_that_stops_and_starts_loses_nothing(server, tmp_path, unti
 
     record("before")
     assert recorder.flush(120)
-    server.stop("immediate")
+    server.kill()
     # Returns before the server is started, so it does not wait for it.
     record("during")
     until(lambda: recorder.stats().retried > 0 and recorder.stats().problem.startswith("cannot deliver"))
@@ -290,11 +225,13 @@ def _four_processes(store: Store, url: str, spool: Path, each: int) -> None:
     assert counts(store) == (0, 4 * 8 * each, 0)
 
 
+@SHARED
 def test_four_processes_of_eight_threads(shop, store_url, tmp_path):
     """3,200 outcomes from 8 threads x 4 processes on one spool are in the store once each."""
     _four_processes(shop, store_url, tmp_path / "spool.db", 100)
 
 
+@SHARED
 @pytest.mark.slow
 def test_a_hundred_thousand_from_four_processes_of_eight_threads(shop, store_url, tmp_path):
     """100,000 outcomes from 8 threads x 4 processes on one spool are in the store once each."""

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy
 from offerlift.errors import ConflictError, InputError, StoreError
 from offerlift.storage import tables
+from offerlift.storage.engine import reading
 from offerlift.storage.store import Store
 
 
@@ -21,7 +22,15 @@ def refused(url, **options):
 
 def test_all_tables_exist(store):
     """A new store has every table of the design, under its own name."""
-    names = set(sqlalchemy.inspect(store._engine).get_table_names())
+    with reading(store._engine) as connection:
+        if connection.dialect.name == "sqlite":
+            listed = "SELECT name FROM sqlite_master WHERE type = 'table'"
+        else:
+            here = {"mysql": "database()", "postgresql": "current_schema()", "duckdb": "'main'"}[
+                connection.dialect.name
+            ]
+            listed = f"SELECT table_name FROM information_schema.tables WHERE table_schema = {here}"
+        names = set(connection.exec_driver_sql(listed).scalars())
     design = {"definition", "exposure", "outcome", "covariate", "segment", "identity", "look", "decision"}
     assert design < names
     assert names == set(tables.metadata.tables)
@@ -51,11 +60,16 @@ def test_a_plain_path_is_a_sqlite_file(tmp_path):
     connection.close()
 
 
-def test_no_store_is_created_unasked(tmp_path, postgresql_url):
+def test_no_store_is_created_unasked(tmp_path, postgresql_url, new_mariadb_url):
     """With create=False a missing store is an error and stays missing."""
-    assert "no store" in str(refused(tmp_path / "shop.db", create=False))
-    assert not (tmp_path / "shop.db").exists()
-    assert "no store" in str(refused(postgresql_url, create=False))
+    for path, url in ((tmp_path / "shop.db", tmp_path / "shop.db"), (tmp_path / "duck", f"duckdb:///{tmp_path}/duck")):
+        assert "no store" in str(refused(url, create=False))
+        assert not path.exists()
+    for url in (postgresql_url, new_mariadb_url):
+        assert "no store" in str(refused(url, create=False))
+        engine = sqlalchemy.create_engine(url)
+        assert sqlalchemy.inspect(engine).get_table_names() == []
+        engine.dispose()
 
 
 def test_a_path_that_cannot_be_written(tmp_path):
@@ -111,6 +125,10 @@ def test_a_read_only_store_can_be_read_but_not_written(tmp_path, make_published)
         ("oracle://host/db", "no such kind of database: oracle"),
         ("postgresql+psycopg2://host/db", "pip install 'offerlift[postgresql]'"),
         ("postgresql+psycopg://me:secret@127.0.0.1:1/test", "Check host, port"),
+        ("mysql://me:secret@127.0.0.1:1/test", "Check host, port"),
+        ("mysql+oursql://host/db", "pip install 'offerlift[mysql]', and write mysql+pymysql://"),
+        ("mariadb+nothing://host/db", "pip install 'offerlift[mysql]', and write mariadb+pymysql://"),
+        ("duckdb+nothing:///shop.db", "pip install 'offerlift[duckdb]', and write duckdb://"),
         ("://", "not the URL"),
     ],
 )
@@ -121,10 +139,13 @@ def test_servers_that_cannot_be_reached(url, said):
     assert "secret" not in str(error)
 
 
-def test_sqlite_has_no_schemas(tmp_path):
-    """A schema for SQLite is refused rather than ignored."""
-    with pytest.raises(InputError, match="one file a store"):
-        Store.open(tmp_path / "shop.db", schema="staging")
+@pytest.mark.parametrize(
+    ("url", "said"), [("sqlite://", "one file"), ("duckdb://", "one file"), ("mysql://127.0.0.1/test", "one database")]
+)
+def test_only_postgresql_has_schemas(url, said):
+    """A schema for another engine is refused rather than ignored."""
+    with pytest.raises(InputError, match=f"Use {said} a store"):
+        Store.open(url, schema="staging")
 
 
 def test_stores_of_two_schemas_are_apart(postgresql_server, postgresql_schema, make_published):

@@ -1,0 +1,104 @@
+"""Who is analysed: one row a visitor, with the exposure that counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Subquery, and_, case, func, literal, null, select
+
+from .sources import Sources
+
+__all__ = ["MISSING", "Cohort", "keys_of", "subjects"]
+
+MISSING = "(missing)"
+"""What visitors without a value of a segment are listed under."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Whose rows are read, and what had happened by `as_of`.
+
+    Attributes:
+        experiment_id: of the experiment.
+        phases: its phases.
+        as_of: microseconds; later rows are left out.
+        names: numbers of events, covariates and segments.
+        segment: name of the segment that every statement is split by, behind the arm; None: by none.
+    """
+
+    experiment_id: int
+    phases: tuple[int, ...]
+    as_of: int
+    names: Mapping[str, int]
+    segment: str | None = None
+
+    def number(self, name: str) -> int:
+        """Number of a name; one that no row has where the name was never stored."""
+        return self.names.get(name, -1)
+
+
+def subjects(sources: Sources, cohort: Cohort) -> Subquery:
+    """One row a visitor who was exposed by then: where and when that first happened.
+
+    Columns: phase, arm_id, visitor_id, at, crossover_at, returned (1 where another phase exposed the visitor again);
+    with a segment its value, or "(missing)", as `segment`.
+    """
+    exposure = sources.exposure
+    rows = select(exposure).where(
+        exposure.c.experiment_id == cohort.experiment_id,
+        exposure.c.phase == max(cohort.phases) if len(cohort.phases) == 1 else exposure.c.phase.in_(cohort.phases),
+        exposure.c.at <= cohort.as_of,
+    )
+    if len(cohort.phases) == 1 and sources.member is None:
+        # Each visitor has one row.
+        first = rows.add_columns(literal(0).label("returned")).subquery("subject")
+    else:
+        first = _first_exposures(rows.subquery("exposed"))
+    if cohort.segment is None:
+        return first
+    segment = sources.segment
+    mine = and_(
+        segment.c.experiment_id == cohort.experiment_id,
+        segment.c.phase == first.c.phase,
+        segment.c.visitor_id == first.c.exposed_id,
+        segment.c.name_id == cohort.number(cohort.segment),
+    )
+    value = func.coalesce(segment.c.value, MISSING).label("segment")
+    return select(first, value).select_from(first.outerjoin(segment, mine)).subquery("segmented")
+
+
+def _first_exposures(exposed: Subquery) -> Subquery:
+    """A person's first exposure over all phases and ids; ties go by phase, arm and id."""
+    order = (exposed.c.at, exposed.c.phase, exposed.c.arm_id, exposed.c.exposed_id)
+    window = {"partition_by": exposed.c.visitor_id, "order_by": order}
+    ranked = select(
+        exposed,
+        func.row_number().over(**window).label("place"),
+        func.first_value(exposed.c.phase).over(**window).label("first_phase"),
+        func.first_value(exposed.c.arm_id).over(**window).label("first_arm_id"),
+    ).subquery("ranked")
+    one = ranked.c
+    crossed = case(
+        (one.phase != one.first_phase, null()), (one.arm_id != one.first_arm_id, one.at), else_=one.crossover_at
+    )
+    return (
+        select(
+            one.first_phase.label("phase"),
+            one.first_arm_id.label("arm_id"),
+            one.visitor_id,
+            func.min(case((one.place == 1, one.exposed_id))).label("exposed_id"),
+            func.min(one.at).label("at"),
+            func.min(crossed).label("crossover_at"),
+            func.max(case((one.phase != one.first_phase, 1), else_=0)).label("returned"),
+        )
+        .group_by(one.visitor_id, one.first_phase, one.first_arm_id)
+        .subquery("subject")
+    )
+
+
+def keys_of(cohort: Cohort) -> tuple[str, ...]:
+    """What every statement is grouped by; its first columns. A single phase is not said: groups cost by their width."""
+    phase = ("phase",) if len(cohort.phases) > 1 else ()
+    segment = ("segment",) if cohort.segment is not None else ()
+    return (*phase, "arm_id", *segment)
