@@ -60,8 +60,9 @@ def test_attributes_go_with_their_exposures(shop, column):
     with shop.engine.begin() as connection:
         keys = select(tables.experiment.c.key, tables.experiment.c.id)
         number = dict(connection.execute(keys).all())
+        whose = connection.scalars(select(tables.visitor.c.id).where(tables.visitor.c.key == "v3")).one()
         for key in ("old", "new"):
-            row = {"experiment_id": number[key], "phase": 1, "visitor_id": 1, "name_id": 1, "value": key}
+            row = {"experiment_id": number[key], "phase": 1, "visitor_id": whose, "name_id": 1, "value": key}
             connection.execute(insert(tables.segment), row)
     (_, old) = plan_pruning(shop, BEFORE).experiments
     assert old.segments == 1
