@@ -15,7 +15,7 @@ from ..errors import InputError, StoreError
 from ..experiments.records import Covariate, Exposure, Link, Outcome
 from ..experiments.snapshot import Published
 from . import tables
-from .archive import read_archive
+from .archive import read_archive, read_kept_breakdown
 from .audit import Audit, audit_assignments
 from .engine import database_url, open_engine, read, translated, writing
 from .engines import database_of
@@ -266,11 +266,14 @@ class Store:
         Raises:
             InputError: no experiment of that key, no such segment in its definition, or a naive time.
         """
-        at = now_micros() if as_of is None else to_micros(as_of)
-        return read(
-            self._engine,
-            lambda connection: read_breakdown(connection, latest_version(connection, experiment), at, segment),
-        )
+        at = None if as_of is None else to_micros(as_of)
+
+        def work(connection: Connection) -> Breakdown:
+            published = latest_version(connection, experiment)
+            kept = read_kept_breakdown(connection, experiment, at, segment)
+            return kept or read_breakdown(connection, published, now_micros() if at is None else at, segment)
+
+        return read(self._engine, work)
 
     def note_import(self, experiment: str, file: str, *, read: int, refused: int) -> None:
         """Remember how many rows of a table were read and refused, at the last import of a file of that name."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, Table, func, select
 
@@ -167,7 +168,7 @@ def _experiments(connection: Connection) -> Iterator[ExperimentRows]:
         )
         .group_by(tables.experiment.c.key, tables.arm.c.name)
     )
-    groups = [tuple(row) for row in connection.execute(grouped)]
+    groups: list[tuple[Any, ...]] = [tuple(row) for row in connection.execute(grouped)]
     for key in experiment_keys(connection):
         latest = latest_version(connection, key)
         own = sorted(row[1:] for row in groups if row[0] == key)

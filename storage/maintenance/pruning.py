@@ -20,7 +20,7 @@ from ..engine import Raced, reading, writing
 from ..engines import database_of
 from ..horizon import raise_horizon
 from ..lookups import find_ids
-from ..reading import read_observations
+from ..reading import read_breakdown, read_observations
 from ..store import Store
 from ..tables import experiment, exposure, segment
 from ..times import from_micros, now_micros, to_micros
@@ -155,10 +155,16 @@ def _reason_to_keep(published: Published, last: int, limit: int, now: int) -> st
         return f"it is {published.state}; only stopped experiments are pruned"
     if last >= limit:
         return f"its last exposure is of {from_micros(last).isoformat()}, not older than {from_micros(limit)}"
-    closed = last + max((one.window_end or 0 for one in published.definition.metrics), default=0)
+    closed = last + max((end for end in _ends(published) if end is not None), default=0)
     if closed > now:
         return f"its last window closes at {from_micros(closed).isoformat()}"
     return None
+
+
+def _ends(published: Published) -> list[int | None]:
+    """For how long after an exposure each metric counts outcomes, and refunds of them; None: for ever."""
+    metrics = published.definition.metrics
+    return [None if one.window_end is None else one.window_end + one.refund_window for one in metrics]
 
 
 def _groups(connection: Connection, pruned: Sequence[str]) -> tuple[list[Group], list[Group]]:
@@ -166,7 +172,7 @@ def _groups(connection: Connection, pruned: Sequence[str]) -> tuple[list[Group],
     keys = {number: key for key, number in connection.execute(select(experiment.c.key, experiment.c.id)).all()}
     found: tuple[list[Group], list[Group]] = [], []
     for number, phase in connection.execute(select(exposure.c.experiment_id, exposure.c.phase).distinct()).all():
-        ends = [one.window_end for one in latest_version(connection, keys[number]).definition.metrics]
+        ends = _ends(latest_version(connection, keys[number]))
         window = None if None in ends else max(end for end in ends if end is not None)
         found[keys[number] not in pruned].append(Group(number, phase, window))
     return found
@@ -189,9 +195,10 @@ def _keep(connection: Connection, key: str, limit: int) -> None:
     if reason is not None:
         raise InputError(f"{key!r} was changed while the store was pruned: {reason}", hint="Prune again.")
     observations = read_observations(connection, published, now)
+    breakdowns = {name: read_breakdown(connection, published, now, name) for name in published.definition.segments}
     if _counted(connection, number) != before:
         raise Raced
-    write_archive(connection, published, observations, now)
+    write_archive(connection, published, observations, now, breakdowns)
 
 
 def _pieces(connection: Connection, group: Group) -> Iterator[tuple[Group, int, int]]:

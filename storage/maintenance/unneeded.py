@@ -123,13 +123,13 @@ class Unneeded:
         # Most refunds are of the same visitor's orders, so that the same part has the visitor's links.
         needed = [case((self._is_kept(connection, one, part), 1), else_=0) for one in (outcome, original)]
         rows = connection.execute(
-            select(outcome.c.event_id, outcome.c.outcome_id, outcome.c.visitor_id, *needed)
-            .add_columns(original.c.visitor_id, original.c.at)
+            select(outcome.c.event_id, outcome.c.outcome_id, outcome.c.visitor_id, original.c.visitor_id, original.c.at)
+            .add_columns(*needed)
             .select_from(outcome.outerjoin(original, found))
             .where(self._old(connection, part), outcome.c.refund_of.is_not(None))
         ).all()
-        gone = []
-        for event_id, outcome_id, visitor_id, own_needed, original_needed, whose, at in rows:
+        gone: list[tuple[int, str]] = []
+        for event_id, outcome_id, visitor_id, whose, at, own_needed, original_needed in map(tuple, rows):
             if whose is None:
                 stays = own_needed
             elif whose == visitor_id:

@@ -164,8 +164,8 @@ def test_the_same_id_later_is_a_new_visitor(known):
 
 def test_an_unknown_visitor(shop):
     """Nothing is done and no id is listed; an id that nobody can have is refused; a forgotten one is unknown."""
-    for _ in range(2):
-        done = forget_visitor(shop, "v0")
+    forget_visitor(shop, "v0")
+    done = forget_visitor(shop, "v0")
     assert (done.ids, done.anonymous) == ((), {})
     with pytest.raises(InputError, match="visitor"):
         forget_visitor(shop, "")
@@ -206,7 +206,10 @@ def test_a_pruned_visitor_is_forgotten_too(known):
 def test_the_bytes_of_the_id_leave_a_sqlite_file(known, store):
     """Neither the file nor its log has the id in it, not even in space that is free."""
     if store.engine.dialect.name != "sqlite":
-        return
+        pytest.skip("servers and DuckDB clean up in their own time, as docs/operations.md says")
+    # Some builds of SQLite overwrite unasked; this connection, which the pool hands out again, does not.
+    with store.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA secure_delete = OFF")
     path = Path(store.engine.url.database)
     files = [path, path.with_name(f"{path.name}-wal")]
     forget_visitor(known, WHO, outcome_ids=True)

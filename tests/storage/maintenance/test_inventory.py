@@ -64,8 +64,9 @@ def test_sizes_grow_with_the_store(store, shop):
     found = take_inventory(shop)
     sizes = {one.table: one.bytes for one in found.tables}
     if engine in ("postgresql", "mysql", "mariadb"):
-        assert all(size is not None and size > 0 for name, size in sizes.items() if name in ("outcome", "exposure"))
-        assert found.bytes == sum(sizes.values())
+        assert sizes["outcome"] > 0
+        assert sizes["exposure"] > 0
+        assert found.bytes == sum(size for size in sizes.values() if size is not None)
     else:
         assert found.bytes is not None
         assert found.bytes >= 0

@@ -60,8 +60,9 @@ def test_attributes_go_with_their_exposures(shop, column):
     with shop.engine.begin() as connection:
         keys = select(tables.experiment.c.key, tables.experiment.c.id)
         number = dict(connection.execute(keys).all())
+        whose = connection.scalars(select(tables.visitor.c.id).where(tables.visitor.c.key == "v3")).one()
         for key in ("old", "new"):
-            row = {"experiment_id": number[key], "phase": 1, "visitor_id": 1, "name_id": 1, "value": key}
+            row = {"experiment_id": number[key], "phase": 1, "visitor_id": whose, "name_id": 1, "value": key}
             connection.execute(insert(tables.segment), row)
     (_, old) = plan_pruning(shop, BEFORE).experiments
     assert old.segments == 1
@@ -100,10 +101,54 @@ def test_an_open_window_is_waited_for(memory, make_published):
     assert gone.kept is None
 
 
+def test_refunds_are_waited_for(memory, make_published):
+    """A metric that counts refunds after its window is open until the last of them can have come."""
+    now = datetime.now(UTC)
+    metric = replace(METRICS[0], refund_window=3 * 86_400 * 1_000_000)
+    memory.publish(replace(make_published("old", (metric,)), state="stopped"))
+    memory.write_exposures([Exposure("old", "v", "a", now - timedelta(days=9))])
+    (kept,) = plan_pruning(memory, now).experiments
+    assert "window closes" in kept.kept
+    memory.write_exposures([Exposure("old", "v", "a", now - timedelta(days=11))])
+    assert plan_pruning(memory, now).pruned
+
+
 def test_every_window_is_waited_for():
     """A metric has no other window than those that a pruning looks at."""
     windows = {one.name for one in fields(Metric) if "window" in one.name}
-    assert windows == {"window_start", "window_end"}, "pruning._reason_to_keep has to wait for the new one, too"
+    assert windows == {"window_start", "window_end", "refund_window"}, "pruning._ends has to look at the new one, too"
+
+
+def test_breakdowns_stay_as_they_are(store, make_published):
+    """By each segment of the definition, visitors and moments of a pruned experiment are those of before."""
+    published = make_published("old", METRICS)
+    published = replace(published, definition=replace(published.definition, segments=("country", "device")))
+    store.publish(published)
+    store.write_exposures(
+        Exposure("old", f"v{i}", "ab"[i % 2], day(1), segments={"country": ("DE", "SE")[i % 3 == 0], "device": "phone"})
+        for i in range(20)
+    )
+    store.write_outcomes(Outcome(i, f"v{i}", "purchase", day(2), value=Decimal(i)) for i in range(20))
+    store.publish(replace(published, state="stopped", version=2))
+
+    def counted(segment):
+        return {
+            value: [
+                (stratum.phase, stratum.arms, [(m.n, m.mean.tolist(), m.m2.tolist()) for m in by_arm.values()])
+                for stratum in strata
+                for by_arm in stratum.moments.values()
+            ]
+            for value, strata in store.breakdown("old", segment).values.items()
+        }
+
+    before = counted("country"), counted("device")
+    assert set(before[0]) == {"DE", "SE"}
+    prune_store(store, BEFORE)
+    assert (counted("country"), counted("device")) == before
+    with pytest.raises(InputError, match="nothing is kept by segment 'language'"):
+        store.breakdown("old", "language")
+    with pytest.raises(InputError, match="were pruned"):
+        store.breakdown("old", "country", as_of=day(200))
 
 
 def test_a_metric_without_window_is_named(memory, make_published):
