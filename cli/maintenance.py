@@ -70,7 +70,9 @@ def _time(at: datetime | None) -> str:
 
 @database.command()
 @click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder.")
-@click.option("--format", type=click.Choice(["parquet", "csv"]), default="parquet", show_default=True)
+@click.option(
+    "--format", type=click.Choice(["parquet", "csv"]), default="parquet", show_default=True, help="Of the files."
+)
 @click.option("--table", "names", metavar="NAME", multiple=True, help="Only this table; may be given several times.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @json_option

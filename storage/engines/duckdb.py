@@ -76,12 +76,14 @@ class DuckDB(Database):
 
     def options(self, url: URL) -> dict[str, Any]:
         """One connection for all threads where the store is in memory: another would see an empty one."""
+        _keep_keywords_apart()
         return {"poolclass": StaticPool} if _in_memory(url) else {}
 
     def configure(self, engine: Engine) -> None:
         """Number rows by sequences, as DuckDB has no serial types, and quote all of its keywords."""
         engine.dialect.ddl_compiler = _Definitions
-        engine.dialect.identifier_preparer.reserved_words |= _keywords()
+        preparer = engine.dialect.identifier_preparer
+        preparer.reserved_words = preparer.reserved_words | _keywords()
 
     def limit_statements(self, engine: Engine, seconds: float) -> None:
         """By a timer that interrupts the connection: DuckDB has no such setting."""
@@ -156,6 +158,17 @@ class DuckDB(Database):
         """By its md5; text is UTF-8 there."""
         digits = func.substr(func.md5(literal(f"{salt}:").concat(key)), 1, 15)
         return cast(literal("0x").concat(digits), BigInteger) % BUCKETS
+
+
+@cache
+def _keep_keywords_apart() -> None:
+    """Give the dialect a set of its own: it adds DuckDB's keywords to the one that it shares with PostgreSQL's."""
+    try:
+        from duckdb_engine import DuckDBIdentifierPreparer
+    except ImportError:
+        # Whoever makes the engine is told what to install.
+        return
+    DuckDBIdentifierPreparer.reserved_words = set(DuckDBIdentifierPreparer.reserved_words)
 
 
 @cache

@@ -366,6 +366,6 @@ def test_the_statements_of_an_analysis_are_printed(capsys):
     printed = capsys.readouterr().out
     statements = [one for one in sqlglot.parse(printed, read="bigquery") if one is not None]
     assert len(statements) == printed.count("-- free-shipping: ") >= 3
-    assert "MOD(exposure.`at`, 86400000000)" in printed
+    assert "subject.`at`" in printed
     assert run(["sql", "free-shipping", "--dialect", "cobol"]) == 2
     assert "bigquery" in capsys.readouterr().err

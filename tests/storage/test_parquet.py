@@ -207,7 +207,13 @@ def contents(url: str) -> dict[str, list[tuple[Any, ...]]]:
     engine = create_engine(url)
     with engine.connect() as connection:
         names = sorted(set(inspect(connection).get_table_names()) - {"import_file", "experiment_version", "meta"})
-        found = {name: [tuple(row) for row in connection.execute(text(f"SELECT * FROM {name}"))] for name in names}
+        found = {
+            name: [
+                tuple(value for column, value in row.items() if column != "received_at")
+                for row in connection.execute(text(f"SELECT * FROM {name}")).mappings()
+            ]
+            for name in names
+        }
     engine.dispose()
     return {name: sorted(rows, key=repr) for name, rows in found.items()}
 
