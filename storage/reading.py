@@ -29,6 +29,9 @@ __all__ = ["read_breakdown", "read_observations"]
 ANY = "*"
 """What outcomes are counted under that only a metric of any event takes."""
 
+MINUTE = 60_000_000
+"""In microseconds."""
+
 Key = tuple[Any, ...]
 """Phase, arm_id and, where split by one, the segment's value."""
 
@@ -105,7 +108,8 @@ def _cohort(connection: Connection, published: Published, as_of: int, segment: s
     used |= {segment} if segment is not None else set()
     number = find_ids(connection, experiment, [definition.experiment])[definition.experiment]
     phases = tuple(range(1, published.phase + 1))
-    return Cohort(number, phases, as_of, find_ids(connection, name, used), segment)
+    offset = definition.utc_offset_minutes * MINUTE
+    return Cohort(number, phases, as_of, find_ids(connection, name, used), segment, offset)
 
 
 def _stratum(
