@@ -1,8 +1,8 @@
 """Health: can the numbers be trusted? Asked before any effect is read.
 
-Only three findings block the verdict (status `fail`): a sample ratio that differs from the plan, crossovers that differ
-by arm, missing outcome data. Everything else warns, because blocking on every check would stop one healthy experiment
-in eight.
+Only four findings block the verdict (status `fail`): a sample ratio that differs from the plan, crossovers that differ
+by arm, missing outcome data, money that is left out for its currency. Everything else warns, because blocking on every
+check would stop one healthy experiment in eight.
 """
 
 from __future__ import annotations
@@ -46,6 +46,9 @@ def health_checks(observations: Observations) -> tuple[HealthCheck, ...]:
         _srm_mature(observations),
         _crossovers(observations),
         _outcomes(observations),
+        _currencies(observations),
+        _refunds(observations),
+        _phases(observations),
         _unknown_arms(observations),
         _rows(observations),
     )
@@ -196,6 +199,50 @@ def _outcomes(observations: Observations) -> HealthCheck:
             )
     seen = join([f"{count(n)} in {quote(arm)}" for arm, n in rows.items()])
     return HealthCheck("outcomes", "ok", f"Outcomes are arriving: {seen}.")
+
+
+def _currencies(observations: Observations) -> HealthCheck:
+    currency = observations.definition.currency
+    if observations.definition.source == "table":
+        return HealthCheck("currencies", "ok", f"A table has one currency, {currency}.")
+    rows = observations.unreported_rows
+    if rows == 0:
+        return HealthCheck("currencies", "ok", f"Every amount is in {currency} or has its value in {currency}.")
+    return HealthCheck(
+        "currencies",
+        "fail",
+        f"{count(rows)} {'outcome is' if rows == 1 else 'outcomes are'} in another currency without a reporting value "
+        f"in {currency}, and missing from every amount of money; what is left may be another mix of customers in each "
+        f"arm.",
+    )
+
+
+def _refunds(observations: Observations) -> HealthCheck:
+    if observations.definition.source == "table":
+        return HealthCheck("refunds", "not_run", "A table has no refunds of their own.")
+    orphans = observations.orphaned_refunds
+    if orphans == 0:
+        return HealthCheck("refunds", "ok", "Every refund names an order that is stored.")
+    return HealthCheck(
+        "refunds",
+        "warn",
+        f"{count(orphans)} {'refund names an order that is' if orphans == 1 else 'refunds name orders that are'} not "
+        f"stored, and nothing is taken away for them: orders are probably still arriving, or under another id.",
+    )
+
+
+def _phases(observations: Observations) -> HealthCheck:
+    returned = sum(arm.returned for stratum in observations.strata for arm in stratum.arms.values())
+    if len(observations.strata) == 1:
+        return HealthCheck("phases", "not_run", "There is one phase.")
+    if returned == 0:
+        return HealthCheck("phases", "ok", "Nobody was exposed in two phases.")
+    return HealthCheck(
+        "phases",
+        "ok",
+        f"{count(returned)} {'visitor was' if returned == 1 else 'visitors were'} seen again in a later phase, and "
+        f"counted in their first one only.",
+    )
 
 
 def _unknown_arms(observations: Observations) -> HealthCheck:

@@ -101,8 +101,10 @@ def _first_exposures(exposed: Subquery) -> Subquery:
 
 
 def keys_of(cohort: Cohort) -> tuple[str, ...]:
-    """What every statement is grouped by; its first columns."""
-    return ("phase", "arm_id") if cohort.segment is None else ("phase", "arm_id", "segment")
+    """What every statement is grouped by; its first columns. A single phase is not said: groups cost by their width."""
+    phase = ("phase",) if len(cohort.phases) > 1 else ()
+    segment = ("segment",) if cohort.segment is not None else ()
+    return (*phase, "arm_id", *segment)
 
 
 def day_of(at: ColumnElement[int], offset: int) -> ColumnElement[int]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from sqlalchemy import ColumnElement, Double, FromClause, Select, Subquery, and_, case, func, literal, or_, select
 
@@ -33,7 +33,12 @@ Amount = tuple[Use, str]
 
 
 class Clock(Protocol):
-    """By which days a course is read: columns that every statement adds to its keys."""
+    """By which days a course is read: columns that every statement adds to its keys.
+
+    `width` is how many of them a change has; a visitor's entry has one.
+    """
+
+    width: ClassVar[int]
 
     def entry(self, exposed: ColumnElement[int]) -> Cell:
         """The cell that a visitor enters."""
@@ -48,6 +53,7 @@ class Clock(Protocol):
 class Calendar:
     """Days of the calendar, each by its first microsecond, where clocks are `offset` microseconds ahead of UTC."""
 
+    width: ClassVar[int] = 1
     offset: int
 
     def entry(self, exposed: ColumnElement[int]) -> Cell:
@@ -63,6 +69,7 @@ class Calendar:
 class Observed:
     """Whole days since the exposure, `days` at most, of visitors observed until `as_of`."""
 
+    width: ClassVar[int] = 2
     as_of: int
     days: int
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,7 @@ from .sums import Layout, Sums, add_covariate, add_outcomes, best_shift, moments
 from .tables import experiment, import_file, name
 from .times import from_micros
 
-__all__ = ["read_breakdown", "read_observations"]
+__all__ = ["Key", "cohort_of", "keyed", "read_breakdown", "read_observations"]
 
 ANY = "*"
 """What outcomes are counted under that only a metric of any event takes."""
@@ -50,7 +50,7 @@ class Group:
 def read_observations(connection: Connection, published: Published, as_of: int) -> Observations:
     """Counts and moments of a published version, as of a time in microseconds."""
     definition = published.definition
-    cohort = _cohort(connection, published, as_of)
+    cohort = cohort_of(connection, published, as_of)
     sources = store_sources(connection, definition.currency, as_of)
     layout = Layout(definition.metrics)
     groups, times = read_groups(connection, sources, cohort, layout)
@@ -88,7 +88,7 @@ def read_breakdown(connection: Connection, published: Published, as_of: int, seg
             f"{definition.experiment!r} has no segment {segment!r}",
             hint=f"Its segments: {', '.join(definition.segments) or 'none'}; definitions name them in `segments`.",
         )
-    cohort = _cohort(connection, published, as_of, segment)
+    cohort = cohort_of(connection, published, as_of, segment)
     sources = store_sources(connection, definition.currency, as_of)
     layout = Layout(definition.metrics)
     groups, _ = read_groups(connection, sources, cohort, layout)
@@ -100,7 +100,12 @@ def read_breakdown(connection: Connection, published: Published, as_of: int, seg
     return Breakdown(segment, from_micros(as_of), values)
 
 
-def _cohort(connection: Connection, published: Published, as_of: int, segment: str | None = None) -> Cohort:
+def cohort_of(connection: Connection, published: Published, as_of: int, segment: str | None = None) -> Cohort:
+    """Whose rows an analysis of a published version reads: all phases up to its own.
+
+    Raises:
+        InputError: a metric says something that is not computed yet.
+    """
     definition = published.definition
     refuse_unexecuted(definition)
     used = {column.event for metric in definition.metrics for column in metric.columns if column.event is not None}
@@ -163,16 +168,14 @@ def read_groups(
 ) -> tuple[dict[Key, Group], list[int]]:
     """What the statements give for each key, and some times of exposure, the first and the last among them."""
     groups: dict[Key, Group] = defaultdict(Group)
-    size = len(keys_of(cohort))
-    for row in connection.execute(arm_statement(sources, cohort, layout.windows)):
-        visitors, crossovers, returned, *mature = map(int, row[size:])
-        group = groups[tuple(row[:size])]
+    for key, row in keyed(connection, cohort, arm_statement(sources, cohort, layout.windows)):
+        visitors, crossovers, returned, *mature = map(int, row)
+        group = groups[key]
         group.visitors, group.crossovers, group.returned = visitors, crossovers, returned
         group.sums.visitors.update(zip(layout.windows, mature, strict=True))
     times: list[int] = []
-    for row in connection.execute(day_statement(sources, cohort)):
-        day, visitors, first, last = row[size:]
-        groups[tuple(row[:size])].days[int(day)] += int(visitors)
+    for key, (day, visitors, first, last) in keyed(connection, cohort, day_statement(sources, cohort)):
+        groups[key].days[int(day)] += int(visitors)
         times += [first, last]
     _read_sums(connection, sources, cohort, layout, groups)
     return groups, times
@@ -200,20 +203,27 @@ def _read_shifted(
     shifts: Sequence[float],
     groups: Mapping[Key, Group],
 ) -> None:
-    size = len(keys_of(cohort))
     statement = moment_statement(sources, cohort, layout, shifts)
-    for key, rows in _parts(connection, statement, size).items():
+    for key, rows in _parts(connection, cohort, statement).items():
         add_outcomes(groups[key].sums, layout, summed(rows), shifts)
     for use, windows in layout.covariates.items():
         own = [shifts[layout.features.index(Feature(use, window))] for window in windows]
-        parts = _parts(connection, covariate_statement(sources, cohort, use, windows, own), size)
+        parts = _parts(connection, cohort, covariate_statement(sources, cohort, use, windows, own))
         for key, group in groups.items():
             add_covariate(group.sums, layout, use, summed(parts[key]) if key in parts else None, own)
 
 
-def _parts(connection: Connection, statement: Select, size: int) -> dict[Key, list[Sequence[float]]]:
+def _parts(connection: Connection, cohort: Cohort, statement: Select) -> dict[Key, list[Sequence[float]]]:
     """The rows of each key, without it."""
     parts: dict[Key, list[Sequence[float]]] = defaultdict(list)
-    for row in connection.execute(statement):
-        parts[tuple(row[:size])].append(row[size:])
+    for key, row in keyed(connection, cohort, statement):
+        parts[key].append(row)
     return parts
+
+
+def keyed(connection: Connection, cohort: Cohort, statement: Select) -> Iterator[tuple[Key, Sequence[Any]]]:
+    """Each row's key, its phase included, and the rest of the row."""
+    size = len(keys_of(cohort))
+    phase = cohort.phases if len(cohort.phases) == 1 else ()
+    for row in connection.execute(statement):
+        yield (*phase, *row[:size]), row[size:]
