@@ -164,8 +164,8 @@ def change_statement(sources: Sources, cohort: Cohort, layout: Layout, clock: Cl
 def _running(sources: Sources, cohort: Cohort, layout: Layout, clock: Clock) -> Subquery:
     """One row an outcome or refund that counts, with its visitor's totals up to it.
 
-    Columns: the keys, visitor_id, at (of the exposure), the cell, flags n0, n1, ... by event, unreported, place (1 for a
-    visitor's first row), and of each amount what the row adds (d0, d1, ...) and the total with it (r0, r1, ...).
+    Columns: the keys, visitor_id, at (of the exposure), the cell, flags n0, n1, ... by event, unreported, place (1 for
+    a visitor's first row), and of each amount what the row adds (d0, d1, ...) and the total with it (r0, r1, ...).
     """
     rows = outcome_rows(sources, cohort, layout)
     within = uses_within(layout, rows, cohort)

@@ -32,6 +32,7 @@ __all__ = [
     "count_if",
     "counted_flags",
     "flag",
+    "has_passed",
     "is_event",
     "join_covariate",
     "outcome_rows",
@@ -122,6 +123,11 @@ def _holds(window: Window, at: ColumnElement[int], exposed: ColumnElement[int]) 
     """Whether an outcome's time lies in the window of an exposure's."""
     opened = at >= exposed + window.start
     return opened if window.end is None else and_(opened, at < exposed + window.end)
+
+
+def has_passed(exposed: ColumnElement[int], window: Window, cohort: Cohort) -> ColumnElement[bool] | None:
+    """Whether a visitor's window has passed; None: everybody's has."""
+    return None if window.end is None else exposed <= window.closed(cohort.as_of)
 
 
 def is_event(event: str | None, outcome: FromClause, cohort: Cohort) -> ColumnElement[bool]:

@@ -34,6 +34,7 @@ from .happened import (
     count_if,
     counted_flags,
     flag,
+    has_passed,
     is_event,
     join_covariate,
     outcome_rows,
@@ -49,6 +50,7 @@ __all__ = [
     "day_statement",
     "moment_statement",
     "orphan_statement",
+    "visitor_rows",
 ]
 
 PART = 2**15
@@ -107,8 +109,8 @@ def moment_statement(sources: Sources, cohort: Cohort, layout: Layout, shifts: S
     The parts are there to be added by the reader: a database adds doubles one after the other, and its rounding errors
     grow with their number. `shifts` is what is subtracted from each feature first.
     """
-    visitors = _visitors(sources, cohort, layout)
-    closed = {window: _closed(visitors.c.at, window, cohort) for window in layout.windows}
+    visitors = visitor_rows(sources, cohort, layout)
+    closed = {window: has_passed(visitors.c.at, window, cohort) for window in layout.windows}
     source: FromClause = visitors
     known: dict[CovariateUse, ColumnElement[float]] = {}
     latest: list[ColumnElement[bool]] = []
@@ -153,7 +155,7 @@ def covariate_statement(
     """
     subject = subjects(sources, cohort)
     source, value, is_latest = join_covariate(sources, cohort, subject, subject, use, keep_missing=False)
-    closed = [_closed(subject.c.at, window, cohort) for window in windows]
+    closed = [has_passed(subject.c.at, window, cohort) for window in windows]
     moved = (
         select(
             *(subject.c[key] for key in keys_of(cohort)),
@@ -173,7 +175,7 @@ def covariate_statement(
     return select(*keys, *sums).group_by(moved.c.part, *keys)
 
 
-def _visitors(sources: Sources, cohort: Cohort, layout: Layout) -> Subquery:
+def visitor_rows(sources: Sources, cohort: Cohort, layout: Layout) -> Subquery:
     """One row a visitor with outcomes: the keys, at, outcomes by event n0, n1, ..., outcome features x0, x1, ..."""
     rows = outcome_rows(sources, cohort, layout)
     within = uses_within(layout, rows, cohort)
@@ -195,11 +197,6 @@ def _visitors(sources: Sources, cohort: Cohort, layout: Layout) -> Subquery:
         .group_by(rows.c.visitor_id, rows.c.exposed_at, *keys)
         .subquery("visitors")
     )
-
-
-def _closed(exposed: ColumnElement[int], window: Window, cohort: Cohort) -> ColumnElement[bool] | None:
-    """Whether a visitor's window has passed; None: everybody's has."""
-    return None if window.end is None else exposed <= window.closed(cohort.as_of)
 
 
 def _outcome_value(feature: Feature, within: ColumnElement[bool], rows: FromClause) -> ColumnElement[float]:

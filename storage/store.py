@@ -17,6 +17,7 @@ from ..experiments.snapshot import Published
 from . import tables
 from .audit import Audit, audit_assignments
 from .dialects import settle
+from .distributions import Distributions, read_distributions
 from .engine import checkpoint, database_url, open_engine, reading, translated, writing
 from .exposures import prepare_exposures, store_exposures
 from .identity import prepare_links, store_links
@@ -262,6 +263,16 @@ class Store:
         at = now_micros() if as_of is None else to_micros(as_of)
         with reading(self._engine) as connection:
             return read_since_exposure(connection, latest_version(connection, experiment), at, days)
+
+    def distributions(self, experiment: str, *, as_of: datetime | None = None) -> Distributions:
+        """Histograms of orders' and visitors' money, and each arm's largest values, of an experiment's latest version.
+
+        Raises:
+            InputError: no experiment of that key, or a naive time.
+        """
+        at = now_micros() if as_of is None else to_micros(as_of)
+        with reading(self._engine) as connection:
+            return read_distributions(connection, latest_version(connection, experiment), at)
 
     def note_import(self, experiment: str, file: str, *, read: int, refused: int) -> None:
         """Remember how many rows of a table were read and refused, at the last import of a file of that name."""

@@ -225,3 +225,10 @@ def orphans(shop: Shop, persons: list[Person], metrics, as_of: int) -> int:
         for one in shop.orders
         for person in persons
     )
+
+
+def order_values(shop: Shop, persons: list[Person], metric: Metric, as_of: int) -> list[int]:
+    """What each order added to the numerator, where it is known in the reporting currency."""
+    orders = [one for person in persons for one in counted(shop, person, metric, metric.numerator, as_of)[0]]
+    margin = metric.numerator.measure == "margin"
+    return [one.amounts[0] - margin * one.amounts[1] for one in orders if not one.unreported]
