@@ -6,19 +6,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from offerlift.errors import InputError
-from offerlift.experiments.metrics import DAY, Column, Metric
-from offerlift.experiments.records import Covariate, Exposure, Outcome
+from offerlift.experiments.metrics import DAY, Metric
 from offerlift.stats import Histogram, LargestValues
 
 from . import model
 from .conftest import START
 from .model import ARMS, Shop
 from .test_statements import EXAMPLES, assert_moments, fill, metrics, shops
-from .test_statements import shared_store as shared_store  # noqa: PLC0414 - a fixture, found by its name
+from .test_statements import shared_store as shared_store
 
 NUMBERS = count()
 HOUR = DAY // 24
@@ -130,9 +127,7 @@ def test_each_day_of_one_phase_without_links(shared_store, make_published, at, c
 
 @given(cases(), st.integers(1, 3), st.integers(1, 12))
 @EXAMPLES
-def test_each_day_since_the_exposure_has_what_plain_python_finds(
-    shared_store, make_published, at, case, phase, most
-):
+def test_each_day_since_the_exposure_has_what_plain_python_finds(shared_store, make_published, at, case, phase, most):
     """After k days: those observed for k whole days, with what came in the first k days after their exposure."""
     shop, used, as_of = case
     check_ages(shared_store, make_published, at, shop, used, phase, as_of, most)
