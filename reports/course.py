@@ -56,7 +56,7 @@ class CourseDay:
 class Course:
     """The running view of one phase: each day has everybody exposed by its end with what was known by then.
 
-    Nobody waits for a window to pass, as they do in the scorecard: the last days lie lower, for all arms alike.
+    Nobody waits for a window to pass, as they do in the scorecard; once all have passed, the last day has its numbers.
     """
 
     experiment: str

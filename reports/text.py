@@ -61,7 +61,8 @@ def render_course(days: Course) -> str:
     parts.append(
         _wrapped(
             "Everybody exposed by the end of a day, with what was known then: nobody waits for a window to pass, so "
-            "the last days lie lower in all arms alike. The split's p-value is the smallest always-valid one so far.",
+            "values differ from the scorecard's until the last one has. The split's p-value is the smallest "
+            "always-valid one so far.",
             "",
         )
     )

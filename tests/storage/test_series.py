@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from itertools import count
 
+import numpy as np
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from offerlift.experiments.metrics import DAY, Metric
-from offerlift.stats import Histogram, LargestValues
+from offerlift.errors import InputError
+from offerlift.experiments.metrics import DAY, Column, CovariateUse, Metric
+from offerlift.experiments.records import Covariate, Exposure, Outcome
+from offerlift.stats import Histogram, LargestValues, Moments
 
 from . import model
 from .conftest import START
@@ -19,6 +24,7 @@ from .test_statements import shared_store as shared_store
 
 NUMBERS = count()
 HOUR = DAY // 24
+MINUTE = HOUR // 60
 QUARTER = 6 * HOUR
 """What a time of 1 in a drawn shop stands for: 30 of them are a week."""
 
@@ -158,3 +164,109 @@ def test_distributions_have_what_plain_python_finds(shared_store, make_published
                 assert got.visitors == Histogram.of(values, scale=100)
                 largest = sorted((value / 100 for value in values if value > 0), reverse=True)[:10]
                 assert got.largest == LargestValues(tuple(largest), sum(values) / 100)
+
+
+WEEK = Metric("revenue", "revenue", Column("purchase", "value"), window_end=7 * DAY)
+
+
+def test_the_last_day_is_the_scorecard(store, make_published, at):
+    """Once every window has passed, the last day has the moments of the observations; no later day changes them."""
+    use = CovariateUse("history")
+    metrics = (
+        replace(WEEK, covariate=use, cap=4000),
+        Metric("conversion", "conversion", Column("purchase", "converted"), window_end=3 * DAY),
+        Metric("order", "ratio", Column("purchase", "value"), Column("purchase", "count"), window_end=7 * DAY),
+    )
+    store.publish(make_published(metrics=metrics))
+    store.write_covariates(Covariate(f"v{i}", "history", i / 7, at(-1)) for i in range(0, 60, 2))
+    store.write_exposures(Exposure("exit", f"v{i}", ARMS[i % 3], at(i * 5 * HOUR)) for i in range(60))
+    store.write_outcomes(
+        Outcome(f"o{i}", f"v{i % 60}", "purchase", at((i * 11 % 400) * HOUR), Decimal(i % 50)) for i in range(200)
+    )
+    plain = store.observations("exit", as_of=at(60 * DAY)).moments
+    series = store.cumulative("exit", as_of=at(60 * DAY))
+    assert len(series.days) > 10
+    for metric in metrics:
+        for arm in ARMS:
+            assert plain[metric.name][arm].n == 20
+            assert_moments(series.moments[metric.name][arm][-1], plain[metric.name][arm], metric)
+
+
+def test_what_costs_its_digits_is_read_about_its_mean(store, make_published, at):
+    """Values of 10¹² minor units that differ by a few keep their variance at the end of every day."""
+    store.publish(make_published(metrics=(replace(WEEK, covariate=CovariateUse("age")),)))
+    store.write_covariates(Covariate(f"v{i}", "age", 1e9 + i % 3, at(0)) for i in range(60))
+    store.write_exposures(Exposure("exit", f"v{i}", "a", at(0)) for i in range(60))
+    store.write_outcomes(
+        Outcome(f"o{i}", f"v{i}", "purchase", at(i % 3 * DAY), Decimal(10**10 + i % 5)) for i in range(60)
+    )
+    last = store.cumulative("exit", as_of=at(9 * DAY)).moments["revenue"]["a"][-1]
+    expected = Moments.from_arrays({"x": [i % 5 for i in range(60)], "c": [i % 3 for i in range(60)]})
+    np.testing.assert_allclose(last.m2[:2, :2], expected.m2, rtol=1e-9)
+    aged = store.since_exposure("exit", as_of=at(9 * DAY)).moments["revenue"]["a"][-1]
+    np.testing.assert_allclose(aged.m2[:2, :2], expected.m2, rtol=1e-9)
+
+
+def test_exposures_are_counted_on_days_of_the_offset(memory, make_published, at):
+    """Midnight is where the definition's clock has it: the split is watched by the days that reports show."""
+    published = make_published()
+    memory.publish(replace(published, definition=replace(published.definition, utc_offset_minutes=-90)))
+    times = [90 * MINUTE - 1, 90 * MINUTE, 90 * MINUTE + DAY - 1, 90 * MINUTE + DAY]
+    memory.write_exposures(Exposure("exit", f"v{i}", "a", at(t)) for i, t in enumerate(times))
+    days = memory.observations("exit", as_of=at(9 * DAY)).exposures_by_day
+    assert [(day, arms["a"]) for day, arms in days] == [
+        (at(90 * MINUTE - DAY), 1),
+        (at(90 * MINUTE), 2),
+        (at(90 * MINUTE + DAY), 1),
+    ]
+
+
+def test_the_first_day_of_all_lies_before_1970_there(memory, make_published):
+    """An exposure in the first minutes of 1970 is of the last day of 1969 west of Greenwich."""
+    published = make_published()
+    memory.publish(replace(published, definition=replace(published.definition, utc_offset_minutes=-60)))
+    memory.write_exposures([Exposure("exit", "v", "a", datetime(1970, 1, 1, 0, 1, tzinfo=UTC))])
+    assert [day.isoformat() for day in memory.cumulative("exit").days] == ["1969-12-31T00:00:00-01:00"]
+
+
+def test_nobody_has_no_days(memory, make_published, at):
+    """Without visitors there are no days, no curve, and empty histograms."""
+    memory.publish(make_published())
+    assert memory.cumulative("exit").moments["conversion"] == {"a": (), "b": (), "c": ()}
+    assert memory.since_exposure("exit").days == 0
+    assert memory.distributions("exit").metrics["revenue_per_visitor"]["a"].visitors.n == 0
+
+
+@pytest.mark.parametrize("days", [0, 367, True, 1.5])
+def test_impossible_days_are_refused(memory, make_published, days):
+    """Days since the exposure are whole and from 1 to 366."""
+    memory.publish(make_published())
+    with pytest.raises(InputError, match="from 1 to 366"):
+        memory.since_exposure("exit", days=days)
+
+
+def test_the_largest_bin_takes_what_is_larger(store, make_published, at):
+    """Sums beyond what a bin can say are counted in the last one, on the database as in Python."""
+    store.publish(make_published(metrics=(WEEK,)))
+    store.write_exposures([Exposure("exit", "v", "a", at(0)), Exposure("exit", "w", "a", at(0))])
+    most = Decimal(2**53) / 100
+    store.write_outcomes(Outcome(f"o{i}", "v", "purchase", at(i), most) for i in range(20))
+    store.write_outcomes(Outcome(f"p{i}", "w", "purchase", at(i), -most) for i in range(20))
+    found = store.distributions("exit", as_of=at(9 * DAY)).metrics["revenue"]["a"]
+    assert found.orders == Histogram.of([2**53, -(2**53)] * 20, scale=100)
+    assert found.visitors == Histogram({99 * 10**15: 1, -99 * 10**15: 1}, 100)
+
+
+def test_the_largest_ten_of_each_arm(store, make_published, at):
+    """Only an arm's ten largest come, the largest first, beside the sum of all."""
+    store.publish(make_published(metrics=(WEEK,)))
+    store.write_exposures(Exposure("exit", f"{arm}{i}", arm, at(0)) for arm in "ab" for i in range(30))
+    store.write_outcomes(
+        Outcome(f"{arm}{i}", f"{arm}{i}", "purchase", at(1), Decimal(i * factor))
+        for arm, factor in (("a", 1), ("b", 100))
+        for i in range(30)
+    )
+    found = store.distributions("exit", as_of=at(9 * DAY)).metrics["revenue"]
+    assert found["a"].largest == LargestValues(tuple(range(29, 19, -1)), 435)
+    assert found["b"].largest == LargestValues(tuple(range(2900, 1900, -100)), 43500)
+    assert found["c"].largest == LargestValues((), 0)
