@@ -33,6 +33,7 @@ __all__ = [
     "counted_flags",
     "flag",
     "has_passed",
+    "ids_of",
     "is_event",
     "join_covariate",
     "outcome_rows",
@@ -51,7 +52,7 @@ def outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClause
 
     def joined(relation: FromClause, at: ColumnElement[int]) -> ColumnElement[bool]:
         return and_(
-            relation.c.visitor_id == subject.c.visitor_id,
+            relation.c.visitor_id == visitor_id,
             or_(*(is_event(event, relation, cohort) for event in layout.events)),
             at >= subject.c.at,
             relation.c.at <= cohort.as_of,
@@ -59,6 +60,7 @@ def outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClause
 
     outcome = sources.outcome
     value, cost, unreported = _amounts(outcome, sources.currency)
+    ids, visitor_id = ids_of(sources, subject)
     orders = select(
         *who,
         outcome.c.event_id,
@@ -67,7 +69,7 @@ def outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClause
         value.label("value"),
         cost.label("cost"),
         unreported.label("unreported"),
-    ).select_from(subject.join(outcome, joined(outcome, outcome.c.at)))
+    ).select_from(ids.join(outcome, joined(outcome, outcome.c.at)))
     refund = sources.refund
     if refund is None:
         return orders.subquery("happened")
@@ -80,8 +82,17 @@ def outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClause
         -value,
         -cost,
         unreported,
-    ).select_from(subject.join(refund, joined(refund, refund.c.original_at)))
+    ).select_from(ids.join(refund, joined(refund, refund.c.original_at)))
     return orders.union_all(refunds).subquery("happened")
+
+
+def ids_of(sources: Sources, subject: FromClause) -> tuple[FromClause, ColumnElement]:
+    """The subjects with each id of theirs, and that id."""
+    member = sources.member
+    if member is None:
+        return subject, subject.c.visitor_id
+    ids = subject.outerjoin(member, member.c.person_id == subject.c.visitor_id)
+    return ids, func.coalesce(member.c.visitor_id, subject.c.visitor_id)
 
 
 def _amounts(

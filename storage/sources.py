@@ -31,8 +31,11 @@ class Sources:
         segment: one row an experiment, phase, id that was exposed and name: experiment_id, phase, visitor_id, name_id,
             value (text).
         refund: the columns of `outcome` with the amounts that were given back, positive; visitor_id is that of the
-            original, and original_at its time (NULL where it is not known). None: there are no refunds.
-        linked: whether a visitor_id stands for a person, who may have several exposures even in one phase.
+            original, and original_at its time. None: there are no refunds.
+        orphan: refunds whose original is not known: visitor_id (their own), event_id, at. None: there are no refunds.
+        member: where links made one person of several ids: person_id and visitor_id of each of them. The visitor_id of
+            an exposure (of which a person may have several even in one phase) and of a covariate is then the person's,
+            that of an outcome or refund one of their ids. None: nobody is linked.
     """
 
     currency: str
@@ -41,7 +44,8 @@ class Sources:
     covariate: FromClause
     segment: FromClause
     refund: FromClause | None = None
-    linked: bool = False
+    orphan: FromClause | None = None
+    member: FromClause | None = None
 
 
 def store_sources(connection: Connection, currency: str, as_of: int) -> Sources:
@@ -64,7 +68,7 @@ def store_sources(connection: Connection, currency: str, as_of: int) -> Sources:
     )
     if _exists(connection, select(outcome.c.refund_of).where(outcome.c.refund_of.is_not(None))):
         orders = select(outcome).where(outcome.c.refund_of.is_(None)).subquery("outcome")
-        sources = replace(sources, outcome=orders, refund=_refunds(as_of))
+        sources = replace(sources, outcome=orders, refund=_refunds(as_of), orphan=_orphans(as_of))
     if _exists(connection, select(tables.identity.c.anonymous_id).where(tables.identity.c.at <= as_of)):
         sources = _linked(sources, person_relation(connection, as_of))
     return sources
@@ -74,25 +78,35 @@ def _exists(connection: Connection, rows: Select) -> bool:
     return connection.execute(rows.limit(1)).first() is not None
 
 
-def _refunds(as_of: int) -> Subquery:
+_REFUND, _ORIGINAL = tables.outcome.alias("given_back"), tables.outcome.alias("original")
+
+
+def _is_original(as_of: int) -> ColumnElement[bool]:
     # A refund of a refund has no original either.
-    refund, original = tables.outcome.alias("given_back"), tables.outcome.alias("original")
-    found = and_(
-        original.c.outcome_id == refund.c.refund_of,
-        original.c.event_id == refund.c.event_id,
-        original.c.refund_of.is_(None),
-        original.c.at <= as_of,
+    return and_(
+        _ORIGINAL.c.outcome_id == _REFUND.c.refund_of,
+        _ORIGINAL.c.event_id == _REFUND.c.event_id,
+        _ORIGINAL.c.refund_of.is_(None),
+        _ORIGINAL.c.at <= as_of,
     )
+
+
+def _refunds(as_of: int) -> Subquery:
     kept = ("event_id", "at", "value", "cost", "currency", "reporting_value", "reporting_cost")
     return (
-        select(
-            func.coalesce(original.c.visitor_id, refund.c.visitor_id).label("visitor_id"),
-            original.c.at.label("original_at"),
-            *(refund.c[name] for name in kept),
-        )
-        .select_from(refund.outerjoin(original, found))
-        .where(refund.c.refund_of.is_not(None))
+        select(_ORIGINAL.c.visitor_id, _ORIGINAL.c.at.label("original_at"), *(_REFUND.c[name] for name in kept))
+        .select_from(_ORIGINAL.join(_REFUND, _is_original(as_of)))
+        .where(_REFUND.c.refund_of.is_not(None))
         .subquery("refund")
+    )
+
+
+def _orphans(as_of: int) -> Subquery:
+    return (
+        select(_REFUND.c.visitor_id, _REFUND.c.event_id, _REFUND.c.at)
+        .select_from(_REFUND.outerjoin(_ORIGINAL, _is_original(as_of)))
+        .where(_REFUND.c.refund_of.is_not(None), _ORIGINAL.c.visitor_id.is_(None))
+        .subquery("orphan")
     )
 
 
@@ -110,11 +124,15 @@ def _linked(sources: Sources, person: FromClause) -> Sources:
     return replace(
         sources,
         exposure=_of_persons(sources.exposure, person),
-        outcome=_of_persons(sources.outcome, person),
         covariate=covariate,
-        refund=None if sources.refund is None else _of_persons(sources.refund, person),
-        linked=True,
+        member=_members(person),
     )
+
+
+def _members(person: FromClause) -> Subquery:
+    # The customer at the end of the links is linked to nobody. Outcomes are found through their own id, by key.
+    linked = select(person.c.person_id, person.c.visitor_id)
+    return linked.union(select(person.c.person_id, person.c.person_id)).subquery("member")
 
 
 def _of_persons(relation: FromClause, person: FromClause) -> Subquery:
