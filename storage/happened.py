@@ -95,9 +95,7 @@ def ids_of(sources: Sources, subject: FromClause) -> tuple[FromClause, ColumnEle
     return ids, func.coalesce(member.c.visitor_id, subject.c.visitor_id)
 
 
-def _amounts(
-    outcome: FromClause, currency: str
-) -> tuple[ColumnElement[float], ColumnElement[float], ColumnElement[int]]:
+def _amounts(outcome: FromClause, currency: str) -> tuple[ColumnElement, ColumnElement, ColumnElement[int]]:
     """Value and cost in the reporting currency, 0 where there are none, and whether they are not known in it."""
     row = outcome.c
     foreign = row.currency != currency
