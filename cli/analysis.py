@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,19 +46,22 @@ def analyze(
         for option, given in (("--as-of", as_of), ("--by", by)):
             if given is not None:
                 raise click.UsageError(f"{option} needs the times that a store has; a table has none")
-        found, render = scorecard(_observations_of(table, experiment, columns)), render_text
+        card = scorecard(_observations_of(table, experiment, columns))
+        found, page = card.to_dict, partial(render_text, card)
     else:
         key = _stored_experiment(experiment, columns)
         with open_store(db, create=False) as store:
             at = _as_of(store, key, as_of)
             if by is None:
-                found, render = scorecard(store.observations(key, as_of=at)), render_text
+                card = scorecard(store.observations(key, as_of=at))
+                found, page = card.to_dict, partial(render_text, card)
             else:
-                found, render = course(store.cumulative(key, as_of=at)), render_course
+                days = course(store.cumulative(key, as_of=at))
+                found, page = days.to_dict, partial(render_course, days)
     if as_json:
-        print_json(found.to_dict())
+        print_json(found())
     else:
-        click.echo(render(found))
+        click.echo(page())
 
 
 @click.command()

@@ -66,7 +66,7 @@ def test_bins_and_quantiles_are_in_major_units():
     [
         (lambda: Histogram({123: 1}), "two significant digits: 120"),
         (lambda: Histogram({1: -1}), "at least 0"),
-        (lambda: Histogram({1: 0.5}), "whole numbers"),  # pyright: ignore[reportArgumentType] - refused
+        (lambda: Histogram({1: 0.5}), "whole numbers"),
         (lambda: Histogram({}, 0), "scale"),
         (lambda: Histogram({}) + Histogram({}, 100), "different scales"),
         (lambda: Histogram({1: 1}).quantile(1.5), "from 0 to 1"),
