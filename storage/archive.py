@@ -24,8 +24,9 @@ from .lookups import find_ids
 from .observations import Breakdown, Observations
 from .tables import archive, definition, experiment
 from .times import from_micros, to_micros
+from .versions import latest_version
 
-__all__ = ["read_archive", "read_kept_breakdown", "write_archive"]
+__all__ = ["read_archive", "read_kept_breakdown", "unpruned_version", "write_archive"]
 
 OBSERVATIONS = "observations"
 """The part of an archive that reports are made of."""
@@ -103,6 +104,21 @@ def read_kept_breakdown(connection: Connection, key: str, as_of: int | None, seg
         )
     with _of_this_release(key):
         return _built(Breakdown, breakdowns[segment], {})
+
+
+def unpruned_version(connection: Connection, key: str) -> Published:
+    """The latest version of an experiment, for readings that no archive has.
+
+    Raises:
+        InputError: no experiment of that key, or its rows were pruned.
+    """
+    published = latest_version(connection, key)
+    if _kept(connection, key, OBSERVATIONS, None) is not None:
+        raise InputError(
+            f"the rows of {key!r} were pruned, and what happened on which day is not kept",
+            hint="Its report is: `offerlift analyze` without --by.",
+        )
+    return published
 
 
 def _kept(connection: Connection, key: str, part: str, as_of: int | None) -> tuple[str, str] | None:

@@ -15,8 +15,9 @@ from ..errors import InputError, StoreError
 from ..experiments.records import Covariate, Exposure, Link, Outcome
 from ..experiments.snapshot import Published
 from . import tables
-from .archive import read_archive, read_kept_breakdown
+from .archive import read_archive, read_kept_breakdown, unpruned_version
 from .audit import Audit, audit_assignments
+from .distributions import Distributions, read_distributions
 from .engine import database_url, open_engine, read, translated, writing
 from .engines import database_of
 from .exposures import prepare_exposures, store_exposures
@@ -28,6 +29,7 @@ from .opening import open_tables
 from .outcomes import prepare_covariates, prepare_outcomes, store_covariates, store_outcomes
 from .reading import read_breakdown, read_observations
 from .results import Tally, WriteResult
+from .series import Series, SinceExposure, read_series, read_since_exposure
 from .table import TableRow
 from .table_rows import store_table_rows
 from .times import now_micros, to_micros
@@ -40,6 +42,7 @@ CHUNK = 5_000
 
 Record = TypeVar("Record")
 Ready = TypeVar("Ready")
+Result = TypeVar("Result")
 
 
 class Store:
@@ -274,6 +277,43 @@ class Store:
             return kept or read_breakdown(connection, published, now_micros() if at is None else at, segment)
 
         return read(self._engine, work)
+
+    def cumulative(self, experiment: str, *, as_of: datetime | None = None) -> Series:
+        """Moments of an experiment's latest version at the end of each day, as of now or of an earlier time.
+
+        Each day has all visitors exposed by its end with what was known of them then, mature or not.
+
+        Raises:
+            InputError: no experiment of that key, or a naive time.
+        """
+        return self._unpruned(experiment, as_of, read_series)
+
+    def since_exposure(self, experiment: str, *, days: int = 30, as_of: datetime | None = None) -> SinceExposure:
+        """Moments of an experiment's latest version 1, 2, ... days after each visitor's exposure.
+
+        Args:
+            experiment: its key.
+            days: most days that are read, at most 366.
+            as_of: the moment of the analysis; None: now.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or days outside 1 to 366.
+        """
+        return self._unpruned(experiment, as_of, lambda *seen: read_since_exposure(*seen, days))
+
+    def distributions(self, experiment: str, *, as_of: datetime | None = None) -> Distributions:
+        """Histograms of orders' and visitors' money, and each arm's largest values, of an experiment's latest version.
+
+        Raises:
+            InputError: no experiment of that key, or a naive time.
+        """
+        return self._unpruned(experiment, as_of, read_distributions)
+
+    def _unpruned(
+        self, experiment: str, as_of: datetime | None, work: Callable[[Connection, Published, int], Result]
+    ) -> Result:
+        at = now_micros() if as_of is None else to_micros(as_of)
+        return read(self._engine, lambda connection: work(connection, unpruned_version(connection, experiment), at))
 
     def note_import(self, experiment: str, file: str, *, read: int, refused: int) -> None:
         """Remember how many rows of a table were read and refused, at the last import of a file of that name."""

@@ -120,7 +120,7 @@ def test_every_window_is_waited_for():
 
 
 def test_breakdowns_stay_as_they_are(store, make_published):
-    """By each segment of the definition, visitors and moments of a pruned experiment are those of before."""
+    """By each segment, a pruned experiment's visitors and moments are those of before; what is not kept is refused."""
     published = make_published("old", METRICS)
     published = replace(published, definition=replace(published.definition, segments=("country", "device")))
     store.publish(published)
@@ -145,6 +145,9 @@ def test_breakdowns_stay_as_they_are(store, make_published):
     assert set(before[0]) == {"DE", "SE"}
     prune_store(store, BEFORE)
     assert (counted("country"), counted("device")) == before
+    for read in (store.cumulative, store.since_exposure, store.distributions):
+        with pytest.raises(InputError, match="on which day is not kept"):
+            read("old")
     with pytest.raises(InputError, match="nothing is kept by segment 'language'"):
         store.breakdown("old", "language")
     with pytest.raises(InputError, match="were pruned"):
