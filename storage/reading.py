@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 from ..errors import InputError
-from ..experiments.definition import Definition
+from ..experiments.definition import Definition, State
 from ..experiments.snapshot import Published
 from ..stats.moments import Moments
 from .cohort import Cohort, keys_of
@@ -24,7 +24,15 @@ from .sums import Layout, Sums, add_covariate, add_outcomes, best_shift, moments
 from .tables import experiment, import_file, name
 from .times import from_micros
 
-__all__ = ["read_breakdown", "read_observations"]
+__all__ = [
+    "Origin",
+    "observed",
+    "read_breakdown",
+    "read_observations",
+    "require_segment",
+    "split_by",
+    "used_names",
+]
 
 ANY = "*"
 """What outcomes are counted under that only a metric of any event takes."""
@@ -44,33 +52,27 @@ class Group:
     days: Counter[int] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an experiment's rows are, and how they are named there.
+
+    Attributes:
+        sources: the relations.
+        cohort: whose rows are read.
+        arms: arm_id in the relations -> its name.
+        refused_rows: those that were left out because they could not be read.
+    """
+
+    sources: Sources
+    cohort: Cohort
+    arms: Mapping[int, str]
+    refused_rows: int = 0
+
+
 def read_observations(connection: Connection, published: Published, as_of: int) -> Observations:
     """Counts and moments of a published version, as of a time in microseconds."""
-    definition = published.definition
-    cohort = _cohort(connection, published, as_of)
-    sources = store_sources(connection, definition.currency, as_of)
-    layout = Layout(definition.metrics)
-    groups, times = read_groups(connection, sources, cohort, layout)
-    names = {number: arm for arm, number in arm_ids(connection, cohort.experiment_id).items()}
-    *earlier, current = (_stratum(definition, layout, phase, groups, (), names) for phase in cohort.phases)
-    orphans = orphan_statement(sources, cohort, layout.events)
-    refused = select(func.sum(import_file.c.refused)).where(import_file.c.experiment_id == cohort.experiment_id)
-    return Observations(
-        definition=definition,
-        state=published.state,
-        phase=published.phase,
-        as_of=from_micros(as_of),
-        arms=current.arms,
-        moments=current.moments,
-        unknown_arms=_unknown_arms(definition, groups, names),
-        exposures_by_day=current.exposures_by_day,
-        first_exposure=from_micros(min(times)) if times else None,
-        last_exposure=from_micros(max(times)) if times else None,
-        refused_rows=int(connection.scalar(refused) or 0),
-        earlier=tuple(earlier),
-        unreported_rows=sum(group.sums.unreported for group in groups.values()),
-        orphaned_refunds=0 if orphans is None else int(connection.scalar(orphans) or 0),
-    )
+    origin = _of_store(connection, published, as_of)
+    return observed(connection, published.definition, published.state, origin)
 
 
 def read_breakdown(connection: Connection, published: Published, as_of: int, segment: str) -> Breakdown:
@@ -79,33 +81,80 @@ def read_breakdown(connection: Connection, published: Published, as_of: int, seg
     Raises:
         InputError: the definition does not name that segment.
     """
-    definition = published.definition
+    require_segment(published.definition, segment)
+    return split_by(connection, published.definition, _of_store(connection, published, as_of, segment))
+
+
+def observed(connection: Connection, definition: Definition, state: State, origin: Origin) -> Observations:
+    """Counts and moments of an experiment in this state."""
+    sources, cohort, names = origin.sources, origin.cohort, origin.arms
+    layout = Layout(definition.metrics)
+    groups, times = read_groups(connection, sources, cohort, layout)
+    *earlier, current = (_stratum(definition, layout, phase, groups, (), names) for phase in cohort.phases)
+    orphans = orphan_statement(sources, cohort, layout.events)
+    return Observations(
+        definition=definition,
+        state=state,
+        phase=cohort.phases[-1],
+        as_of=from_micros(cohort.as_of),
+        arms=current.arms,
+        moments=current.moments,
+        unknown_arms=_unknown_arms(definition, groups, names),
+        exposures_by_day=current.exposures_by_day,
+        first_exposure=from_micros(min(times)) if times else None,
+        last_exposure=from_micros(max(times)) if times else None,
+        refused_rows=origin.refused_rows,
+        earlier=tuple(earlier),
+        unreported_rows=sum(group.sums.unreported for group in groups.values()),
+        orphaned_refunds=0 if orphans is None else int(connection.scalar(orphans) or 0),
+    )
+
+
+def require_segment(definition: Definition, segment: str) -> None:
+    """See that a definition names the segment.
+
+    Raises:
+        InputError: it does not.
+    """
     if segment not in definition.segments:
         raise InputError(
             f"{definition.experiment!r} has no segment {segment!r}",
             hint=f"Its segments: {', '.join(definition.segments) or 'none'}; definitions name them in `segments`.",
         )
-    cohort = _cohort(connection, published, as_of, segment)
-    sources = store_sources(connection, definition.currency, as_of)
+
+
+def split_by(connection: Connection, definition: Definition, origin: Origin) -> Breakdown:
+    """Counts and moments by the values of the cohort's segment."""
+    cohort, names = origin.cohort, origin.arms
+    assert cohort.segment is not None
     layout = Layout(definition.metrics)
-    groups, _ = read_groups(connection, sources, cohort, layout)
-    names = {number: arm for arm, number in arm_ids(connection, cohort.experiment_id).items()}
+    groups, _ = read_groups(connection, origin.sources, cohort, layout)
     values = {
         value: tuple(_stratum(definition, layout, phase, groups, (value,), names) for phase in cohort.phases)
         for value in sorted({value for _, _, value in groups})
     }
-    return Breakdown(segment, from_micros(as_of), values)
+    return Breakdown(cohort.segment, from_micros(cohort.as_of), values)
 
 
-def _cohort(connection: Connection, published: Published, as_of: int, segment: str | None = None) -> Cohort:
+def used_names(definition: Definition) -> set[str]:
+    """Events and covariates that some metric needs."""
+    events = {column.event for metric in definition.metrics for column in metric.columns if column.event is not None}
+    return events | {metric.covariate.name for metric in definition.metrics if metric.covariate is not None}
+
+
+def _of_store(connection: Connection, published: Published, as_of: int, segment: str | None = None) -> Origin:
     definition = published.definition
     refuse_unexecuted(definition)
-    used = {column.event for metric in definition.metrics for column in metric.columns if column.event is not None}
-    used |= {metric.covariate.name for metric in definition.metrics if metric.covariate is not None}
-    used |= {segment} if segment is not None else set()
+    used = used_names(definition) | ({segment} if segment is not None else set())
     number = find_ids(connection, experiment, [definition.experiment])[definition.experiment]
     phases = tuple(range(1, published.phase + 1))
-    return Cohort(number, phases, as_of, find_ids(connection, name, used), segment)
+    refused = select(func.sum(import_file.c.refused)).where(import_file.c.experiment_id == number)
+    return Origin(
+        store_sources(connection, definition.currency, as_of),
+        Cohort(number, phases, as_of, find_ids(connection, name, used), segment),
+        {number: arm for arm, number in arm_ids(connection, number).items()},
+        int(connection.scalar(refused) or 0),
+    )
 
 
 def _stratum(

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Select, Subquery, 
 from . import tables
 from .persons import person_relation
 
-__all__ = ["Sources", "store_sources"]
+__all__ = ["Sources", "refunds_of", "store_sources"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Sources:
             value (text).
         refund: the columns of `outcome` with the amounts that were given back, positive; visitor_id is that of the
             original, and original_at its time (NULL where it is not known). None: there are no refunds.
+        settled: covariates of which there is one value an exposure, at its time.
         linked: whether a visitor_id stands for a person, who may have several exposures even in one phase.
     """
 
@@ -42,6 +43,7 @@ class Sources:
     segment: FromClause
     refund: FromClause | None = None
     linked: bool = False
+    settled: frozenset[str] = frozenset()
 
 
 def store_sources(connection: Connection, currency: str, as_of: int) -> Sources:
@@ -64,7 +66,7 @@ def store_sources(connection: Connection, currency: str, as_of: int) -> Sources:
     )
     if _exists(connection, select(outcome.c.refund_of).where(outcome.c.refund_of.is_not(None))):
         orders = select(outcome).where(outcome.c.refund_of.is_(None)).subquery("outcome")
-        sources = replace(sources, outcome=orders, refund=_refunds(as_of))
+        sources = replace(sources, outcome=orders, refund=refunds_of(outcome, as_of))
     if _exists(connection, select(tables.identity.c.anonymous_id).where(tables.identity.c.at <= as_of)):
         sources = _linked(sources, person_relation(connection, as_of))
     return sources
@@ -74,9 +76,10 @@ def _exists(connection: Connection, rows: Select) -> bool:
     return connection.execute(rows.limit(1)).first() is not None
 
 
-def _refunds(as_of: int) -> Subquery:
+def refunds_of(outcome: FromClause, as_of: int) -> Subquery:
+    """The relation of refunds, from outcomes and refunds together with their outcome_id and refund_of."""
     # A refund of a refund has no original either.
-    refund, original = tables.outcome.alias("given_back"), tables.outcome.alias("original")
+    refund, original = outcome.alias("given_back"), outcome.alias("original")
     found = and_(
         original.c.outcome_id == refund.c.refund_of,
         original.c.event_id == refund.c.event_id,

@@ -39,6 +39,7 @@ from .sources import Sources
 from .sums import Layout, Use
 
 __all__ = [
+    "amounts",
     "arm_statement",
     "covariate_statement",
     "day_statement",
@@ -110,9 +111,10 @@ def moment_statement(sources: Sources, cohort: Cohort, layout: Layout, shifts: S
     for i, use in enumerate(layout.covariates):
         value, newer = (sources.covariate.alias(f"{what}{i}") for what in ("value", "newer"))
         source = source.outerjoin(value, _before(value, visitors, use, cohort))
-        source = source.outerjoin(newer, _newer(newer, value, visitors, use, cohort))
         known[use] = value.c.value
-        latest.append(newer.c.visitor_id.is_(None))
+        if use.name not in sources.settled:
+            source = source.outerjoin(newer, _newer(newer, value, visitors, use, cohort))
+            latest.append(newer.c.visitor_id.is_(None))
     counts = [f"n{i}" for i in range(len(layout.events))] + ["unreported"]
     moved = (
         select(
@@ -151,6 +153,7 @@ def covariate_statement(
     """
     subject = subjects(sources, cohort)
     value, newer = (sources.covariate.alias(what) for what in ("value", "newer"))
+    known, is_settled = subject.join(value, _before(value, subject, use, cohort)), use.name in sources.settled
     closed = [_closed(subject.c.at, window, cohort) for window in windows]
     moved = (
         select(
@@ -159,12 +162,8 @@ def covariate_statement(
             *(_flag(one).label(f"w{i}") for i, one in enumerate(closed)),
             *(_moved(value.c.value, one, shifts[i]).label(f"x{i}") for i, one in enumerate(closed)),
         )
-        .select_from(
-            subject.join(value, _before(value, subject, use, cohort)).outerjoin(
-                newer, _newer(newer, value, subject, use, cohort)
-            )
-        )
-        .where(newer.c.visitor_id.is_(None))
+        .select_from(known if is_settled else known.outerjoin(newer, _newer(newer, value, subject, use, cohort)))
+        .where(*([] if is_settled else [newer.c.visitor_id.is_(None)]))
         .subquery("moved")
     )
     sums: list[ColumnElement] = []
@@ -223,7 +222,7 @@ def _outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClaus
         )
 
     outcome = sources.outcome
-    value, cost, unreported = _amounts(outcome, sources.currency)
+    value, cost, unreported = amounts(outcome, sources.currency)
     orders = select(
         *who,
         outcome.c.event_id,
@@ -236,7 +235,7 @@ def _outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClaus
     refund = sources.refund
     if refund is None:
         return orders.subquery("happened")
-    value, cost, unreported = _amounts(refund, sources.currency)
+    value, cost, unreported = amounts(refund, sources.currency)
     refunds = select(
         *who,
         refund.c.event_id,
@@ -249,7 +248,7 @@ def _outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClaus
     return orders.union_all(refunds).subquery("happened")
 
 
-def _amounts(
+def amounts(
     outcome: FromClause, currency: str
 ) -> tuple[ColumnElement[float], ColumnElement[float], ColumnElement[int]]:
     """Value and cost in the reporting currency, 0 where there are none, and whether they are not known in it."""
