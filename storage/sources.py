@@ -6,7 +6,8 @@ visitors, arms, names and outcomes may be numbers or text there, times are UTC m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, Subquery, and_, func, select
 
@@ -32,6 +33,7 @@ class Sources:
             value (text).
         refund: the columns of `outcome` with the amounts that were given back, positive; visitor_id is that of the
             original, and original_at its time (NULL where it is not known). None: there are no refunds.
+        own_covariates: relations like `covariate` of single names.
         settled: covariates of which there is one value an exposure, at its time.
         linked: whether a visitor_id stands for a person, who may have several exposures even in one phase.
     """
@@ -43,7 +45,12 @@ class Sources:
     segment: FromClause
     refund: FromClause | None = None
     linked: bool = False
+    own_covariates: Mapping[str, FromClause] = field(default_factory=dict)
     settled: frozenset[str] = frozenset()
+
+    def covariate_of(self, name: str) -> FromClause:
+        """The relation that has the covariate of that name, others perhaps too."""
+        return self.own_covariates.get(name, self.covariate)
 
 
 def store_sources(connection: Connection, currency: str, as_of: int) -> Sources:

@@ -109,7 +109,7 @@ def moment_statement(sources: Sources, cohort: Cohort, layout: Layout, shifts: S
     known: dict[CovariateUse, ColumnElement[float]] = {}
     latest: list[ColumnElement[bool]] = []
     for i, use in enumerate(layout.covariates):
-        value, newer = (sources.covariate.alias(f"{what}{i}") for what in ("value", "newer"))
+        value, newer = (sources.covariate_of(use.name).alias(f"{what}{i}") for what in ("value", "newer"))
         source = source.outerjoin(value, _before(value, visitors, use, cohort))
         known[use] = value.c.value
         if use.name not in sources.settled:
@@ -152,7 +152,7 @@ def covariate_statement(
     for each window subtracted from c first.
     """
     subject = subjects(sources, cohort)
-    value, newer = (sources.covariate.alias(what) for what in ("value", "newer"))
+    value, newer = (sources.covariate_of(use.name).alias(what) for what in ("value", "newer"))
     known, is_settled = subject.join(value, _before(value, subject, use, cohort)), use.name in sources.settled
     closed = [_closed(subject.c.at, window, cohort) for window in windows]
     moved = (

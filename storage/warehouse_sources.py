@@ -42,7 +42,7 @@ from ..experiments.warehouse import (
     Relation,
     WarehouseTables,
 )
-from .cells import LARGEST_NUMBER
+from .cells import LARGEST_NUMBER, SMALLEST_NUMBER
 from .cohort import Cohort
 from .engines import database_of
 from .features import refuse_unexecuted
@@ -95,11 +95,12 @@ def warehouse_origin(
     survey = survey_of(connection, definition, log, rows, found[log].label)
     exposure = _exposures(reading, rows, survey)
     outcome, refund = _outcomes(reading, facts)
-    sources = Sources(definition.currency, exposure, outcome, outcome, outcome, refund)
+    none = _none("name_id", "visitor_id", "at", "value")
+    split = _segments(rows, survey, exposure, segment)
+    sources = Sources(definition.currency, exposure, outcome, none, split, refund)
     sources = replace(
         sources,
-        covariate=_covariates(reading, covariates, sources, len(survey.phases)),
-        segment=_segments(rows, survey, exposure, segment),
+        own_covariates={one.name: _covariate(reading, one, sources, len(survey.phases)) for one in covariates},
         settled=frozenset(one.name for one in covariates if isinstance(one, ComputedCovariate)),
     )
     names = {name: name for name in used_names(definition) | ({segment} if segment is not None else set())}
@@ -183,7 +184,8 @@ def _whole(number: int) -> ColumnElement[int]:
 def _outcomes(reading: Reading, facts: Sequence[FactSource]) -> tuple[FromClause, FromClause | None]:
     """Outcomes and, where there are any, refunds."""
     with_refunds = any(fact.refund_of is not None for fact in facts)
-    every = _united([_fact_rows(reading, fact, with_refunds) for fact in facts], "fact")
+    parts = [_fact_rows(reading, fact, with_refunds) for fact in facts]
+    every = (parts[0] if len(parts) == 1 else union_all(*parts)).subquery("fact")
     if not with_refunds:
         return every, None
     orders = select(every).where(every.c.refund_of.is_(None)).subquery("outcome")
@@ -214,18 +216,12 @@ def _fact_rows(reading: Reading, fact: FactSource, with_refunds: bool) -> Select
     return rows
 
 
-def _united(parts: Sequence[Select], name: str) -> Subquery:
-    return (parts[0] if len(parts) == 1 else union_all(*parts)).subquery(name)
-
-
-def _covariates(
-    reading: Reading, covariates: Sequence[CovariateSource | ComputedCovariate], sources: Sources, phases: int
-) -> FromClause:
-    parts = [
-        _computed(one, sources, phases) if isinstance(one, ComputedCovariate) else _stored(reading, one)
-        for one in covariates
-    ]
-    return _united(parts, "covariate") if parts else _none("name_id", "visitor_id", "at", "value")
+def _covariate(
+    reading: Reading, covariate: CovariateSource | ComputedCovariate, sources: Sources, phases: int
+) -> Subquery:
+    if isinstance(covariate, ComputedCovariate):
+        return _computed(covariate, sources, phases).subquery("covariate")
+    return _stored(reading, covariate).subquery("covariate")
 
 
 def _none(*names: str) -> Subquery:
@@ -240,9 +236,11 @@ def _stored(reading: Reading, covariate: CovariateSource) -> Select:
         value.label("value"),
     )
     rows = given.subquery("given")
-    # A visitor may have two values of one instant; one stays. Not a number is more than any to most databases.
+    flushed = case((func.abs(rows.c.value) < SMALLEST_NUMBER, 0.0), else_=rows.c.value)
+    # A visitor may have two values of one instant; one stays.
     return (
-        select(_name(covariate.name), rows.c.visitor_id, rows.c.at, func.max(rows.c.value).label("value"))
+        select(_name(covariate.name), rows.c.visitor_id, rows.c.at, func.max(flushed).label("value"))
+        # To most databases NaN is more than any number.
         .where(func.abs(rows.c.value) <= LARGEST_NUMBER)
         .group_by(rows.c.visitor_id, rows.c.at)
     )
