@@ -67,12 +67,6 @@ def _unexecuted_split(definition: Definition) -> Iterator[Refusal]:
         yield "holdouts", ", ".join(definition.holdouts), "only one holdout is recorded with an exposure: name one"
     if definition.segments:
         yield "segments", ", ".join(definition.segments), "segments are not stored with the exposure yet"
-    if definition.utc_offset_minutes:
-        yield (
-            "utc_offset",
-            str(definition.utc_offset_minutes),
-            "reports by day are not made yet; leave `utc_offset` out",
-        )
 
 
 def _unexecuted_metrics(definition: Definition) -> Iterator[Refusal]:

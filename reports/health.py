@@ -1,8 +1,8 @@
 """Health: can the numbers be trusted? Asked before any effect is read.
 
-Only three findings block the verdict (status `fail`): a sample ratio that differs from the plan, crossovers that differ
-by arm, missing outcome data. Everything else warns, because blocking on every check would stop one healthy experiment
-in eight.
+Only four findings block the verdict (status `fail`): a sample ratio that differs from the plan, crossovers that differ
+by arm, missing outcome data, money that is left out for its currency. Everything else warns, because blocking on every
+check would stop one healthy experiment in eight.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..storage.observations import Observations
 from .format import count, join, p_value, percent, quote
 from .tree import HealthCheck
 
-__all__ = ["CROSSOVER_ALARM", "SRM_ALARM", "SRM_SEQUENTIAL_ALARM", "SRM_WARNING", "health_checks"]
+__all__ = ["CROSSOVER_ALARM", "SRM_ALARM", "SRM_SEQUENTIAL_ALARM", "SRM_WARNING", "health_checks", "planned_shares"]
 
 SRM_ALARM = 0.001
 """Pearson's test fails below this p-value where it is read once."""
@@ -46,6 +46,9 @@ def health_checks(observations: Observations) -> tuple[HealthCheck, ...]:
         _srm_mature(observations),
         _crossovers(observations),
         _outcomes(observations),
+        _currencies(observations),
+        _refunds(observations),
+        _phases(observations),
         _unknown_arms(observations),
         _rows(observations),
     )
@@ -62,7 +65,7 @@ def _srm(observations: Observations, *, confirmed: bool) -> HealthCheck:
     if not any(visitors.values()):
         return HealthCheck("srm", "not_run", "Nobody was exposed yet.")
     definition = observations.definition
-    p = sample_ratio_test(visitors, _shares(definition)).p_value
+    p = sample_ratio_test(visitors, planned_shares(definition)).p_value
     seen = _seen_and_planned(visitors, definition)
     if p >= SRM_WARNING:
         return HealthCheck("srm", "ok", f"{seen}; p = {_p(p)}: as planned.", p)
@@ -101,7 +104,7 @@ def _srm_sequential(observations: Observations) -> HealthCheck:
     if not any(visitors.values()):
         return HealthCheck("srm_sequential", "not_run", "Nobody was exposed yet.")
     looks = [counts for _, counts in observations.exposures_by_day] or [visitors]
-    p = running_sample_ratio_test(looks, _shares(observations.definition)).p_value
+    p = running_sample_ratio_test(looks, planned_shares(observations.definition)).p_value
     if p < SRM_SEQUENTIAL_ALARM:
         seen = _seen_and_planned(visitors, observations.definition)
         return HealthCheck(
@@ -126,7 +129,7 @@ def _srm_mature(observations: Observations) -> HealthCheck:
         return HealthCheck("srm_mature", "not_run", "No visitor's window has passed yet.")
     if mature == visitors:
         return HealthCheck("srm_mature", "not_run", "All visitors are analysed, so the first check has covered it.")
-    p = sample_ratio_test(mature, _shares(observations.definition)).p_value
+    p = sample_ratio_test(mature, planned_shares(observations.definition)).p_value
     if p < SRM_ALARM:
         seen = _seen_and_planned(mature, observations.definition, noun="analysed visitors")
         return HealthCheck(
@@ -198,6 +201,50 @@ def _outcomes(observations: Observations) -> HealthCheck:
     return HealthCheck("outcomes", "ok", f"Outcomes are arriving: {seen}.")
 
 
+def _currencies(observations: Observations) -> HealthCheck:
+    currency = observations.definition.currency
+    if observations.definition.source == "table":
+        return HealthCheck("currencies", "ok", f"A table has one currency, {currency}.")
+    rows = observations.unreported_rows
+    if rows == 0:
+        return HealthCheck("currencies", "ok", f"Every amount is in {currency} or has its value in {currency}.")
+    return HealthCheck(
+        "currencies",
+        "fail",
+        f"{count(rows)} {'outcome is' if rows == 1 else 'outcomes are'} in another currency without a reporting value "
+        f"in {currency}, and missing from every amount of money; what is left may be another mix of customers in each "
+        f"arm.",
+    )
+
+
+def _refunds(observations: Observations) -> HealthCheck:
+    if observations.definition.source == "table":
+        return HealthCheck("refunds", "not_run", "A table has no refunds of their own.")
+    orphans = observations.orphaned_refunds
+    if orphans == 0:
+        return HealthCheck("refunds", "ok", "Every refund names an order that is stored.")
+    return HealthCheck(
+        "refunds",
+        "warn",
+        f"{count(orphans)} {'refund names an order that is' if orphans == 1 else 'refunds name orders that are'} not "
+        f"stored, and nothing is taken away for them: orders are probably still arriving, or under another id.",
+    )
+
+
+def _phases(observations: Observations) -> HealthCheck:
+    returned = sum(arm.returned for stratum in observations.strata for arm in stratum.arms.values())
+    if len(observations.strata) == 1:
+        return HealthCheck("phases", "not_run", "There is one phase.")
+    if returned == 0:
+        return HealthCheck("phases", "ok", "Nobody was exposed in two phases.")
+    return HealthCheck(
+        "phases",
+        "ok",
+        f"{count(returned)} {'visitor was' if returned == 1 else 'visitors were'} seen again in a later phase, and "
+        f"counted in their first one only.",
+    )
+
+
 def _unknown_arms(observations: Observations) -> HealthCheck:
     unknown = observations.unknown_arms
     if not unknown:
@@ -223,7 +270,8 @@ def _rows(observations: Observations) -> HealthCheck:
     )
 
 
-def _shares(definition: Definition) -> dict[str, float]:
+def planned_shares(definition: Definition) -> dict[str, float]:
+    """The share of visitors that each arm was meant to have."""
     return {arm: float(share) for arm, share in definition.expected_shares.items()}
 
 

@@ -42,6 +42,9 @@ CHECKS = {
     "srm_mature": "Sample ratio of analysed visitors",
     "crossovers": "Crossovers",
     "outcomes": "Outcome data",
+    "currencies": "Currencies",
+    "refunds": "Refunds",
+    "phases": "Phases",
     "unknown_arms": "Unknown arms",
     "rows": "Rows of the table",
 }

@@ -18,6 +18,7 @@ SUBJECTS = {
     "srm_sequential": "the sample ratio check",
     "crossovers": "the crossover check",
     "outcomes": "the check of outcome data",
+    "currencies": "the check of currencies",
 }
 SMALLEST_FOR_LIFT = 60
 """Conversions of the control below which sentences leave the lift out: its interval is wide or has no end."""

@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select
 
 from ..errors import InputError
 from ..experiments.definition import Definition, State
 from ..experiments.snapshot import Published
 from ..stats.moments import Moments
 from .cohort import Cohort, keys_of
-from .features import Feature, refuse_unexecuted
-from .lookups import arm_ids, find_ids
+from .features import Feature
 from .money import exponent
 from .observations import ArmCounts, Breakdown, Observations, Stratum
-from .sources import Sources, store_sources
+from .origins import Origin, store_origin
+from .sources import Sources
 from .statements import arm_statement, covariate_statement, day_statement, moment_statement, orphan_statement
 from .sums import Layout, Sums, add_covariate, add_outcomes, best_shift, moments_of, summed
-from .tables import experiment, import_file, name
 from .times import from_micros
 
-__all__ = [
-    "Origin",
-    "observed",
-    "read_breakdown",
-    "read_observations",
-    "require_segment",
-    "split_by",
-    "used_names",
-]
+__all__ = ["Key", "keyed", "observed", "read_breakdown", "read_observations", "require_segment", "split_by"]
 
 ANY = "*"
 """What outcomes are counted under that only a metric of any event takes."""
@@ -52,27 +43,9 @@ class Group:
     days: Counter[int] = field(default_factory=Counter)
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where an experiment's rows are, and how they are named there.
-
-    Attributes:
-        sources: the relations.
-        cohort: whose rows are read.
-        arms: arm_id in the relations -> its name.
-        refused_rows: those that were left out because they could not be read.
-    """
-
-    sources: Sources
-    cohort: Cohort
-    arms: Mapping[int, str]
-    refused_rows: int = 0
-
-
 def read_observations(connection: Connection, published: Published, as_of: int) -> Observations:
     """Counts and moments of a published version, as of a time in microseconds."""
-    origin = _of_store(connection, published, as_of)
-    return observed(connection, published.definition, published.state, origin)
+    return observed(connection, published.state, store_origin(connection, published, as_of))
 
 
 def read_breakdown(connection: Connection, published: Published, as_of: int, segment: str) -> Breakdown:
@@ -82,12 +55,12 @@ def read_breakdown(connection: Connection, published: Published, as_of: int, seg
         InputError: the definition does not name that segment.
     """
     require_segment(published.definition, segment)
-    return split_by(connection, published.definition, _of_store(connection, published, as_of, segment))
+    return split_by(connection, store_origin(connection, published, as_of, segment))
 
 
-def observed(connection: Connection, definition: Definition, state: State, origin: Origin) -> Observations:
+def observed(connection: Connection, state: State, origin: Origin) -> Observations:
     """Counts and moments of an experiment in this state."""
-    sources, cohort, names = origin.sources, origin.cohort, origin.arms
+    definition, sources, cohort, names = origin.definition, origin.sources, origin.cohort, origin.arms
     layout = Layout(definition.metrics)
     groups, times = read_groups(connection, sources, cohort, layout)
     *earlier, current = (_stratum(definition, layout, phase, groups, (), names) for phase in cohort.phases)
@@ -95,7 +68,7 @@ def observed(connection: Connection, definition: Definition, state: State, origi
     return Observations(
         definition=definition,
         state=state,
-        phase=cohort.phases[-1],
+        phase=origin.phase,
         as_of=from_micros(cohort.as_of),
         arms=current.arms,
         moments=current.moments,
@@ -123,9 +96,9 @@ def require_segment(definition: Definition, segment: str) -> None:
         )
 
 
-def split_by(connection: Connection, definition: Definition, origin: Origin) -> Breakdown:
+def split_by(connection: Connection, origin: Origin) -> Breakdown:
     """Counts and moments by the values of the cohort's segment."""
-    cohort, names = origin.cohort, origin.arms
+    definition, cohort, names = origin.definition, origin.cohort, origin.arms
     assert cohort.segment is not None
     layout = Layout(definition.metrics)
     groups, _ = read_groups(connection, origin.sources, cohort, layout)
@@ -134,27 +107,6 @@ def split_by(connection: Connection, definition: Definition, origin: Origin) -> 
         for value in sorted({value for _, _, value in groups})
     }
     return Breakdown(cohort.segment, from_micros(cohort.as_of), values)
-
-
-def used_names(definition: Definition) -> set[str]:
-    """Events and covariates that some metric needs."""
-    events = {column.event for metric in definition.metrics for column in metric.columns if column.event is not None}
-    return events | {metric.covariate.name for metric in definition.metrics if metric.covariate is not None}
-
-
-def _of_store(connection: Connection, published: Published, as_of: int, segment: str | None = None) -> Origin:
-    definition = published.definition
-    refuse_unexecuted(definition)
-    used = used_names(definition) | ({segment} if segment is not None else set())
-    number = find_ids(connection, experiment, [definition.experiment])[definition.experiment]
-    phases = tuple(range(1, published.phase + 1))
-    refused = select(func.sum(import_file.c.refused)).where(import_file.c.experiment_id == number)
-    return Origin(
-        store_sources(connection, definition.currency, as_of),
-        Cohort(number, phases, as_of, find_ids(connection, name, used), segment),
-        {number: arm for arm, number in arm_ids(connection, number).items()},
-        int(connection.scalar(refused) or 0),
-    )
 
 
 def _stratum(
@@ -208,16 +160,14 @@ def read_groups(
 ) -> tuple[dict[Key, Group], list[int]]:
     """What the statements give for each key, and some times of exposure, the first and the last among them."""
     groups: dict[Key, Group] = defaultdict(Group)
-    size = len(keys_of(cohort))
-    for row in connection.execute(arm_statement(sources, cohort, layout.windows)):
-        visitors, crossovers, returned, *mature = map(int, row[size:])
-        group = groups[tuple(row[:size])]
+    for key, row in keyed(connection, cohort, arm_statement(sources, cohort, layout.windows)):
+        visitors, crossovers, returned, *mature = map(int, row)
+        group = groups[key]
         group.visitors, group.crossovers, group.returned = visitors, crossovers, returned
         group.sums.visitors.update(zip(layout.windows, mature, strict=True))
     times: list[int] = []
-    for row in connection.execute(day_statement(sources, cohort)):
-        day, visitors, first, last = row[size:]
-        groups[tuple(row[:size])].days[int(day)] += int(visitors)
+    for key, (day, visitors, first, last) in keyed(connection, cohort, day_statement(sources, cohort)):
+        groups[key].days[int(day)] += int(visitors)
         times += [first, last]
     _read_sums(connection, sources, cohort, layout, groups)
     return groups, times
@@ -245,20 +195,27 @@ def _read_shifted(
     shifts: Sequence[float],
     groups: Mapping[Key, Group],
 ) -> None:
-    size = len(keys_of(cohort))
     statement = moment_statement(sources, cohort, layout, shifts)
-    for key, rows in _parts(connection, statement, size).items():
+    for key, rows in _parts(connection, cohort, statement).items():
         add_outcomes(groups[key].sums, layout, summed(rows), shifts)
     for use, windows in layout.covariates.items():
         own = [shifts[layout.features.index(Feature(use, window))] for window in windows]
-        parts = _parts(connection, covariate_statement(sources, cohort, use, windows, own), size)
+        parts = _parts(connection, cohort, covariate_statement(sources, cohort, use, windows, own))
         for key, group in groups.items():
             add_covariate(group.sums, layout, use, summed(parts[key]) if key in parts else None, own)
 
 
-def _parts(connection: Connection, statement: Select, size: int) -> dict[Key, list[Sequence[float]]]:
+def _parts(connection: Connection, cohort: Cohort, statement: Select) -> dict[Key, list[Sequence[float]]]:
     """The rows of each key, without it."""
     parts: dict[Key, list[Sequence[float]]] = defaultdict(list)
-    for row in connection.execute(statement):
-        parts[tuple(row[:size])].append(row[size:])
+    for key, row in keyed(connection, cohort, statement):
+        parts[key].append(row)
     return parts
+
+
+def keyed(connection: Connection, cohort: Cohort, statement: Select) -> Iterator[tuple[Key, Sequence[Any]]]:
+    """Each row's key, its phase included, and the rest of the row."""
+    size = len(keys_of(cohort))
+    phase = cohort.phases if len(cohort.phases) == 1 else ()
+    for row in connection.execute(statement):
+        yield (*phase, *row[:size]), row[size:]

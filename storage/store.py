@@ -16,6 +16,7 @@ from ..experiments.records import Covariate, Exposure, Link, Outcome
 from ..experiments.snapshot import Published
 from . import tables
 from .audit import Audit, audit_assignments
+from .distributions import Distributions, read_distributions
 from .engine import database_url, open_engine, read, translated, writing
 from .engines import database_of
 from .exposures import prepare_exposures, store_exposures
@@ -24,9 +25,11 @@ from .lookups import experiment_ids
 from .money import check_currency
 from .observations import Breakdown, Observations
 from .opening import open_tables
+from .origins import Origin, store_origin
 from .outcomes import prepare_covariates, prepare_outcomes, store_covariates, store_outcomes
 from .reading import read_breakdown, read_observations
 from .results import Tally, WriteResult
+from .series import Series, SinceExposure, read_series, read_since_exposure
 from .table import TableRow
 from .table_rows import store_table_rows
 from .times import now_micros, to_micros
@@ -37,6 +40,7 @@ __all__ = ["CHUNK", "Store"]
 CHUNK = 5_000
 """Records of one transaction."""
 
+Result = TypeVar("Result")
 Record = TypeVar("Record")
 Ready = TypeVar("Ready")
 
@@ -260,6 +264,48 @@ class Store:
         return read(
             self._engine,
             lambda connection: read_breakdown(connection, latest_version(connection, experiment), at, segment),
+        )
+
+    def cumulative(self, experiment: str, *, as_of: datetime | None = None) -> Series:
+        """Moments of an experiment's latest version at the end of each day, as of now or of an earlier time.
+
+        Each day has all visitors exposed by its end with what was known of them then, mature or not.
+
+        Raises:
+            InputError: no experiment of that key, or a naive time.
+        """
+        return self._analysed(experiment, as_of, read_series)
+
+    def since_exposure(self, experiment: str, *, days: int = 30, as_of: datetime | None = None) -> SinceExposure:
+        """Moments of an experiment's latest version 1, 2, ... days after each visitor's exposure.
+
+        Args:
+            experiment: its key.
+            days: most days that are read, at most 366.
+            as_of: the moment of the analysis; None: now.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or days outside 1 to 366.
+        """
+        return self._analysed(
+            experiment, as_of, lambda connection, origin: read_since_exposure(connection, origin, days)
+        )
+
+    def distributions(self, experiment: str, *, as_of: datetime | None = None) -> Distributions:
+        """Histograms of orders' and visitors' money, and each arm's largest values, of an experiment's latest version.
+
+        Raises:
+            InputError: no experiment of that key, or a naive time.
+        """
+        return self._analysed(experiment, as_of, read_distributions)
+
+    def _analysed(
+        self, experiment: str, as_of: datetime | None, work: Callable[[Connection, Origin], Result]
+    ) -> Result:
+        at = now_micros() if as_of is None else to_micros(as_of)
+        return read(
+            self._engine,
+            lambda connection: work(connection, store_origin(connection, latest_version(connection, experiment), at)),
         )
 
     def note_import(self, experiment: str, file: str, *, read: int, refused: int) -> None:

@@ -17,7 +17,9 @@ from .engine import database_url, open_engine, read, translated
 from .engines import database_of
 from .foreign import MissingTableError
 from .observations import Breakdown, Observations
+from .origins import Origin
 from .reading import observed, require_segment, split_by
+from .series import Series, read_series
 from .times import now_micros, to_micros
 from .warehouse_sources import warehouse_origin
 
@@ -82,11 +84,12 @@ class Warehouse:
         at = now_micros() if as_of is None else to_micros(as_of)
         is_over = definition.ends_at is not None and to_micros(definition.ends_at) <= at
         state: State = "stopped" if is_over else "running"
-        return self._read(
-            lambda connection: observed(
-                connection, definition, state, warehouse_origin(connection, definition, tables, at)
-            )
-        )
+        return self._read(definition, tables, at, lambda connection, origin: observed(connection, state, origin))
+
+    def cumulative(self, definition: Definition, tables: WarehouseTables, *, as_of: datetime | None = None) -> Series:
+        """Moments at the end of each day, of all visitors exposed by then; arguments and errors as `observations`."""
+        at = now_micros() if as_of is None else to_micros(as_of)
+        return self._read(definition, tables, at, read_series)
 
     def breakdown(
         self, definition: Definition, tables: WarehouseTables, segment: str, *, as_of: datetime | None = None
@@ -99,15 +102,21 @@ class Warehouse:
         """
         require_segment(definition, segment)
         at = now_micros() if as_of is None else to_micros(as_of)
-        return self._read(
-            lambda connection: split_by(
-                connection, definition, warehouse_origin(connection, definition, tables, at, segment)
-            )
-        )
+        return self._read(definition, tables, at, split_by, segment)
 
-    def _read(self, work: Callable[[Connection], Result]) -> Result:
+    def _read(
+        self,
+        definition: Definition,
+        tables: WarehouseTables,
+        at: int,
+        work: Callable[[Connection, Origin], Result],
+        segment: str | None = None,
+    ) -> Result:
+        def find_and_read(connection: Connection) -> Result:
+            return work(connection, warehouse_origin(connection, definition, tables, at, segment))
+
         try:
-            return read(self._engine, work)
+            return read(self._engine, find_and_read)
         except MissingTableError as error:
             # In a transaction of its own: PostgreSQL says nothing more in one that has failed.
             with translated(self._url), self._engine.connect() as connection:

@@ -47,10 +47,10 @@ from .cohort import Cohort
 from .engines import database_of
 from .features import refuse_unexecuted
 from .foreign import Found, common_visitor, find
+from .happened import amounts
 from .money import exponent
-from .reading import Origin, used_names
+from .origins import Origin, offset_of, used_names
 from .sources import Sources, refunds_of
-from .statements import amounts
 from .survey import Survey, check_facts, survey_of
 
 __all__ = ["warehouse_origin"]
@@ -104,8 +104,8 @@ def warehouse_origin(
         settled=frozenset(one.name for one in covariates if isinstance(one, ComputedCovariate)),
     )
     names = {name: name for name in used_names(definition) | ({segment} if segment is not None else set())}
-    cohort = Cohort(_NO_EXPERIMENT, survey.phases, as_of, names, segment)
-    return Origin(sources, cohort, dict(enumerate(survey.arms)), survey.refused)
+    cohort = Cohort(_NO_EXPERIMENT, survey.phases, as_of, names, segment, offset_of(definition))
+    return Origin(definition, sources, cohort, dict(enumerate(survey.arms)), survey.refused)
 
 
 def _used_facts(definition: Definition, tables: WarehouseTables) -> list[FactSource]:

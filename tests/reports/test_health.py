@@ -6,9 +6,22 @@ from datetime import datetime
 
 import pytest
 from offerlift.reports import scorecard
+from offerlift.reports.health import health_checks
 from offerlift.reports.tree import HealthCheck, Scorecard
+from offerlift.storage.observations import ArmCounts, Stratum
 
-NAMES = ["srm", "srm_sequential", "srm_mature", "crossovers", "outcomes", "unknown_arms", "rows"]
+NAMES = [
+    "srm",
+    "srm_sequential",
+    "srm_mature",
+    "crossovers",
+    "outcomes",
+    "currencies",
+    "refunds",
+    "phases",
+    "unknown_arms",
+    "rows",
+]
 
 
 def check(card: Scorecard, name: str) -> HealthCheck:
@@ -20,10 +33,10 @@ def blocked(card: Scorecard) -> bool:
 
 
 def test_a_healthy_experiment(observed, sample):
-    """Every check is listed, none but the table's is left out, nothing blocks."""
+    """Every check is listed, none but the table's and that of several phases is left out, nothing blocks."""
     card = scorecard(observed({"control": sample(10_000, 500), "b": sample(10_050, 500, waiting=30)}))
     assert [check.check for check in card.health] == NAMES
-    assert {check.check for check in card.health if check.status != "ok"} == {"rows"}
+    assert {check.check for check in card.health if check.status != "ok"} == {"phases", "rows"}
     assert check(card, "rows").status == "not_run"
     assert not blocked(card)
 
@@ -160,3 +173,31 @@ def test_the_sequential_split_check_fails_below_one_in_a_hundred(observed, sampl
     sequential = check(card, "srm_sequential")
     assert 0.001 < sequential.p_value < 0.02
     assert sequential.status == status
+
+
+def test_money_in_another_currency_without_a_reporting_value_blocks(observed, changed, sample):
+    """Rows that no money column has are counted, and the effects are not to be read."""
+    seen = changed(observed({"control": sample(1_000, 100), "b": sample(1_000, 100)}), unreported_rows=3)
+    card = scorecard(seen)
+    assert check(card, "currencies").status == "fail"
+    assert check(card, "currencies").reason.startswith("3 outcomes are in another currency without a reporting value")
+    assert blocked(card)
+    assert "the check of currencies failed" in card.decision.reason
+
+
+def test_refunds_without_their_order_warn(observed, changed, sample):
+    """They are counted, and nothing is blocked."""
+    seen = changed(observed({"control": sample(1_000, 100), "b": sample(1_000, 100)}), orphaned_refunds=1)
+    card = scorecard(seen)
+    assert check(card, "refunds").status == "warn"
+    assert check(card, "refunds").reason.startswith("1 refund names an order that is not stored")
+    assert not blocked(card)
+
+
+def test_visitors_of_two_phases_are_counted(observed, changed, sample):
+    """Those who were seen again in a later phase are named with their number."""
+    seen = observed({"control": sample(1_000, 100), "b": sample(1_000, 100)})
+    first = Stratum(1, {"control": ArmCounts(10, returned=4), "b": ArmCounts(12, returned=3)}, {})
+    found = {one.check: one for one in health_checks(changed(seen, phase=2, earlier=(first,)))}
+    assert found["phases"].status == "ok"
+    assert found["phases"].reason.startswith("7 visitors were seen again in a later phase")

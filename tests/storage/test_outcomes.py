@@ -101,7 +101,7 @@ def test_money_is_stored_in_minor_units(store, at):
     [
         ({"currency": "usd"}, "three capitals"),
         ({"currency": "ABC"}, "no currency has"),
-        ({"reporting_value": 7}, "leave reporting_value"),
+        ({"reporting_value": 7}, "Leave reporting_value"),
         ({"currency": "USD", "value": 1, "cost": 1, "reporting_value": 1}, "cost but no reporting_cost"),
         ({"currency": "USD", "value": None, "reporting_value": 1}, "reporting_value but no value"),
         ({"currency": "USD", "value": 1, "reporting_value": Decimal("0.001")}, "decimal places"),
