@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .series import Series, SinceExposure
     from .store import Store
     from .table import Table, read_table
+    from .warehouse import Warehouse
 
 __all__ = [
     "ArmCounts",
@@ -34,6 +35,7 @@ __all__ = [
     "Store",
     "Stratum",
     "Table",
+    "Warehouse",
     "WriteResult",
     "import_exposures",
     "import_outcomes",
@@ -54,6 +56,7 @@ _MODULES = {
     "series": ("Series", "SinceExposure"),
     "store": ("Store",),
     "table": ("Table", "read_table"),
+    "warehouse": ("Warehouse",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
