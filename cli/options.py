@@ -148,9 +148,7 @@ def warehouse_options(command: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             help="With --warehouse: the definition, or a folder of definitions.",
         ),
-        click.option(
-            "--warehouse", metavar="URL", help="Analyse the tables that the definition names, there."
-        ),
+        click.option("--warehouse", metavar="URL", help="Analyse the tables that the definition names, there."),
     ):
         command = option(command)
     return command
