@@ -53,7 +53,7 @@ def subjects(sources: Sources, cohort: Cohort) -> Subquery:
         exposure.c.phase.in_(cohort.phases) if len(cohort.phases) > 1 else exposure.c.phase == cohort.phases[0],
         exposure.c.at <= cohort.as_of,
     )
-    if len(cohort.phases) == 1 and not sources.linked:
+    if len(cohort.phases) == 1 and sources.member is None:
         # Each visitor has one row.
         first = rows.add_columns(literal(0).label("returned")).subquery("subject")
     else:

@@ -34,6 +34,7 @@ __all__ = [
     "counted_flags",
     "flag",
     "has_passed",
+    "ids_of",
     "is_event",
     "join_covariate",
     "outcome_rows",
@@ -52,7 +53,7 @@ def outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClause
 
     def joined(relation: FromClause, at: ColumnElement[int]) -> ColumnElement[bool]:
         return and_(
-            relation.c.visitor_id == subject.c.visitor_id,
+            relation.c.visitor_id == visitor_id,
             or_(*(is_event(event, relation, cohort) for event in layout.events)),
             at >= subject.c.at,
             relation.c.at <= cohort.as_of,
@@ -60,6 +61,7 @@ def outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClause
 
     outcome = sources.outcome
     value, cost, unreported = amounts(outcome, sources.currency)
+    ids, visitor_id = ids_of(sources, subject)
     orders = select(
         *who,
         outcome.c.event_id,
@@ -68,7 +70,7 @@ def outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClause
         value.label("value"),
         cost.label("cost"),
         unreported.label("unreported"),
-    ).select_from(subject.join(outcome, joined(outcome, outcome.c.at)))
+    ).select_from(ids.join(outcome, joined(outcome, outcome.c.at)))
     refund = sources.refund
     if refund is None:
         return orders.subquery("happened")
@@ -81,13 +83,20 @@ def outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClause
         -value,
         -cost,
         unreported,
-    ).select_from(subject.join(refund, joined(refund, refund.c.original_at)))
+    ).select_from(ids.join(refund, joined(refund, refund.c.original_at)))
     return orders.union_all(refunds).subquery("happened")
 
 
-def amounts(
-    outcome: FromClause, currency: str
-) -> tuple[ColumnElement[float], ColumnElement[float], ColumnElement[int]]:
+def ids_of(sources: Sources, subject: FromClause) -> tuple[FromClause, ColumnElement]:
+    """The subjects with each id of theirs, and that id."""
+    member = sources.member
+    if member is None:
+        return subject, subject.c.visitor_id
+    ids = subject.outerjoin(member, member.c.person_id == subject.c.visitor_id)
+    return ids, func.coalesce(member.c.visitor_id, subject.c.visitor_id)
+
+
+def amounts(outcome: FromClause, currency: str) -> tuple[ColumnElement, ColumnElement, ColumnElement[int]]:
     """Value and cost in the reporting currency, 0 where there are none, and whether they are not known in it."""
     row = outcome.c
     foreign = row.currency != currency

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Select, Subquery, 
 from . import tables
 from .persons import person_relation
 
-__all__ = ["Sources", "refunds_of", "store_sources"]
+__all__ = ["Sources", "store_sources"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,13 @@ class Sources:
         segment: one row an experiment, phase, id that was exposed and name: experiment_id, phase, visitor_id, name_id,
             value (text).
         refund: the columns of `outcome` with the amounts that were given back, positive; visitor_id is that of the
-            original, and original_at its time (NULL where it is not known). None: there are no refunds.
+            original, and original_at its time. None: there are no refunds.
+        orphan: refunds whose original is not known: visitor_id (their own), event_id, at. None: there are no refunds.
+        member: where links made one person of several ids: person_id and visitor_id of each of them. The visitor_id of
+            an exposure (of which a person may have several even in one phase) and of a covariate is then the person's,
+            that of an outcome or refund one of their ids. None: nobody is linked.
         own_covariates: relations like `covariate` of single names.
         settled: covariates of which there is one value an exposure, at its time.
-        linked: whether a visitor_id stands for a person, who may have several exposures even in one phase.
     """
 
     currency: str
@@ -44,13 +47,19 @@ class Sources:
     covariate: FromClause
     segment: FromClause
     refund: FromClause | None = None
-    linked: bool = False
+    orphan: FromClause | None = None
+    member: FromClause | None = None
     own_covariates: Mapping[str, FromClause] = field(default_factory=dict)
     settled: frozenset[str] = frozenset()
 
     def covariate_of(self, name: str) -> FromClause:
         """The relation that has the covariate of that name, others perhaps too."""
         return self.own_covariates.get(name, self.covariate)
+
+    def with_refunds(self, rows: FromClause, as_of: int) -> Sources:
+        """The same, with these rows as outcomes and refunds, which have outcome_id and refund_of besides."""
+        outcome = select(rows).where(rows.c.refund_of.is_(None)).subquery("outcome")
+        return replace(self, outcome=outcome, refund=_refunds(rows, as_of), orphan=_orphans(rows, as_of))
 
 
 def store_sources(connection: Connection, currency: str, as_of: int) -> Sources:
@@ -72,8 +81,7 @@ def store_sources(connection: Connection, currency: str, as_of: int) -> Sources:
         tables.segment,
     )
     if _exists(connection, select(outcome.c.refund_of).where(outcome.c.refund_of.is_not(None))):
-        orders = select(outcome).where(outcome.c.refund_of.is_(None)).subquery("outcome")
-        sources = replace(sources, outcome=orders, refund=refunds_of(outcome, as_of))
+        sources = sources.with_refunds(outcome, as_of)
     if _exists(connection, select(tables.identity.c.anonymous_id).where(tables.identity.c.at <= as_of)):
         sources = _linked(sources, person_relation(connection, as_of))
     return sources
@@ -83,26 +91,34 @@ def _exists(connection: Connection, rows: Select) -> bool:
     return connection.execute(rows.limit(1)).first() is not None
 
 
-def refunds_of(outcome: FromClause, as_of: int) -> Subquery:
-    """The relation of refunds, from outcomes and refunds together with their outcome_id and refund_of."""
+def _refunds(rows: FromClause, as_of: int) -> Subquery:
+    refund, original = rows.alias("given_back"), rows.alias("original")
+    kept = ("event_id", "at", "value", "cost", "currency", "reporting_value", "reporting_cost")
+    return (
+        select(original.c.visitor_id, original.c.at.label("original_at"), *(refund.c[name] for name in kept))
+        .select_from(original.join(refund, _is_original(original, refund, as_of)))
+        .where(refund.c.refund_of.is_not(None))
+        .subquery("refund")
+    )
+
+
+def _orphans(rows: FromClause, as_of: int) -> Subquery:
+    refund, original = rows.alias("given_back"), rows.alias("original")
+    return (
+        select(refund.c.visitor_id, refund.c.event_id, refund.c.at)
+        .select_from(refund.outerjoin(original, _is_original(original, refund, as_of)))
+        .where(refund.c.refund_of.is_not(None), original.c.visitor_id.is_(None))
+        .subquery("orphan")
+    )
+
+
+def _is_original(original: FromClause, refund: FromClause, as_of: int) -> ColumnElement[bool]:
     # A refund of a refund has no original either.
-    refund, original = outcome.alias("given_back"), outcome.alias("original")
-    found = and_(
+    return and_(
         original.c.outcome_id == refund.c.refund_of,
         original.c.event_id == refund.c.event_id,
         original.c.refund_of.is_(None),
         original.c.at <= as_of,
-    )
-    kept = ("event_id", "at", "value", "cost", "currency", "reporting_value", "reporting_cost")
-    return (
-        select(
-            func.coalesce(original.c.visitor_id, refund.c.visitor_id).label("visitor_id"),
-            original.c.at.label("original_at"),
-            *(refund.c[name] for name in kept),
-        )
-        .select_from(refund.outerjoin(original, found))
-        .where(refund.c.refund_of.is_not(None))
-        .subquery("refund")
     )
 
 
@@ -120,11 +136,15 @@ def _linked(sources: Sources, person: FromClause) -> Sources:
     return replace(
         sources,
         exposure=_of_persons(sources.exposure, person),
-        outcome=_of_persons(sources.outcome, person),
         covariate=covariate,
-        refund=None if sources.refund is None else _of_persons(sources.refund, person),
-        linked=True,
+        member=_members(person),
     )
+
+
+def _members(person: FromClause) -> Subquery:
+    # The customer at the end of the links is linked to nobody. Outcomes are found through their own id, by key.
+    linked = select(person.c.person_id, person.c.visitor_id)
+    return linked.union(select(person.c.person_id, person.c.person_id)).subquery("member")
 
 
 def _of_persons(relation: FromClause, person: FromClause) -> Subquery:

@@ -35,6 +35,7 @@ from .happened import (
     counted_flags,
     flag,
     has_passed,
+    ids_of,
     is_event,
     join_covariate,
     outcome_rows,
@@ -91,17 +92,17 @@ def day_statement(sources: Sources, cohort: Cohort, windows: Sequence[Window]) -
 
 def orphan_statement(sources: Sources, cohort: Cohort, events: Sequence[str | None]) -> Select | None:
     """How many refunds of these events have no original, by visitors exposed before; None: there are no refunds."""
-    if sources.refund is None:
+    if sources.orphan is None:
         return None
-    subject, refund = subjects(sources, cohort), sources.refund
+    subject, orphan = subjects(sources, cohort), sources.orphan
+    ids, visitor_id = ids_of(sources, subject)
     return (
         select(func.count())
-        .select_from(subject.join(refund, refund.c.visitor_id == subject.c.visitor_id))
+        .select_from(ids.join(orphan, orphan.c.visitor_id == visitor_id))
         .where(
-            refund.c.original_at.is_(None),
-            refund.c.at >= subject.c.at,
-            refund.c.at <= cohort.as_of,
-            or_(*(is_event(event, refund, cohort) for event in events)),
+            orphan.c.at >= subject.c.at,
+            orphan.c.at <= cohort.as_of,
+            or_(*(is_event(event, orphan, cohort) for event in events)),
         )
     )
 

@@ -50,7 +50,7 @@ from .foreign import Found, common_visitor, find
 from .happened import amounts
 from .money import exponent
 from .origins import Origin, offset_of, used_names
-from .sources import Sources, refunds_of
+from .sources import Sources
 from .survey import Survey, check_facts, survey_of
 
 __all__ = ["warehouse_origin"]
@@ -94,10 +94,13 @@ def warehouse_origin(
     rows = _log_rows(reading, log, segment)
     survey = survey_of(connection, definition, log, rows, found[log].label)
     exposure = _exposures(reading, rows, survey)
-    outcome, refund = _outcomes(reading, facts)
+    with_refunds = any(fact.refund_of is not None for fact in facts)
+    happened = _fact_relation(reading, facts, with_refunds=with_refunds)
     none = _none("name_id", "visitor_id", "at", "value")
     split = _segments(rows, survey, exposure, segment)
-    sources = Sources(definition.currency, exposure, outcome, none, split, refund)
+    sources = Sources(definition.currency, exposure, happened, none, split)
+    if with_refunds:
+        sources = sources.with_refunds(happened, as_of)
     sources = replace(
         sources,
         own_covariates={one.name: _covariate(reading, one, sources, len(survey.phases)) for one in covariates},
@@ -181,15 +184,9 @@ def _whole(number: int) -> ColumnElement[int]:
     return literal_column(str(number), Integer)
 
 
-def _outcomes(reading: Reading, facts: Sequence[FactSource]) -> tuple[FromClause, FromClause | None]:
-    """Outcomes and, where there are any, refunds."""
-    with_refunds = any(fact.refund_of is not None for fact in facts)
+def _fact_relation(reading: Reading, facts: Sequence[FactSource], *, with_refunds: bool) -> Subquery:
     parts = [_fact_rows(reading, fact, with_refunds) for fact in facts]
-    every = (parts[0] if len(parts) == 1 else union_all(*parts)).subquery("fact")
-    if not with_refunds:
-        return every, None
-    orders = select(every).where(every.c.refund_of.is_(None)).subquery("outcome")
-    return orders, refunds_of(every, reading.as_of)
+    return (parts[0] if len(parts) == 1 else union_all(*parts)).subquery("fact")
 
 
 def _fact_rows(reading: Reading, fact: FactSource, with_refunds: bool) -> Select:

@@ -45,6 +45,14 @@ def test_a_metric_with_a_refund_window_matures_later(shop, at):
     assert amount(shop, metric="orders", as_of=at(10))[0] == 1
 
 
+def test_who_still_waits_adds_nothing(shop, at):
+    """What a visitor bought is left out until the window has passed."""
+    shop.write_exposures([Exposure("exit", "w", "a", at(5))])
+    shop.write_outcomes(Outcome(visitor, visitor, "purchase", at(6), value=3) for visitor in "vw")
+    assert amount(shop, as_of=at(19)) == (1, 3)
+    assert amount(shop, as_of=at(20)) == (2, 6)
+
+
 def test_a_refund_may_come_before_its_order(store, make_published, at):
     """Any order of arrival gives the same; until the original is there the refund is counted as without one."""
     store.publish(make_published(metrics=(REVENUE,)))

@@ -115,6 +115,29 @@ def check_ages(store, make_published, at, shop, used, phase, as_of, most):
                     assert_moments(moments, model.moments_at(shop, observed, metric), metric)
 
 
+def check_money(store, make_published, at, shop, used, phase, as_of):
+    key = published_in(store, make_published, used, phase, 0)
+    fill(store, key, shop, at)
+    found = store.distributions(key, as_of=at(as_of))
+    persons = model.people(shop, phase, as_of)
+    money = [metric for metric in used if metric.numerator.is_money]
+    for number, by_metric in found.by_phase.items():
+        assert list(by_metric) == [metric.name for metric in money]
+        for metric in money:
+            for arm in ARMS:
+                own = [
+                    one
+                    for one in persons
+                    if (one.phase, one.arm) == (number, arm) and model.is_mature(metric, one, as_of)
+                ]
+                got = by_metric[metric.name][arm]
+                assert got.orders == Histogram.of(model.order_values(shop, own, metric, as_of), scale=100)
+                values = [model.number(shop, one, metric, metric.numerator, as_of) for one in own]
+                assert got.visitors == Histogram.of(values, scale=100)
+                largest = sorted((value / 100 for value in values if value > 0), reverse=True)[:10]
+                assert got.largest == LargestValues(tuple(largest), sum(values) / 100)
+
+
 @given(cases(), st.integers(1, 3), offsets)
 @EXAMPLES
 def test_each_day_has_what_plain_python_finds(shared_store, make_published, at, case, phase, offset):
@@ -144,26 +167,7 @@ def test_each_day_since_the_exposure_has_what_plain_python_finds(shared_store, m
 def test_distributions_have_what_plain_python_finds(shared_store, make_published, at, case, phase):
     """Orders and visitors of each bin, the largest values and the total are those of the mature persons."""
     shop, used, as_of = case
-    key = published_in(shared_store, make_published, used, phase, 0)
-    fill(shared_store, key, shop, at)
-    found = shared_store.distributions(key, as_of=at(as_of))
-    persons = model.people(shop, phase, as_of)
-    money = [metric for metric in used if metric.numerator.is_money]
-    for number, by_metric in found.by_phase.items():
-        assert list(by_metric) == [metric.name for metric in money]
-        for metric in money:
-            for arm in ARMS:
-                own = [
-                    one
-                    for one in persons
-                    if (one.phase, one.arm) == (number, arm) and model.is_mature(metric, one, as_of)
-                ]
-                got = by_metric[metric.name][arm]
-                assert got.orders == Histogram.of(model.order_values(shop, own, metric, as_of), scale=100)
-                values = [model.number(shop, one, metric, metric.numerator, as_of) for one in own]
-                assert got.visitors == Histogram.of(values, scale=100)
-                largest = sorted((value / 100 for value in values if value > 0), reverse=True)[:10]
-                assert got.largest == LargestValues(tuple(largest), sum(values) / 100)
+    check_money(shared_store, make_published, at, shop, used, phase, as_of)
 
 
 WEEK = Metric("revenue", "revenue", Column("purchase", "value"), window_end=7 * DAY)
