@@ -25,10 +25,24 @@ from hashlib import md5
 from pathlib import Path
 
 import peers
-from offerlift.experiments import BUILT_IN_METRICS, Arm, Assigner, Definition, Offer, Plan, Rule, Snapshot, publish
+from offerlift.experiments import (
+    BUILT_IN_METRICS,
+    Arm,
+    Assigner,
+    Definition,
+    Offer,
+    Plan,
+    Recorder,
+    Rule,
+    Snapshot,
+    publish,
+)
 
 ROUND = 2_000
 """Calls of one contender before the next one's turn."""
+
+QUEUE = 10_000_000
+"""Records that a recorder may hold, so that none is dropped."""
 
 BLOCK = 100_000
 """Ids of one turn of the bulk path."""
@@ -40,9 +54,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
     options = parser.parse_args()
     calls = single(rounds=15 if options.quick else 100)
+    slow = sinks(rounds=15 if options.quick else 100)
     bulk = many(blocks=9 if options.quick else 100)
     started = start_up(times=7 if options.quick else 21)
-    result = {"ratios": ratios(calls, bulk, started), "microseconds": medians(calls, bulk)}
+    result = {"ratios": ratios(calls, slow, bulk, started), "microseconds": medians(calls, slow, bulk)}
     if options.json:
         print(json.dumps(result, indent=2))
         return
@@ -83,10 +98,8 @@ def contenders() -> dict[str, peers.Call]:
     made: dict[str, peers.Call] = {
         "floor": floor(),
         "assign": lambda visitor: assign("exp", visitor, {"country": "DE"}),
+        "assign_recorded": recorded(assign, Recorder(Waiting(None), capacity=QUEUE)),
     }
-    recorded = assign_recorded(assign)
-    if recorded is not None:
-        made["assign_recorded"] = recorded
     for name, make in {
         "growthbook": peers.growthbook,
         "eppo": lambda: peers.eppo(log=False),
@@ -106,25 +119,20 @@ def contenders() -> dict[str, peers.Call]:
 
 
 class Waiting:
-    """A sink that takes nothing until the end: what a request pays is the queue; delivery has a thread of its own."""
+    """A sink that takes so many seconds a batch, None until the end: what a request pays is the queue alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
         self.open = threading.Event()
         atexit.register(self.open.set)
 
     def write_exposures(self, records: Sequence[object], /) -> None:
-        self.open.wait()
+        self.open.wait(self.seconds)
 
     write_outcomes = write_links = write_exposures
 
 
-def assign_recorded(assign: Callable[..., object]) -> peers.Call | None:
-    try:
-        from offerlift.experiments import Recorder
-    except ImportError:
-        return None
-    recorder = Recorder(Waiting(), capacity=10_000_000)
-
+def recorded(assign: Callable[..., object], recorder: Recorder) -> peers.Call:
     def call(visitor: str) -> None:
         recorder.expose(assign("exp", visitor, {"country": "DE"}))
 
@@ -132,8 +140,25 @@ def assign_recorded(assign: Callable[..., object]) -> peers.Call | None:
 
 
 def single(rounds: int) -> dict[str, list[float]]:
+    return turns(contenders(), rounds)
+
+
+def sinks(rounds: int) -> dict[str, list[float]]:
+    """Assign and expose while each batch takes the sink ten seconds, beside a sink that returns at once."""
+    assign = Assigner(snapshot()).assign
+    fast = Recorder(Waiting(0), capacity=QUEUE)
+    calls = {
+        "assign_recorded_slow_sink": recorded(assign, Recorder(Waiting(10), capacity=QUEUE)),
+        "assign_recorded_fast_sink": recorded(assign, fast),
+    }
+    # What the fast sink gets is delivered between the turns, so that its thread does not take time from both.
+    return turns(calls, rounds, between=fast.flush)
+
+
+def turns(
+    calls: dict[str, peers.Call], rounds: int, between: Callable[[], object] = lambda: None
+) -> dict[str, list[float]]:
     """Contender -> microseconds a call, one number a round; every call has a visitor of its own."""
-    calls = contenders()
     times: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(-1, rounds):
         visitors = [f"visitor-{number}-{index}" for index in range(ROUND)]
@@ -144,6 +169,7 @@ def single(rounds: int) -> dict[str, list[float]]:
             # The first round warms up.
             if number >= 0:
                 times[name].append((time.perf_counter() - began) / ROUND * 1e6)
+            between()
     return times
 
 
@@ -218,7 +244,10 @@ def _used(program: str, cache: str) -> tuple[float, float]:
 
 
 def ratios(
-    calls: dict[str, list[float]], bulk: dict[str, list[float]], started: dict[str, float]
+    calls: dict[str, list[float]],
+    slow: dict[str, list[float]],
+    bulk: dict[str, list[float]],
+    started: dict[str, float],
 ) -> dict[str, float | None]:
     def over(times: dict[str, list[float]], above: str, below: str) -> float | None:
         if above not in times or below not in times:
@@ -232,6 +261,7 @@ def ratios(
         "optimizely_over_assign": over(calls, "optimizely", "assign"),
         "eppo_over_assign": over(calls, "eppo", "assign"),
         "eppo_logging_over_assign_recorded": over(calls, "eppo_logging", "assign_recorded"),
+        "slow_sink_over_fast_sink": over(slow, "assign_recorded_slow_sink", "assign_recorded_fast_sink"),
         "assign_many_over_hashlib": over(bulk, "hashlib", "assign_many"),
         "assign_many_2_threads_over_hashlib": over(bulk, "hashlib", "assign_many_2_threads"),
         **{name: round(value, 3) for name, value in started.items()},

@@ -151,7 +151,7 @@ def _observations_of(table: Path, experiment: str | None, columns: dict[str, Any
     require_table_columns(columns)
     rows = read_table(table, key=experiment, currency=columns.pop("currency") or "EUR", **columns)
     for reject in rows.rejects[:5]:
-        click.echo(f"{table}, line {reject.line}: {reject.reason}", err=True)
+        click.echo(f"{table}, {reject.place}: {reject.reason}", err=True)
     if rows.rejects:
         click.echo(f"{len(rows.rejects)} rows were refused and are not in the numbers.", err=True)
     return rows.observations()

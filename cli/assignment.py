@@ -21,9 +21,12 @@ __all__ = ["assign"]
     type=click.Path(dir_okay=False, path_type=Path),
     help="Read this snapshot; without it, what is published in the store.",
 )
+@click.option("--force", metavar="ARM", help="Answer as for staff whom the backend forces into this arm.")
 @click.option("--explain", is_flag=True, help="Print each step in words, with its salt and bucket, instead of JSON.")
 @database_option
-def assign(experiment: str, visitor: str, attributes: str, snapshot: Path | None, explain: bool, db: str) -> None:
+def assign(
+    experiment: str, visitor: str, attributes: str, snapshot: Path | None, force: str | None, explain: bool, db: str
+) -> None:
     """Print, as JSON, the arm of VISITOR in EXPERIMENT and why. Nothing is recorded.
 
     An offer with a frequency cap or a usage limit is shown as withheld: their counters are the backend's.
@@ -44,7 +47,7 @@ def assign(experiment: str, visitor: str, attributes: str, snapshot: Path | None
     else:
         with open_store(db, create=False) as store:
             published = Snapshot.of([store.published(key) for key in store.experiments()])
-    assigner = Assigner(published)
+    assigner = Assigner(published, forced=None if force is None else {experiment: {visitor: force}})
     # Of an experiment that is not there, an error rather than its control.
     assigner.compiled(experiment)
     if explain:

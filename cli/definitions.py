@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import DefinitionError, InputError, OfferliftError
+from ..errors import DefinitionError, InputError, SnapshotError
 from .options import assigned_snapshot, database_option, open_store, print_json, program
 
 if TYPE_CHECKING:
@@ -116,10 +116,11 @@ def write_snapshot(store: Store, path: Path) -> None:
     """Write the latest versions of all experiments that offerlift assigns to the snapshot."""
     try:
         assigned_snapshot(store).write(path)
-    except OSError as error:
-        raise OfferliftError(
-            f"the store is up to date, but the snapshot {path} could not be written: {error.strerror}",
-            hint="Run the same command again with --snapshot PATH.",
+    except SnapshotError as error:
+        raise SnapshotError(
+            f"the store is up to date, but backends do not see it yet: {error.message}",
+            # Not the same command: `phase --reshuffle` would draw the visitors once more.
+            hint="`offerlift publish FILE --snapshot PATH` with the same file writes it and changes nothing else.",
         ) from error
     click.echo(f"Snapshot: {path}", err=True)
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from .assigner import Assigner
 from .assignment import Assignment, Reason
-from .definition import BUCKETS, Arm, Audience, Definition, Discount, Guard, Offer, Plan, Price, Rule, State
+from .definition import BUCKETS, Arm, Audience, Definition, Offer, Plan, Rule, State
 from .hashing import bucket, canonical_visitor
 from .metrics import BUILT_IN_METRICS, Column, CovariateUse, Metric
 from .snapshot import Published, Snapshot
+from .terms import Discount, Guard, Price
 
 if TYPE_CHECKING:
     from .bulk import Assignments

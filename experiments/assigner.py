@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import InputError
 from .assignment import NO_SEGMENTS, Assignment, Reason
-from .compiled import Compiled
+from .compiled import Compiled, Forced
 from .definition import Offer
 from .hashing import LONGEST_VISITOR, encode_visitor
 from .snapshot import Published
@@ -34,13 +34,14 @@ class Assigner:
     Args:
         snapshot: experiment key -> published version.
         strict: raise for an unknown or unusable experiment instead of answering with the control; for tests.
-        forced: experiment -> canonical visitor id -> arm, for previews by staff. Forced visitors get the arm with
+        forced: experiment -> visitor id -> arm, for previews by staff. Forced visitors get the arm with
             reason FORCED while the experiment runs, and are not analysed.
         guard_state: where guards look up their counters, unless the caller gives `counts` with each call.
 
     Raises:
-        InputError: `forced` names an arm that its experiment does not have. With `strict`, also a holdout that is not
-            in the snapshot.
+        InputError: a definition that was damaged by hand, such as weights that do not sum; `forced` has an impossible
+            visitor id, or an arm that its experiment does not have. With `strict`, also a holdout, or a forced
+            experiment, that is not in the snapshot.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Assigner:
         snapshot: Mapping[str, Published],
         strict: bool = False,
         *,
-        forced: Mapping[str, Mapping[str, str]] | None = None,
+        forced: Mapping[str, Forced] | None = None,
         guard_state: GuardState | None = None,
     ):
         self._strict = strict
@@ -100,7 +101,7 @@ class Assigner:
         if compiled is None or compiled.unusable:
             return self._error(text, experiment, compiled)
         assignment = compiled.assign(text, encoded, attributes, at)
-        if assignment.offer is not None and (prices is not None or compiled.has_guards):
+        if (prices is not None or compiled.has_guards) and assignment.offer is not None:
             return self._guarded(assignment, at, counts, prices)
         return assignment
 
@@ -177,7 +178,7 @@ class Assigner:
         """
         if response not in _RESPONSES:
             raise InputError(f"a response is one of {', '.join(_RESPONSES)}, seen {response!r}")
-        shown = {offer.name: offer for offer in (assignment.offer, *self.alternatives(assignment)) if offer is not None}
+        shown = {offer.name: offer for offer in (assignment.offer, *self._beside(assignment)) if offer is not None}
         if chosen is not None and chosen not in shown:
             raise InputError(f"{chosen!r} was not shown; shown: {', '.join(shown) or 'nothing'}")
         answered = assignment.offer if chosen is None else shown[chosen]
@@ -186,12 +187,27 @@ class Assigner:
         following = assignment._replace(offer=follower, withheld=None, detail="")
         return following if follower is None else self._guarded(following, at, counts, prices)
 
-    def alternatives(self, assignment: Assignment) -> tuple[Offer, ...]:
-        """The offers that are shown at once with the assignment's own."""
-        if assignment.offer is None:
-            return ()
-        offers = (self._offer(assignment, name) for name in assignment.offer.alternatives)
-        return tuple(offer for offer in offers if offer is not None)
+    def alternatives(
+        self,
+        assignment: Assignment,
+        *,
+        at: datetime | None = None,
+        counts: Mapping[str, Counts] | None = None,
+        prices: Mapping[str, Any] | None = None,
+    ) -> tuple[Offer, ...]:
+        """The offers that are shown at once with the assignment's own; what a guard withholds is not among them.
+
+        Args:
+            assignment: what `assign` or `next_offer` answered.
+            at, prices: as in `assign`.
+            counts: name of the offer -> its counters, where the caller keeps them.
+        """
+        known = counts or {}
+        answers = (
+            self._guarded(assignment._replace(offer=offer), at, known.get(offer.name), prices)
+            for offer in self._beside(assignment)
+        )
+        return tuple(answer.offer for answer in answers if answer.offer is not None)
 
     def compiled(self, experiment: str) -> Compiled:
         """The prepared form of an experiment, for the bulk path and explanations.
@@ -213,6 +229,8 @@ class Assigner:
                     self._fault(
                         f"{key}/{name}", f"the holdout {name!r} of {key!r} is not in the snapshot", "is ignored"
                     )
+        for key in self._forced.keys() - experiments.keys():
+            self._fault(f"{key}/forced", f"visitors are forced in {key!r}, which is not in the snapshot", "is ignored")
         return experiments
 
     def _guarded(
@@ -238,6 +256,11 @@ class Assigner:
                 f"{assignment.experiment}/{withheld.guard}", f"{assignment.experiment!r}: {withheld.detail}", _HIDES
             )
         return assignment._replace(offer=None, withheld=withheld.guard, detail=withheld.detail)
+
+    def _beside(self, assignment: Assignment) -> list[Offer]:
+        names = () if assignment.offer is None else assignment.offer.alternatives
+        offers = (self._offer(assignment, name) for name in names)
+        return [offer for offer in offers if offer is not None]
 
     def _offer(self, assignment: Assignment, name: str) -> Offer | None:
         compiled = self._experiments.get(assignment.experiment)

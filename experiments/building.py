@@ -14,24 +14,12 @@ from itertools import product
 from math import prod
 
 from ..errors import InputError
-from .definition import (
-    BUCKETS,
-    HOLDOUT_ARMS,
-    Arm,
-    Audience,
-    Definition,
-    Discount,
-    DiscountType,
-    Guard,
-    Offer,
-    Plan,
-    Price,
-    Rule,
-)
+from .definition import BUCKETS, HOLDOUT_ARMS, Arm, Audience, Definition, Offer, Plan, Rule
 from .documents import BuiltInMetric, CovariateSection, CustomMetric, Document, LayerSection, MetricSettings
 from .metrics import BUILT_IN_METRICS, DAY, Column, CovariateUse, Metric
 from .offer_sections import DISCOUNT_TYPES, FreeShippingFrom, OfferPiece, PriceSection
 from .reading import Path
+from .terms import Discount, DiscountType, Guard, Price
 
 __all__ = ["MOST_ARMS", "WrittenArm", "WrittenOffer", "build", "metrics_of", "split", "written_arms", "written_offers"]
 

@@ -147,7 +147,7 @@ def assign_compiled(
         outside = outside.copy()
         for index in _positions(listed, compiled.forced):
             reason[index], outside[index] = _CODE[Reason.FORCED], True
-    closed = compiled.closed or (compiled.outside(at) if compiled.timed else None)
+    closed = compiled.closing(at)
     if closed is not None:
         reason[:], outside = _CODE[closed[0]], np.ones(n, bool)
     held_out, in_holdout = held_out & ~outside, in_holdout & ~outside

@@ -13,18 +13,23 @@ from ..errors import InputError
 from .assignment import NO_SEGMENTS, Assignment, Reason
 from .definition import BUCKETS, HOLDOUT_ARMS, Arm, Offer
 from .eligibility import Eligibility
-from .hashing import bucket_of_bytes, first_64_bits, md5
+from .hashing import bucket_of_bytes, canonical_visitor, first_64_bits, md5
+from .invariants import broken
 from .snapshot import Published
 
-__all__ = ["Compiled", "Held"]
+__all__ = ["Compiled", "Forced", "Held"]
 
 _CLOSED = {
     "draft": (Reason.DRAFT, "not started"),
     "stopped": (Reason.STOPPED, "stopped"),
     "paused": (Reason.PAUSED, "paused"),
 }
+_PRECEDENCE = tuple(Reason)
 _SPLIT = Reason.SPLIT
 _new_tuple = tuple.__new__
+
+Forced = Mapping[str, str] | Mapping[int, str]
+"""Visitor id -> name of the arm."""
 
 Held = tuple[tuple[str, str] | None, int, str]
 """Holdout (name and arm), its phase and its hash, as they stand in an assignment."""
@@ -33,10 +38,17 @@ _NOT_COVERED: Held = (None, 0, "")
 
 
 class Compiled:
-    """One published version, prepared for many visitors. `holdout` is set once all experiments are compiled."""
+    """One published version, prepared for many visitors. `holdout` is set once all experiments are compiled.
 
-    def __init__(self, published: Published, forced: Mapping[str, str]):
+    Raises:
+        InputError: the definition breaks what reading guarantees, or an arm or visitor to force is impossible.
+    """
+
+    def __init__(self, published: Published, forced: Forced):
         definition = published.definition
+        for path, seen, message in broken(definition):
+            # Here, where the former snapshot can still be kept, and not in a request.
+            raise InputError(f"{definition.experiment!r} is damaged: {path} {message}, seen {seen}")
         self.published = published
         self.experiment = definition.experiment
         self.phase = published.phase
@@ -58,11 +70,12 @@ class Compiled:
         self.closed = None if self.shipped is not None else _CLOSED.get(published.state)
         self.starts_at, self.ends_at = definition.starts_at, definition.ends_at
         self.timed = self.shipped is None and (self.starts_at is not None or self.ends_at is not None)
-        self.forced = {visitor: self._forced_arm(named, arm) for visitor, arm in forced.items()}
+        self.forced = {canonical_visitor(visitor): self._forced_arm(named, arm) for visitor, arm in forced.items()}
         # What most experiments have none of, behind one question.
         self.gated = self.closed is not None or self.timed or bool(self.forced)
         self.eligibility = Eligibility(definition.eligibility)
         self.refusal = self.eligibility.refusal if self.eligibility else None
+        self.attribute, self.listed = self.eligibility.attribute, self.eligibility.listed
         self.holdout: Compiled | None = None
 
         self.traffic_prefix = f"{definition.traffic_salt}:".encode()
@@ -80,7 +93,9 @@ class Compiled:
             if answer is not None:
                 return answer
         if self.refusal is not None:
-            refusal = self.refusal(attributes)
+            # One rule on a text such as the country is what most experiments have; it is not worth a call.
+            seen = attributes.get(self.attribute) if type(attributes) is dict else None
+            refusal = "" if type(seen) is str and seen in self.listed else self.refusal(attributes)
             if refusal:
                 return self.control(visitor, attributes, Reason.NOT_ELIGIBLE, refusal)
         held = _NOT_COVERED
@@ -124,12 +139,19 @@ class Compiled:
 
     def gate(self, visitor: str, attributes: Mapping[str, Any] | None, at: datetime | None) -> Assignment | None:
         """The answer of an experiment that does not run now, or for a forced visitor; None for all others."""
-        closed = self.closed or (self.outside(at) if self.timed else None)
+        closed = self.closing(at)
         if closed is not None:
             return self.control(visitor, attributes, *closed)
         if visitor in self.forced:
             return self.answer(visitor, attributes, self.forced[visitor], Reason.FORCED, None)
         return None
+
+    def closing(self, at: datetime | None) -> tuple[Reason, str] | None:
+        """Why it does not run at that moment, None while it does: of state and times, what comes first as a reason."""
+        outside = self.outside(at) if self.timed else None
+        if self.closed is None or outside is None:
+            return self.closed or outside
+        return min(self.closed, outside, key=lambda closed: _PRECEDENCE.index(closed[0]))
 
     def outside(self, at: datetime | None) -> tuple[Reason, str] | None:
         """Whether it is before the start or after the end."""
@@ -142,7 +164,7 @@ class Compiled:
 
     def is_open(self, at: datetime | None) -> bool:
         """Whether it runs at that moment."""
-        return self.closed is None and not (self.timed and self.outside(at) is not None)
+        return self.closing(at) is None
 
     def hold(self, encoded: bytes, at: datetime | None) -> Held:
         """As a holdout: on which side the visitor is, nowhere while it does not run."""

@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 from .metrics import Metric
+from .terms import Terms
 
 if TYPE_CHECKING:
     from .quoting import Quote
@@ -24,11 +25,8 @@ __all__ = [
     "Arm",
     "Audience",
     "Definition",
-    "Discount",
-    "Guard",
     "Offer",
     "Plan",
-    "Price",
     "Rule",
 ]
 
@@ -38,32 +36,6 @@ BUCKETS = 10_000
 HOLDOUT_ARMS = ("held_out", "offered")
 """The arms of a holdout: those who get no offer of the covered experiments, and those who take part."""
 
-OfferKind = Literal[
-    "downsell", "upsell", "cross_sell", "order_bump", "bundle", "threshold", "flash_sale", "loyalty", "retention"
-]
-Placement = Literal[
-    "product_page",
-    "cart",
-    "checkout",
-    "post_purchase",
-    "exit_popup",
-    "in_app",
-    "live_chat",
-    "email",
-    "recommendation",
-    "remarketing",
-]
-DiscountType = Literal[
-    "percentage",
-    "fixed_amount",
-    "fixed_price",
-    "buy_x_get_y",
-    "gift",
-    "instalments",
-    "points",
-    "trial",
-    "voucher",
-]
 Operator = Literal["eq", "ne", "lt", "lte", "gt", "gte", "in", "not_in", "contains", "exists"]
 Scalar = str | int | float | bool
 State = Literal["draft", "running", "paused", "stopped"]
@@ -78,65 +50,10 @@ class Rule:
     value: Scalar | tuple[Scalar, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Discount:
-    """How a price is lowered. `value` is a percentage, an amount or a number, as `type` says; `buy`, `get` count."""
+class Offer(Terms):
+    """What an arm shows, where, when and at what price."""
 
-    type: DiscountType
-    value: Decimal | None = None
-    buy: int | None = None
-    get: int | None = None
-    code: str | None = None
-    description: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """What the offered product costs: an `amount`, or `relative` to the price of what was looked at (0.8 is 20 % less).
-
-    `tax` says whether the amount includes tax.
-    """
-
-    amount: Decimal | None = None
-    relative: Decimal | None = None
-    currency: str | None = None
-    tax: Literal["included", "excluded"] = "included"
-
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """A limit that withholds an offer after the split without changing arm or exposure."""
-
-    type: Literal["frequency_cap", "usage_limit", "min_margin", "max_price_increase"]
-    value: Decimal
-    per: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What an arm shows, where, when and at what price. `delay` and `timer` are microseconds.
-
-    `currency` is the experiment's; the assigner fills it in, and it is not part of the definition.
-    """
-
-    name: str
-    kind: OfferKind
-    placement: Placement
-    trigger: str
-    delay: int = 0
-    product: str | None = None
-    price: Price | None = None
-    discount: Discount | None = None
-    free_shipping: bool = False
-    free_shipping_from: Decimal | None = None
-    minimum_requirement: Decimal | None = None
-    timer: int | None = None
-    message: str | None = None
-    guards: tuple[Guard, ...] = ()
-    alternatives: tuple[str, ...] = ()
-    on_decline: str | None = None
-    on_accept: str | None = None
-    currency: str = field(default="", compare=False)
+    __slots__ = ()
 
     def quote(self, **amounts: Any) -> Quote:
         """What it costs this visitor now; the keywords are those of `offerlift.experiments.quoting.quote`."""
@@ -144,16 +61,6 @@ class Offer:
         from .quoting import quote
 
         return quote(self, **amounts)
-
-    @property
-    def costs_money(self) -> bool:
-        """Whether showing it gives something away: a discount, free shipping or a lower price."""
-        return (
-            self.discount is not None
-            or self.free_shipping
-            or self.free_shipping_from is not None
-            or (self.price is not None and self.price.relative is not None and self.price.relative < 1)
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ class Counts:
     retried: int = 0
     refused: int = 0
     dropped: int = 0
+    segments_dropped: int = 0
 
 
 class Delivery:
@@ -75,6 +76,7 @@ class Delivery:
         self.counts = Counts()
         self.problem = ""
         self.idle = True
+        self.owner: object = None
         self._sink: Sink | None = None if isinstance(target, str | os.PathLike) else target
         self._inherited: list[Sink] = []
         self._logged: dict[str, float] = {}
@@ -116,6 +118,38 @@ class Delivery:
         self._hurry.set()
         self.wake()
 
+    def wait(self, timeout: float | None) -> bool:
+        """Wait until the store has all that was recorded before; whether it has. None waits for as long as it takes.
+
+        Raises:
+            RecorderError: called by the delivery thread itself.
+        """
+        if self.owns_thread():
+            raise RecorderError("flush was called by the sink of the same recorder, and would wait for itself")
+        deadline = None if timeout is None else time.monotonic() + timeout
+        spool = self._spool
+        # In this order: what is brought from the queue into the spool in between counts there.
+        mark = self._queue.mark()
+        last = 0 if spool is None else spool.last_seq
+        pause = 0.005
+        while True:
+            if mark is not None and mark.is_set():
+                mark = None
+                # What could not be spooled before may have gone through the spool after all.
+                last = 0 if spool is None else spool.last_seq
+            if mark is None and (spool is None or not last or not spool.holds(last)):
+                return True
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return False
+            self.hurry()
+            pause = min(0.25, 2 * pause)
+            wait = pause if left is None else min(pause, left)
+            if mark is not None:
+                mark.wait(wait)
+            else:
+                time.sleep(wait)
+
     def stop(self, timeout: float) -> bool:
         """End the thread after the batch that it is writing; whether it has ended in time."""
         self._closing = True
@@ -141,9 +175,19 @@ class Delivery:
             self.counts.dropped += count
             return self.counts.dropped
 
+    def drop_segments(self, experiment: str, reasons: Sequence[str]) -> None:
+        """Count and log values of segments that cannot be kept; the exposure itself is recorded."""
+        with self._dropping:
+            self.counts.segments_dropped += len(reasons)
+        for reason in reasons:
+            self._log(f"{reason}; the exposure of {experiment!r} is recorded without it", logging.ERROR)
+
     def say(self, problem: str, level: int = logging.WARNING) -> None:
         """Note a problem for `stats`, and log it, the same at most once a minute."""
         self.problem = problem
+        self._log(problem, level)
+
+    def _log(self, problem: str, level: int) -> None:
         kind, now = problem[:40], time.monotonic()
         if now - self._logged.get(kind, -60.0) >= 60.0:
             if len(self._logged) > 100:

@@ -39,9 +39,17 @@ def describe(rule: Rule) -> str:
 
 
 class Eligibility:
-    """The rules of an experiment, prepared once; all must hold."""
+    """The rules of an experiment, prepared once; all must hold.
+
+    Attributes:
+        attribute: of the only rule, where that is a list of texts, such as "country is DE or AT"; else "".
+        listed: these texts: a visitor whose attribute is one of them is eligible without a further look.
+    """
 
     def __init__(self, rules: Sequence[Rule]):
+        only = rules[0] if len(rules) == 1 and rules[0].op in ("eq", "in") else None
+        self.attribute = "" if only is None else only.attribute
+        self.listed = frozenset() if only is None else _texts(only)
         self._checks = tuple((rule.attribute, _compile(rule), describe(rule)) for rule in rules)
 
     def __bool__(self) -> bool:
@@ -58,6 +66,11 @@ class Eligibility:
 
 
 _FAILS = "needs {}"
+
+
+def _texts(rule: Rule) -> frozenset[str]:
+    values = rule.value if isinstance(rule.value, tuple) else (rule.value,)
+    return frozenset(value for value in values if type(value) is str)
 
 
 def _compile(rule: Rule) -> Callable[[Any], str]:
@@ -77,7 +90,7 @@ def _compile_membership(rule: Rule) -> Callable[[Any], str]:
     families = {_family(value) for value in values}
     allowed = {(_family(value), exact) for value in values for exact in _both(value)}
     wanted = rule.op in ("eq", "in")
-    texts = frozenset(value for value in values if type(value) is str)
+    texts = _texts(rule)
 
     def check(seen: Any) -> str:
         # A text that is listed, in nearly every rule of nearly every shop.

@@ -76,7 +76,8 @@ def _steps(
     published = compiled.published
     definition = published.definition
     state = f"{published.state}, version {published.version}, phase {published.phase}"
-    yield Step("state", state, compiled.closed is not None)
+    closing = compiled.closing(at)
+    yield Step("state", state, closing is not None and closing == compiled.closed)
     if compiled.timed:
         outside = compiled.outside(at)
         yield Step("times", "within its start and end" if outside is None else outside[1], outside is not None)

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
-from .definition import Guard, Offer
+from .definition import Offer
+from .terms import Guard
 
 __all__ = ["COUNTED", "Counts", "GuardState", "Withheld", "withholding"]
 

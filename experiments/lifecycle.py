@@ -13,6 +13,7 @@ from ..errors import PublishError
 from .definition import Definition
 from .neighbours import check_holdouts, check_layer
 from .publishing import (
+    NEW_KEY,
     assignment_changes,
     assignment_hash,
     check_executed,
@@ -26,8 +27,6 @@ from .publishing import (
 from .snapshot import Published
 
 __all__ = ["open_phase", "pause", "resume", "start", "stop"]
-
-_NEW_KEY = "Publish the definition under a new key: give it another `experiment:` name."
 
 
 def open_phase(
@@ -62,7 +61,7 @@ def open_phase(
             f"{key!r} has not started, so it may change without a new phase", hint="Use `offerlift publish FILE`."
         )
     if previous.state == "stopped":
-        raise PublishError(f"{key!r} is stopped; what it was is kept as it is", hint=_NEW_KEY)
+        raise PublishError(f"{key!r} is stopped; what it was is kept as it is", hint=NEW_KEY)
     check_executed(definition)
     definition = continued(definition, previous)
     unchangeable = frozen(previous.definition, definition)
@@ -70,7 +69,7 @@ def open_phase(
         raise PublishError(
             f"{key!r} has started: its plan holds in every phase",
             findings=unchangeable,
-            hint=f"Undo these changes. {_NEW_KEY}",
+            hint=f"Undo these changes, or make it another experiment. {NEW_KEY}",
         )
     moved = definition.split_salt != previous.definition.split_salt
     if moved and not reshuffle:
@@ -167,7 +166,7 @@ def _require_state(previous: Published, wanted: str) -> None:
         "draft": f"`offerlift start {key}` starts it.",
         "running": f"`offerlift pause {key}` pauses it.",
         "paused": f"`offerlift resume {key}` lets it run on.",
-        "stopped": _NEW_KEY,
+        "stopped": NEW_KEY if not previous.is_shipped else f"`offerlift stop {key}` takes back what it serves.",
     }
     raise PublishError(f"{key!r} is {'a draft' if state == 'draft' else state}, not {wanted}", hint=hints[state])
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictBool, StrictInt, Tag, model_validator
 
-from .definition import DiscountType, OfferKind, Operator, Placement
+from .definition import Operator
 from .scalars import (
     Currency,
     Delay,
@@ -30,6 +30,7 @@ from .scalars import (
     Weight,
     problem,
 )
+from .terms import DiscountType, OfferKind, Placement
 
 __all__ = [
     "DISCOUNT_TYPES",

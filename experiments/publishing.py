@@ -15,11 +15,13 @@ from typing import Any, Literal
 from ..errors import Finding, PublishError
 from .codec import encode
 from .definition import Definition
+from .invariants import Refusal
 from .neighbours import check_holdouts, check_layer
 from .snapshot import Published
-from .unexecuted import Refusal, finding_in, refusals
+from .unexecuted import finding_in, refusals
 
 __all__ = [
+    "NEW_KEY",
     "assignment_changes",
     "assignment_hash",
     "check_change",
@@ -34,6 +36,9 @@ __all__ = [
     "require_aware",
     "start",
 ]
+
+NEW_KEY = "Give the definition a new key (another `experiment:` name), then `offerlift publish FILE`."
+"""What helps where an experiment is over."""
 
 _VALIDATE = "`offerlift validate FILE` lists what is wrong with a file; what it accepts may still not be executed yet."
 
@@ -137,7 +142,7 @@ def start(previous: Published, at: datetime, *, others: Iterable[Published] = ()
     if previous.state == "stopped":
         raise PublishError(
             f"{key!r} is stopped and cannot be started again",
-            hint="Publish the definition under a new key: give it another `experiment:` name.",
+            hint=NEW_KEY,
         )
     if definition.ends_at is not None and definition.ends_at <= at:
         raise PublishError(
@@ -166,7 +171,7 @@ def check_change(old: Published, new: Definition) -> None:
     if old.state == "stopped":
         raise PublishError(
             f"{new.experiment!r} is stopped; what it was is kept as it is",
-            hint="Publish the definition under a new key: give it another `experiment:` name.",
+            hint=NEW_KEY,
         )
     findings = [*frozen(before, new), *assignment_changes(before, new)]
     if new.traffic < before.traffic:

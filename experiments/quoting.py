@@ -13,12 +13,17 @@ from functools import cache
 from typing import Literal
 
 from ..errors import InputError
-from .definition import Discount, Offer
+from .terms import Discount, Terms
 
 __all__ = ["MAX_INCREASE", "Quote", "quote"]
 
 MAX_INCREASE = Decimal("0.25")
 """How much dearer than the product looked at an up-sell may be unless its guard says otherwise."""
+
+LARGEST = 10**12
+"""Amounts are below it, so that each multiple that a quote makes of them is exact in 28 digits."""
+
+MOST_PIECES = 1_000_000
 
 Amount = Decimal | int
 
@@ -61,7 +66,7 @@ class Quote:
 
 
 def quote(
-    offer: Offer,
+    offer: Terms,
     *,
     base_price: Amount,
     shipping: Amount = 0,
@@ -91,9 +96,12 @@ def quote(
         currency: ISO 4217 code; the experiment's by default.
 
     Raises:
-        InputError: an amount that is no finite non-negative `Decimal` or `int`, a naive time, no currency.
+        InputError: an amount that is no `Decimal` or `int` from 0 to below 10**12, no such quantity, a tax rate above
+            1, a naive time, no currency.
     """
     base, ship, rate = _amount("base_price", base_price), _amount("shipping", shipping), _amount("tax_rate", tax_rate)
+    if rate > 1:
+        raise InputError(f"`tax_rate` is a share, seen {tax_rate!r}", hint=f"{rate} % is {rate / 100}.")
     money = currency or offer.currency or (offer.price and offer.price.currency) or ""
     if not money:
         raise InputError("a quote needs the currency", hint='Assigned offers know it; otherwise give currency="EUR".')
@@ -139,7 +147,7 @@ def quote(
 
 
 def _withheld(
-    offer: Offer,
+    offer: Terms,
     base: Decimal,
     exact: Decimal,
     net: Decimal,
@@ -168,7 +176,7 @@ def _withheld(
     return None, ""
 
 
-def _unit_price(offer: Offer, base: Decimal) -> Decimal:
+def _unit_price(offer: Terms, base: Decimal) -> Decimal:
     price = offer.price
     if price is None:
         return base
@@ -181,8 +189,8 @@ def _pieces(discount: Discount | None, quantity: int | None) -> int:
     if quantity is None:
         # Without buy-x-get-y, both are None.
         return (discount and (discount.buy or 0) + (discount.get or 0)) or 1
-    if isinstance(quantity, bool) or not isinstance(quantity, int) or quantity < 1:
-        raise InputError(f"`quantity` must be a whole number from 1 on, seen {quantity!r}")
+    if isinstance(quantity, bool) or not isinstance(quantity, int) or not 1 <= quantity <= MOST_PIECES:
+        raise InputError(f"`quantity` must be a whole number from 1 to {MOST_PIECES:,}, seen {quantity!r}")
     return quantity
 
 
@@ -207,7 +215,7 @@ def _reached(threshold: Decimal | None, subtotal: Decimal) -> bool:
     return threshold is not None and subtotal >= threshold
 
 
-def _lacking(offer: Offer, subtotal: Decimal) -> Decimal:
+def _lacking(offer: Terms, subtotal: Decimal) -> Decimal:
     if offer.free_shipping_from is None:
         return Decimal(0)
     return max(offer.free_shipping_from - subtotal, Decimal(0))
@@ -226,8 +234,9 @@ def _amount(name: str, value: Amount) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, Decimal | int):
         raise InputError(f"`{name}` must be a Decimal or an int, seen {value!r} of type {type(value).__name__}")
     number = Decimal(value)
-    if not number.is_finite() or number < 0:
-        raise InputError(f"`{name}` must be a finite amount from 0 on, seen {value!r}")
+    # `adjusted` before it is compared: 1e999999 has a million digits.
+    if not number.is_finite() or number.adjusted() > 12 or not 0 <= number < LARGEST:
+        raise InputError(f"`{name}` must be an amount from 0 to below {LARGEST:,}, seen {number:.6g}")
     return number
 
 

@@ -12,18 +12,18 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
-from operator import itemgetter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..errors import InputError, RecorderError
-from .assignment import Assignment, Reason
+from .assignment import NO_SEGMENTS, Assignment, Reason
 from .delivery import Delivery
 from .processes import follow
-from .queues import MemoryQueue, Seen
+from .queues import FULL, MemoryQueue, Seen
+from .recording import Recording
+from .segments import segments_of
 from .sinks import Sink
-from .wire import EXPOSURE, LINK, OUTCOME, exposure_fields, link_fields, micros, outcome_fields
+from .wire import EXPOSURE, exposure_fields, micros
 
 if TYPE_CHECKING:
     from .spool import Refused
@@ -31,24 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["Recorder", "RecorderStats"]
 
 _SPLIT = Reason.SPLIT
-_REASON, _HOLDOUT, _HASH = map(Assignment._fields.index, ("reason", "holdout", "hash"))
-_key_of = itemgetter(*map(Assignment._fields.index, ("experiment", "phase", "visitor", "arm")))
-_time_ns = time.time_ns
-
-
-class Assigns(Protocol):
-    """What `assign_and_expose` needs of an assigner."""
-
-    def assign(
-        self,
-        experiment: str,
-        visitor: str | int,
-        attributes: Mapping[str, Any] | None = None,
-        *,
-        at: datetime | None = None,
-    ) -> Assignment:
-        """The visitor's arm."""
-        ...
+# Any, as the type of a slice of a NamedTuple is the union of all its fields.
+_UP_TO_HASH: Any = slice(Assignment._fields.index("hash") + 1)
+_seconds = time.time
 
 
 class RecorderStats(NamedTuple):
@@ -62,6 +47,7 @@ class RecorderStats(NamedTuple):
         dropped: records that are lost: no room, refused without a spool, or left in memory at the end.
         refused: records that the store refused; with a spool they are set aside there with their reason.
         problem: what is wrong at present, "" where nothing is.
+        segments_dropped: values of segments that cannot be kept; their exposures are recorded without them.
     """
 
     queued: int
@@ -71,9 +57,10 @@ class RecorderStats(NamedTuple):
     dropped: int
     refused: int
     problem: str
+    segments_dropped: int = 0
 
 
-class Recorder:
+class Recorder(Recording):
     """Records what happens; use it as a context manager, or `close` it; the end of the interpreter does so as well.
 
     Args:
@@ -128,6 +115,8 @@ class Recorder:
         self._delivery = Delivery(
             target, self._queue, self._spool, batch=batch, linger=linger, longest_pause=self.longest_pause
         )
+        # Its thread keeps it alive: one that nobody holds any more must still be told of forks and the end.
+        self._delivery.owner = self
         follow(self)
         if self._spool is not None and self._spool.count()[0]:
             # What a killed process left.
@@ -146,125 +135,58 @@ class Recorder:
         Raises:
             InputError: not an assignment, or a naive `at`.
         """
-        if self._direct and at is None and type(assignment) is Assignment and assignment[_HOLDOUT] is None:
+        if self._direct and at is None and type(assignment) is Assignment:
             # The way of nearly every call, written out: what `assign` answered is valid, and the queue has room.
-            if assignment[_REASON] is not _SPLIT:
-                return
-            key = _key_of(assignment)
-            seen, queue = self._seen, self._queue
-            recent, older, waiting = seen.recent, seen.older, queue.waiting
-            known_before = len(recent)
-            if known_before < seen.half and len(waiting) < queue.capacity and not (older and key in older):
-                recent.add(key)
-                # A key that is there already is hashed once this way. Where another thread adds one meanwhile, the
-                # exposure is recorded once more, which the store takes as a repeat.
-                if len(recent) != known_before:
-                    waiting.append((EXPOSURE, key, _time_ns(), assignment[_HASH]))
-                    if self._delivery.idle:
-                        self._delivery.wake()
-                return
+            visitor, experiment, phase, arm, _, _, reason, _, holdout, segments, known = assignment[_UP_TO_HASH]
+            if holdout is None and segments is NO_SEGMENTS:
+                if reason is not _SPLIT:
+                    return
+                try:
+                    group = self._seen.groups[experiment][phase][arm]
+                except KeyError:
+                    group = FULL
+                recent, older, queue = group.recent, group.older, self._queue
+                before = len(recent)
+                if before < group.most and len(queue.waiting) < queue.most and not (older and visitor in older):
+                    recent.add(visitor)
+                    # A visitor who is there already is hashed once this way. Where another thread adds one meanwhile,
+                    # the exposure is recorded once more, which the store takes as a repeat.
+                    if len(recent) != before:
+                        queue.waiting.extend((group.key, visitor, _seconds(), known))
+                        if self._delivery.idle:
+                            self._delivery.wake()
+                    return
         try:
             if assignment.reason is _SPLIT:
-                self._expose(
-                    assignment.experiment, assignment.phase, assignment.visitor, assignment.arm, assignment.hash, at
-                )
+                experiment, phase, arm, known = assignment.experiment, assignment.phase, assignment.arm, assignment.hash
+                self._expose(experiment, phase, assignment.visitor, arm, known, at, assignment.segments)
             holdout, phase, known = assignment.holdout, assignment.holdout_phase, assignment.holdout_hash
         except AttributeError as error:
             raise InputError(f"expose needs what assign() answered, seen {assignment!r}") from error
         if holdout is not None:
             self._expose(holdout[0], phase, assignment.visitor, holdout[1], known, at)
 
-    def _expose(self, experiment: str, phase: int, visitor: str, arm: str, known: str, at: datetime | None) -> None:
-        key = (experiment, phase, visitor, arm)
-        seen = self._seen
+    def _expose(
+        self,
+        experiment: str,
+        phase: int,
+        visitor: str,
+        arm: str,
+        known: str,
+        at: datetime | None,
+        attributes: Mapping[str, Any] = NO_SEGMENTS,
+    ) -> None:
         if at is None:
-            if key in seen.recent or key in seen.older:
+            if self._seen.has(experiment, phase, visitor, arm):
                 return
             moment = time.time_ns() // 1_000
         else:
             moment = micros(at)
-        if self._record(EXPOSURE, exposure_fields(experiment, phase, visitor, arm, moment, known)):
-            # Most calls end here: `Seen.add` without the call.
-            if len(seen.recent) < seen.half:
-                seen.recent.add(key)
-            else:
-                seen.add(key)
-
-    def assign_and_expose(
-        self,
-        assigner: Assigns,
-        experiment: str,
-        visitor: str | int,
-        attributes: Mapping[str, Any] | None = None,
-        *,
-        at: datetime | None = None,
-    ) -> Assignment:
-        """Assign and record the exposure, for where the offer is decided and shown in one place."""
-        assignment = assigner.assign(experiment, visitor, attributes, at=at)
-        self.expose(assignment, at=at)
-        return assignment
-
-    def outcome(
-        self,
-        outcome_id: str | int,
-        visitor: str | int,
-        name: str,
-        *,
-        value: Decimal | int | None = None,
-        cost: Decimal | int | None = None,
-        quantity: int | None = None,
-        currency: str | None = None,
-        refund_of: str | int | None = None,
-        at: datetime | None = None,
-        reporting_value: Decimal | int | None = None,
-        reporting_cost: Decimal | int | None = None,
-    ) -> None:
-        """Record what a visitor did.
-
-        Args:
-            outcome_id: the caller's own id, such as the order number; unique for each name, the same again is the same.
-            visitor: the id that was assigned.
-            name: of the event, such as "purchase".
-            value: in major units of the currency.
-            cost: likewise, what the shop paid for it.
-            quantity: number of pieces.
-            currency: ISO 4217 code; None is the store's.
-            refund_of: the outcome id of the same name that this one takes back, wholly or in part; `value` and `cost`
-                are then what was given back and recovered, positive.
-            at: when it happened, aware; by default the moment of this call, which then is no part of what must agree
-                when the same outcome is reported twice.
-            reporting_value: of an outcome in another currency than the store's, the value in the store's.
-            reporting_cost: likewise the cost.
-
-        Raises:
-            InputError: an impossible id or name, money that is neither Decimal nor int, a refund's amount below 0, a
-                naive time.
-        """
-        now = time.time_ns() // 1_000
-        fields = outcome_fields(
-            outcome_id,
-            visitor,
-            name,
-            at,
-            value,
-            cost,
-            quantity,
-            currency,
-            refund_of,
-            now,
-            reporting_value,
-            reporting_cost,
-        )
-        self._record(OUTCOME, fields)
-
-    def link(self, anonymous: str | int, customer: str | int, *, at: datetime | None = None) -> None:
-        """Record that an anonymous visitor turned out to be a customer. Assignment is not affected.
-
-        Raises:
-            InputError: an impossible id, both the same, or a naive time.
-        """
-        moment = time.time_ns() // 1_000 if at is None else micros(at)
-        self._record(LINK, link_fields(anonymous, customer, moment))
+        kept, dropped = ({}, ()) if attributes is NO_SEGMENTS else segments_of(attributes)
+        if self._record(EXPOSURE, exposure_fields(experiment, phase, visitor, arm, moment, known, kept)):
+            if dropped:
+                self._delivery.drop_segments(experiment, dropped)
+            self._seen.add(experiment, phase, visitor, arm)
 
     def _record(self, kind: str, fields: Sequence[Any]) -> bool:
         delivery = self._delivery
@@ -311,39 +233,13 @@ class Recorder:
         """
         if _in_event_loop():
             raise RecorderError("flush would block the event loop", hint="Use `await recorder.aflush()`.")
-        return self._flush(timeout)
+        return self._delivery.wait(timeout)
 
     async def aflush(self, timeout: float | None = None) -> bool:
         """`flush` for asyncio: the event loop goes on meanwhile."""
         import asyncio
 
-        return await asyncio.to_thread(self._flush, timeout)
-
-    def _flush(self, timeout: float | None) -> bool:
-        if self._delivery.owns_thread():
-            raise RecorderError("flush was called by the sink of the same recorder, and would wait for itself")
-        deadline = None if timeout is None else time.monotonic() + timeout
-        spool = self._spool
-        last = 0 if spool is None else spool.last_seq
-        mark = self._queue.mark() if len(self._queue) else None
-        pause = 0.005
-        while True:
-            if mark is not None and mark.is_set():
-                mark = None
-                # What could not be spooled before may have gone through the spool after all.
-                last = 0 if spool is None else spool.last_seq
-            if mark is None and (spool is None or not last or not spool.holds(last)):
-                return True
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                return False
-            self._delivery.hurry()
-            pause = min(0.25, 2 * pause)
-            wait = pause if left is None else min(pause, left)
-            if mark is not None:
-                mark.wait(wait)
-            else:
-                time.sleep(wait)
+        return await asyncio.to_thread(self._delivery.wait, timeout)
 
     def stats(self) -> RecorderStats:
         """Where the records are, and what is wrong."""
@@ -355,7 +251,14 @@ class Recorder:
             except RecorderError as error:
                 problem = str(error)
         return RecorderStats(
-            len(self._queue), spooled, counts.delivered, counts.retried, counts.dropped, counts.refused, problem
+            len(self._queue),
+            spooled,
+            counts.delivered,
+            counts.retried,
+            counts.dropped,
+            counts.refused,
+            problem,
+            counts.segments_dropped,
         )
 
     def refused(self) -> list[Refused]:
@@ -394,7 +297,7 @@ class Recorder:
 
     def _finish(self, deadline: float) -> None:
         try:
-            self._flush(max(0.0, deadline - time.monotonic()))
+            self._delivery.wait(max(0.0, deadline - time.monotonic()))
         except RecorderError as error:
             self._delivery.say(str(error))
 
@@ -424,6 +327,7 @@ class Recorder:
 
     def after_fork_in_child(self) -> None:
         """Called in the child after a fork."""
+        self._seen.renew_lock()
         self._delivery.after_fork_in_child()
 
     def at_exit(self) -> None:
@@ -434,4 +338,6 @@ class Recorder:
 def _in_event_loop() -> bool:
     # A process that has not loaded asyncio has no loop, and need not load it for this question.
     events = sys.modules.get("asyncio.events")
-    return events is not None and events._get_running_loop() is not None
+    # Nor has one where another thread, such as that which opens the store, is in the middle of importing it.
+    running_loop = getattr(events, "_get_running_loop", None)
+    return running_loop is not None and running_loop() is not None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -11,7 +12,11 @@ __all__ = ["Covariate", "Exposure", "Link", "Outcome"]
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """A visitor reached the point where the arms could first differ. `at` is aware."""
+    """A visitor reached the point where the arms could first differ. `at` is aware.
+
+    `segments` are the visitor's categories at that moment, such as country or device: name -> value, of the names that
+    the definition lists. `offerlift.experiments.segments` says which values are kept, and as which text.
+    """
 
     experiment: str
     visitor: str | int
@@ -19,6 +24,7 @@ class Exposure:
     at: datetime
     phase: int = 1
     assignment_hash: str = ""
+    segments: Mapping[str, str | int | Decimal | None] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from types import TracebackType
 
 from ..errors import InputError
 from .assigner import Assigner
+from .compiled import Forced
 from .guards import GuardState
 from .processes import follow
 from .sinks import open_sink
@@ -205,14 +206,15 @@ class LiveAssigner(Assigner):
         source: SnapshotSource | str | os.PathLike[str],
         strict: bool = False,
         *,
-        forced: Mapping[str, Mapping[str, str]] | None = None,
+        forced: Mapping[str, Forced] | None = None,
         guard_state: GuardState | None = None,
         every: float = 30.0,
     ):
         self.source = source if isinstance(source, SnapshotSource) else SnapshotSource(source, every=every)
-
-        super().__init__(self.source.snapshot, strict, forced=forced, guard_state=guard_state)
-        self.source.listen(self.use)
+        # A snapshot that comes in between would be in use in the source and never here.
+        with self.source._reading:
+            super().__init__(self.source.snapshot, strict, forced=forced, guard_state=guard_state)
+            self.source.listen(self.use)
 
     @property
     def problem(self) -> str:

@@ -86,6 +86,11 @@ class Snapshot(Mapping[str, Published]):
             SnapshotError: missing, unreadable, not JSON (truncated), of another format, or damaged.
         """
         where = os.fspath(path)
+        if "://" in str(where):
+            raise SnapshotError(
+                f"{str(where).split('://')[0]}://... is a store, and a snapshot is a file",
+                hint="`LiveAssigner(URL)` reads a store and follows it.",
+            )
         try:
             # Without pathlib, which a worker would import for nothing else.
             with open(path, "rb") as file:  # noqa: PTH123

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..errors import Finding
-from .definition import BUCKETS, HOLDOUT_ARMS, Definition
+from .definition import Definition
+from .invariants import Refusal, broken
 from .metrics import Metric
 
-__all__ = ["Refusal", "finding_in", "refusals"]
-
-Refusal = tuple[str, str, str]
-"""Place, value seen, and why."""
+__all__ = ["finding_in", "refusals"]
 
 
 def refusals(definition: Definition, *, file: str = "") -> list[Finding]:
@@ -25,48 +23,17 @@ def refusals(definition: Definition, *, file: str = "") -> list[Finding]:
     """
     return [
         finding_in(definition, path, seen, message, file)
-        for part in (_broken, _unexecuted_split, _unexecuted_metrics, _unexecuted_plan)
+        for part in (broken, _unexecuted_split, _unexecuted_metrics, _unexecuted_plan)
         for path, seen, message in part(definition)
     ]
-
-
-def _broken(definition: Definition) -> Iterator[Refusal]:
-    """Invariants that reading from YAML guarantees and a definition made in Python may break."""
-    arms = [arm.name for arm in definition.arms]
-    metrics = [metric.name for metric in definition.metrics]
-    total = sum(arm.weight for arm in definition.arms)
-    if total != BUCKETS or any(arm.weight < 0 for arm in definition.arms):
-        yield "arms", str(total), f"weights must be positive and sum to {BUCKETS}"
-    if len(set(arms)) != len(arms) or definition.control not in arms:
-        yield "control", definition.control, f"must be one of the arms, each named once: {', '.join(arms)}"
-    if len(set(metrics)) != len(metrics) or definition.plan.primary not in metrics:
-        yield (
-            "plan.primary",
-            definition.plan.primary,
-            f"must be one of the metrics, each named once: {', '.join(metrics)}",
-        )
-    low, high = definition.layer_range
-    if not 0 <= low < high <= BUCKETS or not 0 < definition.traffic <= 1:
-        seen = f"{list(definition.layer_range)}, traffic {definition.traffic}"
-        yield "layer.range", seen, f"must lie in [0, {BUCKETS}] with some traffic"
-    names = {offer.name for offer in definition.offers} | {arm.offer.name for arm in definition.arms if arm.offer}
-    for offer in (*definition.offers, *(arm.offer for arm in definition.arms if arm.offer)):
-        for name in (*offer.alternatives, offer.on_decline, offer.on_accept):
-            if name is not None and name not in names:
-                yield f"offers.{offer.name}", name, "must be the name of an offer"
-    shows = any(arm.offer is not None for arm in definition.arms)
-    if definition.holdout and (set(arms) != set(HOLDOUT_ARMS) or definition.control != HOLDOUT_ARMS[0] or shows):
-        yield "arms", ", ".join(arms), f"a holdout has the arms {' and '.join(HOLDOUT_ARMS)} (control first), no offers"
-    for name in definition.plan.guardrails:
-        if name not in metrics or definition.metric(name).non_inferiority_margin is None:
-            yield "plan.guardrails", name, "must be one of the metrics, with its non-inferiority margin"
 
 
 def _unexecuted_split(definition: Definition) -> Iterator[Refusal]:
     if len(definition.holdouts) > 1:
         yield "holdouts", ", ".join(definition.holdouts), "only one holdout is recorded with an exposure: name one"
-    if definition.segments:
-        yield "segments", ", ".join(definition.segments), "segments are not stored with the exposure yet"
+    if definition.segments and definition.holdout:
+        seen = ", ".join(definition.segments)
+        yield "segments", seen, "a holdout's exposures have no segments: name them in the experiments that it covers"
 
 
 def _unexecuted_metrics(definition: Definition) -> Iterator[Refusal]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -36,9 +36,17 @@ class Row(NamedTuple):
 
 
 def exposure_fields(
-    experiment: str, phase: int, visitor: str | int, arm: str, at: int, assignment_hash: str
+    experiment: str,
+    phase: int,
+    visitor: str | int,
+    arm: str,
+    at: int,
+    assignment_hash: str,
+    segments: Mapping[str, str] | None = None,
 ) -> tuple[Any, ...]:
-    """Fields of an exposure; `at` in microseconds.
+    """Fields of an exposure; `at` in microseconds, `segments` as `segments_of` keeps them.
+
+    Without segments these are the six fields of always, which a process of an older version delivers as well.
 
     Raises:
         InputError: an impossible visitor id, or an assignment without experiment or arm.
@@ -52,7 +60,8 @@ def exposure_fields(
             raise InputError(f"a phase is a whole number, seen {phase!r}")
     if type(visitor) is not str or not visitor.isascii() or "\0" in visitor or not 0 < len(visitor) < 256:
         visitor = canonical_visitor(visitor)
-    return experiment, phase, visitor, arm, at, assignment_hash
+    fields = experiment, phase, visitor, arm, at, assignment_hash
+    return (*fields, segments) if segments else fields
 
 
 def outcome_fields(
@@ -122,8 +131,9 @@ def read_fields(kind: str, fields: Sequence[Any]) -> Exposure | Outcome | Link:
     """
     try:
         if kind == EXPOSURE:
-            experiment, phase, visitor, arm, at, assignment_hash = fields
-            return Exposure(experiment, visitor, arm, _time(at), phase, assignment_hash)
+            experiment, phase, visitor, arm, at, assignment_hash, *more = fields
+            (segments,) = more or ({},)
+            return Exposure(experiment, visitor, arm, _time(at), phase, assignment_hash, segments)
         if kind == LINK:
             anonymous, customer, at = fields
             return Link(anonymous, customer, _time(at))

@@ -7,7 +7,6 @@ loss, secondary metrics and fixed-sample p-values never enter.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from ..stats import SKEW_LIMIT, adjusted_alpha
@@ -15,8 +14,9 @@ from ..storage.observations import Observations
 from . import sentences as say
 from .health import SRM_ALARM, mature_counts
 from .tree import Action, ComparisonRow, Decision, DifferenceRow, HealthCheck, MetricRow
+from .verdict import Reading, Verdict
 
-__all__ = ["Reading", "Verdict", "decide"]
+__all__ = ["decide"]
 
 SMALLEST_CONVERSIONS = 100
 """Visitors converted in both arms together before anything is decided: below, the interval is not yet normal.
@@ -34,38 +34,6 @@ SMALLEST_ORDERS = 250
 EVEN_SPLIT = (0.4, 0.6)
 HARM_BUDGET = 0.2
 """Share of the plan's alpha that the guardrails' harm alarms spend; the primary keeps the rest."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What to do about one treatment arm, and why; `cause` is the why in a few words, for a list of arms."""
-
-    arm: str
-    action: Action
-    reason: str
-    cause: str = ""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Everything that the rule looks at.
-
-    Attributes:
-        alpha: what the primary's always-valid p-value has to fall below, after guardrails and several arms.
-        harm_alpha: the same for each guardrail's harm alarm; None without guardrails.
-        conversions: converted visitors (or orders) by arm; None where no metric counts them.
-        ended: why no more data will come, or "" while it may.
-        srm_suspected: the fixed sample ratio test fails, the sequential one does not.
-    """
-
-    observations: Observations
-    primary: MetricRow
-    guardrails: tuple[MetricRow, ...]
-    alpha: float
-    harm_alpha: float | None
-    conversions: Mapping[str, int] | None
-    ended: str
-    srm_suspected: bool
 
 
 def decide(

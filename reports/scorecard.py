@@ -6,10 +6,12 @@ from importlib.metadata import PackageNotFoundError, version
 
 from ..errors import InputError
 from ..storage.observations import Observations
-from .decision import Verdict, decide
+from .decision import decide
 from .estimates import metric_rows
 from .health import health_checks, mature_counts
+from .sentences import not_shown
 from .tree import ArmRow, Scorecard
+from .verdict import Verdict
 
 __all__ = ["Scorecard", "scorecard"]
 
@@ -49,6 +51,7 @@ def scorecard(observations: Observations) -> Scorecard:
         first_exposure=observations.first_exposure,
         last_exposure=observations.last_exposure,
         generated_by=f"offerlift {_version()}",
+        notes=not_shown(definition),
         definition=definition,
     )
 

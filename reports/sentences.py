@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ..storage.observations import Observations
 from .format import change, count, half_width, interval, join, label, lift, p_value, quote, setting
 from .health import mature_counts
 from .tree import ComparisonRow, HealthCheck, MetricRow
+from .verdict import Reading, Verdict
 
 if TYPE_CHECKING:
-    from ..storage.observations import Observations
-    from .decision import Reading, Verdict
+    from ..experiments.definition import Definition
 
 SUBJECTS = {
     "srm": "the sample ratio check",
@@ -24,6 +25,16 @@ SMALLEST_FOR_LIFT = 60
 """Conversions of the control below which sentences leave the lift out: its interval is wide or has no end."""
 
 SRM_SUSPECTED = "the sample ratio test fails, although the sequential check does not (yet)"
+
+
+def not_shown(definition: Definition) -> tuple[str, ...]:
+    """What a definition asks for and the report does not show, a sentence each."""
+    if not definition.segments:
+        return ()
+    names = join([quote(name) for name in definition.segments])
+    which = "Segment" if len(definition.segments) == 1 else "Segments"
+    pronoun = "it" if len(definition.segments) == 1 else "them"
+    return (f"{which} {names}: recorded with the exposures; this report does not split by {pronoun} yet.",)
 
 
 def do_not_read(failed: Sequence[HealthCheck]) -> str:

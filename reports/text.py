@@ -38,6 +38,7 @@ def render_text(card: Scorecard, *, color: bool = False) -> str:
         parts.append(_legend(card))
     else:
         parts.append("The effects are not shown while a health check fails; --json has them.")
+    parts += [_wrapped(note, "") for note in card.notes]
     return "\n\n".join("\n".join(part) if isinstance(part, list) else part for part in parts)
 
 

@@ -230,7 +230,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Scorecard:
-    """Everything that is said about an experiment at one moment: health, decision, numbers."""
+    """Everything that is said about an experiment at one moment: health, decision, numbers.
+
+    `notes` are sentences on what its definition asks for and this report does not show.
+    """
 
     experiment: str
     state: str
@@ -246,6 +249,7 @@ class Scorecard:
     first_exposure: datetime | None
     last_exposure: datetime | None
     generated_by: str
+    notes: tuple[str, ...]
     definition: Definition = field(metadata=HIDDEN)
 
     def to_dict(self) -> dict[str, Any]:

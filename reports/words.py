@@ -5,8 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from ..experiments.definition import Arm, Definition, Discount, Offer, Price, Rule
+from ..experiments.definition import Arm, Definition, Offer, Rule
 from ..experiments.metrics import Column, Metric
+from ..experiments.terms import Discount, Price
 from . import format as fmt
 
 __all__ = [

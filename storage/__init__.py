@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .series import Series, SinceExposure
     from .store import Store
     from .table import Table, read_table
+    from .upgrading import SchemaVersion, check_version, schema_version, upgrade, upgrade_sql
     from .warehouse import Warehouse
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Observations",
     "Refusal",
     "Reject",
+    "SchemaVersion",
     "Series",
     "SinceExposure",
     "Store",
@@ -37,12 +39,16 @@ __all__ = [
     "Table",
     "Warehouse",
     "WriteResult",
+    "check_version",
     "import_exposures",
     "import_outcomes",
     "import_table",
     "read_exposures",
     "read_outcomes",
     "read_table",
+    "schema_version",
+    "upgrade",
+    "upgrade_sql",
     "write_rejects",
 ]
 
@@ -56,6 +62,7 @@ _MODULES = {
     "series": ("Series", "SinceExposure"),
     "store": ("Store",),
     "table": ("Table", "read_table"),
+    "upgrading": ("SchemaVersion", "check_version", "schema_version", "upgrade", "upgrade_sql"),
     "warehouse": ("Warehouse",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

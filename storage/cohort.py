@@ -50,7 +50,7 @@ def subjects(sources: Sources, cohort: Cohort) -> Subquery:
     exposure = sources.exposure
     rows = select(exposure).where(
         exposure.c.experiment_id == cohort.experiment_id,
-        exposure.c.phase.in_(cohort.phases) if len(cohort.phases) > 1 else exposure.c.phase == cohort.phases[0],
+        exposure.c.phase == max(cohort.phases) if len(cohort.phases) == 1 else exposure.c.phase.in_(cohort.phases),
         exposure.c.at <= cohort.as_of,
     )
     if len(cohort.phases) == 1 and sources.member is None:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from ..errors import StoreError
+from ..errors import InputError, StoreError
 from .engines import Database, database_of
 
 __all__ = ["Raced", "database_url", "open_engine", "read", "reading", "translated", "writing"]
@@ -63,8 +63,13 @@ def open_engine(url: URL, *, schema: str | None, create: bool, only_read: bool =
     Raises:
         StoreError: a timeout that is no number of seconds, a driver that is not installed, a file that does not exist
             (without `create`), a folder that does not exist.
+        InputError: a schema for a database that has none.
     """
     database = database_of(url)
+    if schema is not None and not database.has_schemas:
+        raise InputError(
+            f"{database.label} has no schemas, seen schema={schema!r}", hint=f"Use one {database.place} a store."
+        )
     url, seconds = _statement_timeout(url)
     if only_read:
         database.check_warehouse(url)

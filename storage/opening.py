@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema
@@ -11,7 +13,7 @@ from . import tables
 from .engine import reading, writing
 from .engines import database_of
 
-__all__ = ["open_tables"]
+__all__ = ["open_tables", "refuse_newer", "store_name", "store_version"]
 
 
 def open_tables(engine: Engine, *, schema: str | None, currency: str | None, create: bool) -> str:
@@ -20,20 +22,20 @@ def open_tables(engine: Engine, *, schema: str | None, currency: str | None, cre
     Raises:
         StoreError: there is none and `create` is not set; it is of another schema version or currency.
     """
-    name = engine.url.render_as_string(hide_password=True)
-    if schema is not None:
-        name += f" (schema {schema})"
+    name = store_name(engine, schema)
     found = _entries(engine)
     if found is None and create:
         _create(engine, name, schema, currency or "EUR")
         found = _entries(engine)
     if found is None:
-        raise StoreError(f"there is no store in {name}", hint="Check the URL; publishing or importing creates a store.")
-    version = found.get("schema_version")
-    if version != str(tables.SCHEMA_VERSION):
+        raise _missing(name)
+    version = _version(name, found)
+    refuse_newer(name, version)
+    if version < tables.SCHEMA_VERSION:
+        command = f"offerlift db upgrade --db {shlex.quote(engine.url.render_as_string(hide_password=True))}"
         raise StoreError(
-            f"the store {name} has schema version {version!r}; this offerlift reads {tables.SCHEMA_VERSION}",
-            hint="Use the version of offerlift that wrote it, or a new store.",
+            f"the store {name} has schema version {version}; this offerlift reads {tables.SCHEMA_VERSION}",
+            hint=f"Upgrade it in place: {command}{'' if schema is None else f' --schema {shlex.quote(schema)}'}",
         )
     if currency not in (None, found.get("currency")):
         raise StoreError(
@@ -41,6 +43,52 @@ def open_tables(engine: Engine, *, schema: str | None, currency: str | None, cre
             hint="Use another store: one store a shop, one currency a store.",
         )
     return found["currency"]
+
+
+def store_name(engine: Engine, schema: str | None) -> str:
+    """What messages call a store: its URL without the password, and its schema."""
+    name = engine.url.render_as_string(hide_password=True)
+    return name if schema is None else f"{name} (schema {schema})"
+
+
+def store_version(engine: Engine, schema: str | None) -> int:
+    """Schema version of the store behind the engine, older and newer ones included.
+
+    Raises:
+        StoreError: there is none, or it cannot be read.
+    """
+    name = store_name(engine, schema)
+    found = _entries(engine)
+    if found is None:
+        raise _missing(name)
+    return _version(name, found)
+
+
+def refuse_newer(name: str, version: int) -> None:
+    """Refuse a store that a newer release wrote: what this one would write there, that one could misread.
+
+    Raises:
+        StoreError: it is of a newer schema version.
+    """
+    if version > tables.SCHEMA_VERSION:
+        raise StoreError(
+            f"the store {name} has schema version {version}; this offerlift reads {tables.SCHEMA_VERSION}",
+            hint="A newer offerlift wrote it: upgrade this one (pip install --upgrade offerlift).",
+        )
+
+
+def _missing(name: str) -> StoreError:
+    return StoreError(f"there is no store in {name}", hint="Check the URL; publishing or importing creates a store.")
+
+
+def _version(name: str, entries: dict[str, str]) -> int:
+    version = entries.get("schema_version", "")
+    if not (version.isascii() and version.isdecimal() and int(version) > 0):
+        raise StoreError(
+            f"the store {name} has no schema version, seen {version!r}",
+            hint="Its table `store` is not as offerlift wrote it; restore it from a backup.",
+        )
+    return int(version)
 
 
 def _entries(engine: Engine) -> dict[str, str] | None:

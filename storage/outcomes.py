@@ -17,6 +17,8 @@ from ..experiments.records import Covariate, Outcome
 from .cells import LARGEST_NUMBER, flushed
 from .engine import Raced
 from .engines import insert_missing, matches
+from .forgotten import is_forgotten
+from .horizon import is_pruned, prune_horizon, too_old
 from .lookups import name_ids, visitor_ids
 from .money import check_currency, major_units, minor_units
 from .names import check_id, check_name
@@ -43,10 +45,12 @@ class Content(NamedTuple):
     def same(self, other: Content) -> bool:
         """Whether both say the same; a time counts only where both were given one."""
         timed = self.at is not None and other.at is not None
-        return self[:-1] == other[:-1] and (not timed or self.at == other.at)
+        # Of a visitor who was forgotten nobody can say who it was.
+        same_visitor = self.visitor == other.visitor or is_forgotten(self.visitor)
+        return same_visitor and self[1:-1] == other[1:-1] and (not timed or self.at == other.at)
 
     def __str__(self) -> str:
-        parts = [f"visitor {self.visitor!r}"]
+        parts = ["a forgotten visitor" if is_forgotten(self.visitor) else f"visitor {self.visitor!r}"]
         for name, amount in (("value", self.value), ("cost", self.cost)):
             if amount is not None:
                 parts.append(f"{name} {major_units(amount, self.currency)} {self.currency}")
@@ -156,31 +160,38 @@ def _check_refund(content: Content, outcome_id: str) -> None:
 
 
 def store_outcomes(connection: Connection, records: Sequence[PreparedOutcome], now: int) -> Tally:
-    """Store one transaction's outcomes; those without a time get when they were recorded, or `now`.
+    """Store one transaction's outcomes; received at `now` in microseconds.
+
+    Those without a time get when they were recorded, or `now`.
 
     Raises:
         Raced: another writer stored one of the ids meanwhile; the transaction has to be repeated.
     """
     tally = Tally()
+    horizon = prune_horizon(connection)
     groups: dict[str, list[PreparedOutcome]] = defaultdict(list)
     for record in records:
         groups[record.event].append(record)
     events = name_ids(connection, groups.keys())
-    visitors = visitor_ids(connection, {one.content.visitor for one in records})
+    added: dict[tuple[str, str], PreparedOutcome] = {}
     for event in sorted(groups):
         known = _stored_outcomes(connection, events[event], [one.outcome_id for one in groups[event]])
-        added: dict[str, PreparedOutcome] = {}
         for one in groups[event]:
             stored = known.get(one.outcome_id)
-            if stored is None:
+            if stored is None and is_pruned(_time(one, now), horizon):
+                tally.refused.append(Refusal(one.index, too_old("an outcome", _time(one, now), horizon)))
+            elif stored is None:
                 known[one.outcome_id] = one.content
-                added[one.outcome_id] = one
+                added[event, one.outcome_id] = one
                 tally.new += 1
             elif stored.same(one.content):
                 tally.repeated += 1
             else:
                 tally.conflicts.append(Conflict(one.index, _conflict(one, stored)))
-        rows = [_outcome_row(events[event], added[key], visitors, now) for key in sorted(added)]
+    # Of new outcomes only: what is not stored must not bring a forgotten visitor's id back.
+    visitors = visitor_ids(connection, {one.content.visitor for one in added.values()})
+    for event in sorted(groups):
+        rows = [_outcome_row(events[event], added[key], visitors, now) for key in sorted(added) if key[0] == event]
         if insert_missing(connection, outcome, rows) != len(rows):
             raise Raced
     return tally
@@ -214,16 +225,19 @@ def _conflict(offered: PreparedOutcome, stored: Content) -> str:
     )
 
 
+def _time(record: PreparedOutcome, now: int) -> int:
+    recorded_at = now if record.recorded_at is None else record.recorded_at
+    return recorded_at if record.content.at is None else record.content.at
+
+
 def _outcome_row(
     event_id: int, record: PreparedOutcome, visitors: dict[str, int], now: int
 ) -> dict[str, int | str | None]:
     content = record.content
-    if record.recorded_at is not None:
-        now = record.recorded_at
     return {
         "visitor_id": visitors[content.visitor],
         "event_id": event_id,
-        "at": now if content.at is None else content.at,
+        "at": _time(record, now),
         "outcome_id": record.outcome_id,
         "at_given": int(content.at is not None),
         "value": content.value,
@@ -233,6 +247,7 @@ def _outcome_row(
         "reporting_value": content.reporting_value,
         "reporting_cost": content.reporting_cost,
         "refund_of": content.refund_of,
+        "received_at": now,
     }
 
 

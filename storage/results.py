@@ -37,6 +37,8 @@ class WriteResult:
         crossovers: visitors that became crossovers by this write.
         conflicts: records whose id is stored with other content; not stored.
         refused: records that cannot be stored.
+        segments_dropped: values of segments that cannot be kept or that no version of the definition names; their
+            exposures are stored without them.
     """
 
     new: int = 0
@@ -45,6 +47,7 @@ class WriteResult:
     crossovers: int = 0
     conflicts: tuple[Conflict, ...] = ()
     refused: tuple[Refusal, ...] = ()
+    segments_dropped: int = 0
 
 
 @dataclass(slots=True)
@@ -57,6 +60,7 @@ class Tally:
     crossovers: int = 0
     conflicts: list[Conflict] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
+    segments_dropped: int = 0
 
     def add(self, other: Tally) -> None:
         """Add what a transaction did."""
@@ -66,6 +70,7 @@ class Tally:
         self.crossovers += other.crossovers
         self.conflicts += other.conflicts
         self.refused += other.refused
+        self.segments_dropped += other.segments_dropped
 
     def result(self) -> WriteResult:
         """The frozen result, in the order of the records."""
@@ -76,4 +81,5 @@ class Tally:
             self.crossovers,
             tuple(sorted(self.conflicts, key=lambda one: one.index)),
             tuple(sorted(self.refused, key=lambda one: one.index)),
+            self.segments_dropped,
         )

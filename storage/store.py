@@ -15,6 +15,7 @@ from ..errors import InputError, StoreError
 from ..experiments.records import Covariate, Exposure, Link, Outcome
 from ..experiments.snapshot import Published
 from . import tables
+from .archive import read_archive, read_kept_breakdown
 from .audit import Audit, audit_assignments
 from .distributions import Distributions, read_distributions
 from .engine import database_url, open_engine, read, translated, writing
@@ -85,11 +86,6 @@ class Store:
         if currency is not None:
             check_currency(currency)
         address = database_url(url)
-        database = database_of(address)
-        if schema is not None and not database.has_schemas:
-            raise InputError(
-                f"{database.label} has no schemas, seen schema={schema!r}", hint=f"Use one {database.place} a store."
-            )
         engine = open_engine(address, schema=schema, create=create)
         try:
             found = open_tables(engine, schema=schema, currency=currency, create=create)
@@ -102,6 +98,11 @@ class Store:
     def url(self) -> str:
         """The URL, without its password."""
         return self._url.render_as_string(hide_password=True)
+
+    @property
+    def engine(self) -> Engine:
+        """The connections, for what looks after the store as a whole."""
+        return self._engine
 
     def close(self) -> None:
         """Release the connections."""
@@ -171,7 +172,10 @@ class Store:
 
         Records of an unknown experiment or arm and impossible ids are refused one by one; the others are stored.
         """
-        return self._write(records, prepare_exposures, store_exposures)
+        now = now_micros()
+        return self._write(
+            records, prepare_exposures, lambda connection, chunk: store_exposures(connection, chunk, now)
+        )
 
     def write_outcomes(self, records: Iterable[Outcome]) -> WriteResult:
         """Store outcomes: once for each name and outcome id; other content under a stored id is a conflict.
@@ -195,10 +199,11 @@ class Store:
         self, published: Published, rows: Sequence[TableRow], *, covariate: str | None = None
     ) -> WriteResult:
         """Store rows of an imported table; a visitor that is stored with other content is a conflict."""
+        now = now_micros()
         return self._write(
             rows,
             lambda chunk, _tally: list(chunk),
-            lambda connection, chunk: store_table_rows(connection, published, covariate, chunk),
+            lambda connection, chunk: store_table_rows(connection, published, covariate, chunk, now),
         )
 
     def write_links(self, records: Iterable[Link]) -> WriteResult:
@@ -224,15 +229,20 @@ class Store:
         """Counts and moments of an experiment's latest version, as of now or of an earlier time.
 
         Exposures, outcomes and identity links later than `as_of` are left out; moments are those of the visitors whose
-        window has passed by then. A visitor counts in the phase that exposed them first.
+        window has passed by then. A visitor counts in the phase that exposed them first. Of an experiment whose rows
+        were pruned, they are those that were kept.
 
         Raises:
-            InputError: no experiment of that key, or a naive time.
+            InputError: no experiment of that key, a naive time, or one before those that were kept.
         """
-        at = now_micros() if as_of is None else to_micros(as_of)
-        return read(
-            self._engine, lambda connection: read_observations(connection, latest_version(connection, experiment), at)
-        )
+        at = None if as_of is None else to_micros(as_of)
+
+        def observe(connection: Connection) -> Observations:
+            published = latest_version(connection, experiment)
+            kept = read_archive(connection, experiment, at)
+            return kept or read_observations(connection, published, now_micros() if at is None else at)
+
+        return read(self._engine, observe)
 
     def analysis_sql(self, experiment: str, dialect: str, *, as_of: datetime | None = None) -> list[str]:
         """The statements that `observations` sends for its numbers, written for a warehouse; none of them is run.
@@ -260,11 +270,14 @@ class Store:
         Raises:
             InputError: no experiment of that key, no such segment in its definition, or a naive time.
         """
-        at = now_micros() if as_of is None else to_micros(as_of)
-        return read(
-            self._engine,
-            lambda connection: read_breakdown(connection, latest_version(connection, experiment), at, segment),
-        )
+        at = None if as_of is None else to_micros(as_of)
+
+        def work(connection: Connection) -> Breakdown:
+            published = latest_version(connection, experiment)
+            kept = read_kept_breakdown(connection, experiment, at, segment)
+            return kept or read_breakdown(connection, published, now_micros() if at is None else at, segment)
+
+        return read(self._engine, work)
 
     def cumulative(self, experiment: str, *, as_of: datetime | None = None) -> Series:
         """Moments of an experiment's latest version at the end of each day, as of now or of an earlier time.

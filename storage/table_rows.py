@@ -22,9 +22,15 @@ __all__ = ["store_table_rows"]
 
 
 def store_table_rows(
-    connection: Connection, published: Published, covariate_name: str | None, rows: Sequence[tuple[int, TableRow]]
+    connection: Connection,
+    published: Published,
+    covariate_name: str | None,
+    rows: Sequence[tuple[int, TableRow]],
+    now: int,
 ) -> Tally:
-    """Store one transaction's rows, each with its position; those of known visitors must say what is stored.
+    """Store one transaction's rows, each with its position, received at `now` in microseconds.
+
+    Those of known visitors must say what is stored.
 
     Raises:
         Raced: another writer stored one of the visitors meanwhile; the transaction has to be repeated.
@@ -50,11 +56,11 @@ def store_table_rows(
             outcomes.append(PreparedOutcome(index, event, outcome_key(key, row.visitor), content))
         if covariate_name is not None and row.covariate is not None:
             covariates.append(PreparedCovariate(index, covariate_name, row.visitor, before, row.covariate))
-    written = store_exposures(connection, exposures)
+    written = store_exposures(connection, exposures, now)
     tally.new += written.new
     for done in (
         written,
-        store_outcomes(connection, outcomes, at),
+        store_outcomes(connection, outcomes, now),
         store_covariates(connection, covariates),
     ):
         tally.conflicts += done.conflicts

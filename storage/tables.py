@@ -17,14 +17,15 @@ from sqlalchemy import (
     MetaData,
     Table,
     UniqueConstraint,
-    text,
 )
 from sqlalchemy.schema import SchemaItem
 
 from .columns import DOCUMENT, ID, NUMBER, word
 
 __all__ = [
+    "PARTIAL_INDEXES",
     "SCHEMA_VERSION",
+    "archive",
     "arm",
     "covariate",
     "decision",
@@ -42,10 +43,17 @@ __all__ = [
     "visitor",
 ]
 
-SCHEMA_VERSION = 1
-"""Number of this layout; a store of another number is not opened."""
+SCHEMA_VERSION = 2
+"""Number of this layout, and of the migration that leads to it; a store of another number is not opened.
+
+A new store gets in one step what is declared here. An older one gets there by storage/migrations, which append: a new
+column stands last in its table.
+"""
 
 metadata = MetaData()
+
+PARTIAL_INDEXES = ("sqlite", "postgresql")
+"""Engines that can index some of the rows only."""
 
 
 def _lookup(table: str, *columns: SchemaItem) -> Table:
@@ -88,6 +96,8 @@ definition = Table(
     comment="Every published version, never changed; document is the JSON that backends read.",
 )
 
+# `received_at` is when a fact was first written to this store, by the writer's clock; NULL in rows of version 1. It is
+# not content, and no analysis looks at it.
 # Facts have no foreign keys: their writer has just looked the numbers up, and checking again costs a third of the time.
 exposure = Table(
     "exposure",
@@ -100,6 +110,7 @@ exposure = Table(
     Column("assignment_hash", word(64), nullable=False),
     Column("crossover_arm_id", NUMBER),
     Column("crossover_at", BigInteger),
+    Column("received_at", BigInteger),
     CheckConstraint("(crossover_arm_id IS NULL) = (crossover_at IS NULL)"),
     sqlite_with_rowid=False,
     comment="One row a visitor: the earliest exposure, and the earliest one in another arm.",
@@ -119,20 +130,26 @@ outcome = Table(
     Column("quantity", BigInteger),
     Column("currency", word(3), nullable=False),
     Column("reporting_value", BigInteger),
-    Column("reporting_cost", BigInteger),
     Column("refund_of", ID),
+    Column("reporting_cost", BigInteger),
+    Column("received_at", BigInteger),
     # In this order no planner mistakes it for a way to find the outcomes of an event.
     UniqueConstraint("outcome_id", "event_id"),
-    # Refunds are few: where an index can be of some rows only, finding them costs the others nothing.
-    Index(
-        "outcome_refund",
-        "refund_of",
-        "event_id",
-        sqlite_where=text("refund_of IS NOT NULL"),
-        postgresql_where=text("refund_of IS NOT NULL"),
-    ),
     sqlite_with_rowid=False,
     comment="at_given is 0 where the time of writing was taken; such a time is not content.",
+)
+
+# Refunds are few: where an engine can, only they are indexed.
+_refund = outcome.c.refund_of.is_not(None)
+Index(
+    "outcome_refund",
+    outcome.c.refund_of,
+    outcome.c.event_id,
+    sqlite_where=_refund,
+    postgresql_where=_refund,
+).ddl_if(callable_=lambda *_, dialect, **__: dialect.name in PARTIAL_INDEXES)
+Index("outcome_refund", outcome.c.refund_of, outcome.c.event_id).ddl_if(
+    callable_=lambda *_, dialect, **__: dialect.name not in PARTIAL_INDEXES
 )
 
 covariate = Table(
@@ -207,4 +224,16 @@ import_file = Table(
     Column("read", BigInteger, nullable=False),
     Column("refused", BigInteger, nullable=False),
     comment="Rows of an imported table that were read and refused, at the last import of a file of that name.",
+)
+
+archive = Table(
+    "archive",
+    metadata,
+    Column("experiment_id", NUMBER, ForeignKey("experiment.id"), primary_key=True, autoincrement=False),
+    Column("part", word(32), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("as_of", BigInteger, nullable=False),
+    Column("pruned_at", BigInteger, nullable=False),
+    Column("document", DOCUMENT, nullable=False),
+    comment="What was read of a decided experiment, as JSON, before its rows were pruned; never changed.",
 )

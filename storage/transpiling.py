@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Double, Select, event
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import CompileError
 from sqlalchemy.sql import visitors
+from sqlalchemy.sql.functions import FunctionElement
 
 from ..errors import InputError
 from ..experiments.snapshot import Published
@@ -44,7 +45,7 @@ class _ExplicitDouble(Double):
 class _Source(PGDialect_psycopg):
     """The SQL that is transpiled from."""
 
-    colspecs = PGDialect_psycopg.colspecs | {Double: _ExplicitDouble}
+    colspecs = {**PGDialect_psycopg.colspecs, Double: _ExplicitDouble}  # noqa: RUF012 - SQLAlchemy's own declaration
     # Without it, per cent signs are doubled for the driver.
     default_paramstyle = "named"
     supports_statement_cache = True
@@ -90,8 +91,8 @@ def _recorded(connection: Connection) -> Iterator[list[Select]]:
     statements: list[Select] = []
 
     def record(_connection: object, statement: Any, many: Any, parameters: Any, _options: object) -> Any:
-        # Numbers of names and experiments are looked up as ever: the statements have them in their conditions.
-        if isinstance(statement, Select) and not _FACTS.isdisjoint(visitors.iterate(statement)):
+        # Other questions are answered as ever: what is in the store decides what is asked.
+        if isinstance(statement, Select) and _sums_facts(statement):
             statements.append(statement)
             statement = statement.limit(0)
         return statement, many, parameters
@@ -101,3 +102,10 @@ def _recorded(connection: Connection) -> Iterator[list[Select]]:
         yield statements
     finally:
         event.remove(connection, "before_execute", record)
+
+
+def _sums_facts(statement: Select) -> bool:
+    parts = (part for column in statement.selected_columns for part in visitors.iterate(column))
+    return any(isinstance(part, FunctionElement) for part in parts) and not _FACTS.isdisjoint(
+        visitors.iterate(statement)
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -56,6 +57,38 @@ def test_the_floor_check_sees_both_ways_of_importing(tmp_path, monkeypatch):
     planted.write_text("from ..storage.store import Store\nimport offerlift.cli\nfrom .moments import Moments\n")
     monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
     assert imported_packages(planted, "stats") == {"storage", "cli"}
+
+
+def imported_siblings(package: str) -> dict[Path, set[Path]]:
+    """Each file of a package and the files of it that it imports, late ones and those for types alone included."""
+    files = set((ROOT / package).rglob("*.py"))
+    found: dict[Path, set[Path]] = {}
+    for path in files:
+        found[path] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                folder = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+                names = [folder, *(folder / alias.name for alias in node.names)]
+                found[path] |= {one.with_suffix(".py") for one in names} & files
+    return found
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_no_import_runs_in_a_circle(package):
+    """Inside a package too imports go one way, so each file can be read with those below it alone."""
+    imports = imported_siblings(package)
+    assert len(imports) == 1 or any(imports.values())
+    TopologicalSorter(imports).prepare()
+
+
+def test_the_circle_check_sees_late_imports(tmp_path, monkeypatch):
+    """A circle through an import inside a function, and through a subpackage, is found."""
+    (tmp_path / "stats" / "more").mkdir(parents=True)
+    (tmp_path / "stats" / "one.py").write_text("def late():\n    from .more import two\n")
+    (tmp_path / "stats" / "more" / "two.py").write_text("from ..one import late\n")
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    with pytest.raises(CycleError):
+        TopologicalSorter(imported_siblings("stats")).prepare()
 
 
 def loaded_after(code: str) -> set[str]:

@@ -98,20 +98,45 @@ def drain(until) -> Callable[[Path, Path], None]:
 
 
 def test_interpreter_exit_empties_the_queue(tmp_path):
-    """A process that records 5,000 exposures into memory and just ends has delivered each of them once."""
+    """A process that gives 5,000 exposures to two recorders and just ends has delivered each of them once."""
     out = tmp_path / "out"
     finished(
         child(
             """
-            recorder = Recorder(FileSink(out), linger=5.0, exit_timeout=120)
+            recorders = [Recorder(FileSink(out), linger=3600.0, exit_timeout=120) for _ in range(2)]
             for number in range(5_000):
-                recorder.expose(assigned(f"v{number}"))
+                recorders[number % 2].expose(assigned(f"v{number}"))
             """,
             out,
             "-",
         )
     )
     assert arrived(out) == Counter(f"v{number}" for number in range(5_000))
+
+
+def test_a_recorder_that_nobody_holds_is_emptied_too(tmp_path):
+    """Made and used in a function that returns, a recorder still delivers what waits when the process ends."""
+    out = tmp_path / "out"
+    finished(
+        child(
+            """
+            def use():
+                recorder = Recorder(FileSink(out), linger=3600.0, exit_timeout=120)
+                recorder.expose(assigned("first"))
+                while not recorder.stats().delivered:
+                    threading.Event().wait(0.01)
+                # Then the thread waits for more, or lingers already; either way, from here on for an hour.
+                threading.Event().wait(0.5)
+                for number in range(10):
+                    recorder.expose(assigned(f"v{number}"))
+            use()
+            import gc; gc.collect()
+            """,
+            out,
+            "-",
+        )
+    )
+    assert arrived(out) == Counter(["first", *(f"v{number}" for number in range(10))])
 
 
 def test_threads_that_outlive_the_main_thread_are_waited_for(tmp_path):
@@ -183,6 +208,46 @@ def test_fork_record_exit_in_the_child(tmp_path, drain, how, when, kept):
     # A child never delivers what waits in its parent's memory. Killed between delivery and acknowledgement, the records
     # of its spool come again, to a store that keeps them once.
     assert max(found.values()) <= (2 if kept == "spool" and how != "multiprocessing" else 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_begins_with_nothing_of_its_parent(tmp_path):
+    """Counts and problem are its own, its flush waits for no record of the parent, new recorders work in it."""
+    out, spool = tmp_path / "out", tmp_path / "spool.db"
+    finished(
+        child(
+            """
+            class Stuck(FileSink):
+                entered = threading.Event()
+                def put(self, ids):
+                    self.entered.set()
+                    threading.Event().wait()
+            failing = Recorder(FileSink(out + "/is/no/folder"), linger=0.0)
+            failing.expose(assigned("failing"))
+            while not failing.stats().retried:
+                failing.flush(0.01)
+            waiting = Recorder(Stuck(out), spool, linger=0.0, exit_timeout=0.0)
+            waiting.expose(assigned("waiting"))
+            assert Stuck.entered.wait(120)
+            assert waiting.flush(0.0) is False
+            pid = os.fork()
+            if pid == 0:
+                assert not any(failing.stats()), failing.stats()
+                assert waiting.flush(0.0)
+                with Recorder(FileSink(out), exit_timeout=120) as own:
+                    own.expose(assigned("own"))
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+            assert failing.stats().problem != ""
+            with Recorder(FileSink(out), exit_timeout=120) as own:
+                own.expose(assigned("theirs"))
+            os._exit(0)
+            """,
+            out,
+            spool,
+        )
+    )
+    assert arrived(out) == Counter(["own", "theirs"])
 
 
 def test_sigkill_in_the_middle_of_a_batch_loses_nothing(tmp_path, drain):

@@ -8,6 +8,6 @@
 What the three web helpers hand to a view is a `Visit`.
 """
 
-from .visit import RecorderLike, Visit
+from .visit import Visit
 
-__all__ = ["RecorderLike", "Visit"]
+__all__ = ["Visit"]

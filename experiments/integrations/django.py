@@ -11,14 +11,15 @@ from django.utils.cache import patch_vary_headers
 from django.utils.decorators import sync_and_async_middleware
 
 from ..assigner import Assigner
-from .visit import COOKIE, COOKIE_MAX_AGE, Identify, ReadAttributes, RecorderLike, Visit
+from ..recording import Recording
+from .visit import COOKIE, COOKIE_MAX_AGE, Identify, ReadAttributes, Visit
 
 __all__ = ["offers_middleware"]
 
 
 def offers_middleware(
     assigner: Assigner,
-    recorder: RecorderLike,
+    recorder: Recording,
     *,
     cookie: str = COOKIE,
     identify: Identify | None = None,

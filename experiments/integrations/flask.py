@@ -7,7 +7,8 @@ from functools import partial
 import flask
 
 from ..assigner import Assigner
-from .visit import COOKIE, COOKIE_MAX_AGE, Identify, ReadAttributes, RecorderLike, Visit
+from ..recording import Recording
+from .visit import COOKIE, COOKIE_MAX_AGE, Identify, ReadAttributes, Visit
 
 __all__ = ["Offers"]
 
@@ -22,7 +23,7 @@ class Offers:
         self,
         app: flask.Flask | None,
         assigner: Assigner,
-        recorder: RecorderLike,
+        recorder: Recording,
         *,
         cookie: str = COOKIE,
         identify: Identify | None = None,

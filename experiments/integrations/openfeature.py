@@ -31,7 +31,7 @@ from ..assigner import Assigner, Assignment, Reason
 from ..codec import encode
 from ..definition import Arm, Offer
 from ..hashing import canonical_visitor
-from .visit import RecorderLike
+from ..recording import Recording
 
 __all__ = ["OfferliftProvider"]
 
@@ -73,7 +73,7 @@ class OfferliftProvider(AbstractProvider):
         InputError: no recorder, and `expose` is not False.
     """
 
-    def __init__(self, assigner: Assigner, recorder: RecorderLike | None = None, *, expose: bool = True):
+    def __init__(self, assigner: Assigner, recorder: Recording | None = None, *, expose: bool = True):
         super().__init__()
         if recorder is None and expose:
             raise InputError(

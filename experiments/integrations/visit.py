@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 from ...errors import InputError
 from ..assigner import Assigner, Assignment
 from ..hashing import canonical_visitor
+from ..recording import Recording
 
-__all__ = ["COOKIE", "COOKIE_MAX_AGE", "Identify", "ReadAttributes", "RecorderLike", "Visit"]
+__all__ = ["COOKIE", "COOKIE_MAX_AGE", "Identify", "ReadAttributes", "Visit"]
 
 COOKIE = "offerlift_visitor"
 """Name of the cookie that keeps the visitor id, unless the shop names another."""
@@ -25,31 +24,6 @@ Identify = Callable[[Any], str | int | None]
 
 ReadAttributes = Callable[[Any], Mapping[str, Any]]
 """From the framework's request to the attributes that eligibility rules look at."""
-
-
-class RecorderLike(Protocol):
-    """What the integrations need of a `Recorder`."""
-
-    def expose(self, assignment: Assignment, /) -> Any:
-        """Record that the visitor reached the point where the arms could first differ."""
-
-    def outcome(
-        self,
-        outcome_id: str | int,
-        visitor: str | int,
-        name: str,
-        /,
-        *,
-        value: Decimal | int | None = None,
-        cost: Decimal | int | None = None,
-        quantity: int | None = None,
-        currency: str | None = None,
-        refund_of: str | int | None = None,
-        at: datetime | None = None,
-        reporting_value: Decimal | int | None = None,
-        reporting_cost: Decimal | int | None = None,
-    ) -> Any:
-        """Record something that the visitor did."""
 
 
 class Visit:
@@ -71,7 +45,7 @@ class Visit:
     def __init__(
         self,
         assigner: Assigner,
-        recorder: RecorderLike,
+        recorder: Recording,
         *,
         request: Any = None,
         cookie: str | None = None,

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
-from ..assigner import Assigner, Assignment, Reason
-from ..hashing import canonical_visitor
+from ..assignment import Assignment, Reason
+from ..recording import Recording
 from ..records import Exposure, Link, Outcome
-from ..wire import link_fields, outcome_fields
+from ..segments import segments_of
+from ..wire import read_fields
 from .arms import FORCED_HERE
 
 __all__ = ["CapturingRecorder", "capture_exposures", "capture_outcomes"]
 
 
-class CapturingRecorder:
-    """A recorder that keeps everything in two lists, for code that is handed its recorder.
+class CapturingRecorder(Recording):
+    """A recorder that keeps everything in lists, for code that is handed its recorder; it refuses what others refuse.
 
     Attributes:
         exposures: what `expose` would have written, in the order of the calls. Repeats are listed; the store keeps one.
@@ -34,47 +34,13 @@ class CapturingRecorder:
         """Keep the exposure, and the holdout's, if the assignment belongs into the analysis or was forced by a test."""
         self.exposures += _exposures(assignment, at or datetime.now(UTC))
 
-    def assign_and_expose(
-        self,
-        assigner: Assigner,
-        experiment: str,
-        visitor: str | int,
-        attributes: Mapping[str, Any] | None = None,
-        *,
-        at: datetime | None = None,
-    ) -> Assignment:
-        """The assignment, its exposure kept."""
-        assignment = assigner.assign(experiment, visitor, attributes, at=at)
-        self.expose(assignment, at=at)
-        return assignment
-
-    def outcome(
-        self,
-        outcome_id: str | int,
-        visitor: str | int,
-        name: str,
-        *,
-        value: Decimal | int | None = None,
-        cost: Decimal | int | None = None,
-        quantity: int | None = None,
-        currency: str | None = None,
-        refund_of: str | int | None = None,
-        at: datetime | None = None,
-        reporting_value: Decimal | int | None = None,
-        reporting_cost: Decimal | int | None = None,
-    ) -> None:
-        """Keep the outcome; what a recorder refuses is refused."""
-        reported = reporting_value, reporting_cost
-        outcome_fields(outcome_id, visitor, name, at, value, cost, quantity, currency, refund_of, 0, *reported)
-        visitor = canonical_visitor(visitor)
-        self.outcomes.append(
-            Outcome(outcome_id, visitor, name, at, value, cost, quantity, currency, refund_of, None, *reported)
-        )
-
-    def link(self, anonymous: str | int, customer: str | int, *, at: datetime | None = None) -> None:
-        """Keep the link; what a recorder refuses is refused."""
-        link_fields(anonymous, customer, 0)
-        self.links.append(Link(canonical_visitor(anonymous), canonical_visitor(customer), at or datetime.now(UTC)))
+    def _record(self, kind: str, fields: Sequence[Any]) -> bool:
+        record = read_fields(kind, fields)
+        if isinstance(record, Outcome):
+            self.outcomes.append(record)
+        elif isinstance(record, Link):
+            self.links.append(record)
+        return True
 
     def flush(self, timeout: float | None = None) -> bool:
         """Nothing waits."""
@@ -130,7 +96,8 @@ def _exposures(assignment: Assignment, at: datetime) -> list[Exposure]:
     due = []
     if assignment.reason is Reason.SPLIT or (assignment.reason is Reason.FORCED and assignment.detail == FORCED_HERE):
         experiment, arm, phase, version = assignment.experiment, assignment.arm, assignment.phase, assignment.hash
-        due.append(Exposure(experiment, assignment.visitor, arm, at, phase, version))
+        segments = segments_of(assignment.segments).kept
+        due.append(Exposure(experiment, assignment.visitor, arm, at, phase, version, segments))
     if assignment.holdout is not None:
         experiment, arm = assignment.holdout
         phase, version = assignment.holdout_phase, assignment.holdout_hash

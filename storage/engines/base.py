@@ -83,6 +83,14 @@ class Database(ForeignTables):
     def before_fork(self, engine: Engine) -> None:
         """Close what must not be open in two processes; the next use opens it again."""
 
+    def alone(self, connection: Connection) -> AbstractContextManager[Any]:
+        """Held by what changes tables, where its transaction alone does not keep others that do waiting.
+
+        Raises:
+            StoreError: another process has been changing them for long.
+        """
+        return nullcontext()
+
     # Errors
 
     @abstractmethod
@@ -142,10 +150,6 @@ class Database(ForeignTables):
 
     # Upkeep
 
-    def alone(self, connection: Connection) -> AbstractContextManager[Any]:
-        """While no other process changes tables, where a transaction does not see to that."""
-        return nullcontext()
-
     def create_tables(self, connection: Connection, metadata: MetaData) -> None:
         """Create all tables, or finish what a process that was killed has begun.
 
@@ -154,6 +158,20 @@ class Database(ForeignTables):
         """
         # Without looking first: a table of that name that is not ours must be an error, not be adopted.
         metadata.create_all(connection, checkfirst=False)
+
+    def damage(self, connection: Connection) -> str | None:
+        """What is wrong with the file, if it is one that nobody else looks after; None where nothing is."""
+
+    def table_bytes(self, connection: Connection, tables: Sequence[Table]) -> dict[str, int]:
+        """Bytes that tables take with their indexes, by name; those of which the database says nothing are left out."""
+        return {}
+
+    def total_bytes(self, connection: Connection, tables: Sequence[Table]) -> int | None:
+        """Bytes that the store takes as a whole; None where the database does not say."""
+        return sum(self.table_bytes(connection, tables).values()) or None
+
+    def overwrite_erased(self, connection: Connection) -> None:
+        """Before something is erased that nobody may read again: let the database write over it, where it can."""
 
     def created(self, engine: Engine) -> None:
         """After a store was created: settings that the database itself remembers."""

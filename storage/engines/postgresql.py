@@ -37,17 +37,18 @@ _MISSING = {"42P01", "3F000"}
 # Table or type, schema, row of a catalogue, object.
 _EXISTS = {"42P07", "42P06", "23505", "42710"}
 
-_KINDS: dict[int, Kind] = (
-    dict.fromkeys((20, 21, 23), "integer")
-    | dict.fromkeys((700, 701, 1700), "number")
-    | dict.fromkeys((18, 19, 25, 1042, 1043), "text")
+_OIDS: dict[Kind, tuple[int, ...]] = {
+    "integer": (20, 21, 23),
+    "number": (700, 701, 1700),
+    "text": (18, 19, 25, 1042, 1043),
     # Day, time without and with a zone.
-    | dict.fromkeys((1082, 1114, 1184), "time")
-)
+    "time": (1082, 1114, 1184),
+}
+_KINDS = {oid: kind for kind, oids in _OIDS.items() for oid in oids}
 
 
 class PostgreSQL(Database):
-    """PostgreSQL 12 and later."""
+    """PostgreSQL by psycopg 3."""
 
     label = "PostgreSQL"
     driver = "postgresql+psycopg"
@@ -129,6 +130,18 @@ class PostgreSQL(Database):
         text = func.convert_to(literal(f"{salt}:").concat(key), "UTF8")
         digits = literal("x").concat(func.substr(func.md5(text), 1, 15))
         return cast(cast(digits, postgresql.BIT(60)), BigInteger) % BUCKETS
+
+    def table_bytes(self, connection: Connection, tables: Sequence[Table]) -> dict[str, int]:
+        """With their indexes and what is stored out of line."""
+        schema = (connection.get_execution_options().get("schema_translate_map") or {}).get(None)
+        quoted = connection.dialect.identifier_preparer.quote
+        sizes = {}
+        for table in tables:
+            name = quoted(table.name) if schema is None else f"{quoted(schema)}.{quoted(table.name)}"
+            sizes[table.name] = connection.scalars(
+                select(func.pg_total_relation_size(cast(literal(name), postgresql.REGCLASS)))
+            ).one()
+        return sizes
 
     def settle(self, engine: Engine) -> None:
         """Collect statistics: its own daemon does after a minute, until when a fresh table is joined row by row."""

@@ -5,15 +5,17 @@ connection sets (ANSI arithmetic, UTC, its database) stays its own. A session th
 one is started, and stays until the process ends, as starting takes ten seconds.
 """
 
+# PySpark is half a gigabyte, and not where the types are checked.
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from .spark_errors import (
     CONNECTION_LOST,
@@ -32,7 +34,7 @@ from .spark_errors import (
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-    from pyspark.sql.types import DataType, StructField
+    from pyspark.sql.types import DataType
 
 __all__ = [
     "CONNECTION_LOST",
@@ -56,7 +58,7 @@ __all__ = [
 
 apilevel = "2.0"
 threadsafety = 1
-# Spark takes names too, but only ASCII ones, and a warehouse has columns that parameters are named after.
+# Spark takes names too, but none with a hyphen, and parameters are named after a warehouse's columns.
 paramstyle = "qmark"
 
 _SETTINGS = {"spark.sql.ansi.enabled": "true", "spark.sql.session.timeZone": "UTC"}
@@ -115,7 +117,7 @@ def _local_session(master: str | None, settings: Mapping[str, str]) -> SparkSess
         if running is not None:
             return running
         builder = SparkSession.builder.master(master or "local[*]").appName("offerlift")
-        log = files(__package__).joinpath("spark_log4j2.properties")
+        log = Path(__file__).with_name("spark_log4j2.properties")
         own = {
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
@@ -140,9 +142,10 @@ def _session_of_other_thread() -> SparkSession | None:
 def _clone(session: SparkSession) -> SparkSession:
     from pyspark.sql import SparkSession
 
-    if hasattr(session, "cloneSession"):
-        return session.cloneSession()  # pyright: ignore[reportAttributeAccessIssue] - sessions of Spark Connect have it
-    # PySpark has no name for it where the session lives in this process.
+    clone = getattr(session, "cloneSession", None)
+    if clone is not None:
+        return clone()
+    # PySpark has a name for it in sessions of Spark Connect alone.
     return SparkSession(session.sparkContext, session._jsparkSession.cloneSession())
 
 
@@ -168,7 +171,6 @@ class Connection:
 
     def __init__(self, session: SparkSession):
         self._session: SparkSession | None = session
-        self._tag = f"offerlift-{uuid4().hex}"
 
     @property
     def session(self) -> SparkSession:
@@ -177,22 +179,11 @@ class Connection:
             raise InterfaceError("the connection is closed")
         return self._session
 
-    def run(self, operation: str, arguments: Sequence[Any]) -> tuple[list[Any], list[StructField]]:
-        """Rows and columns of a statement, which `interrupt` ends."""
-        session = self.session
-        # A tag is of the thread that works.
-        session.addTag(self._tag)
-        try:
-            # Without parameters Spark must not look for any.
-            frame = session.sql(operation, args=list(arguments) or None)
-            return frame.collect(), frame.schema.fields
-        finally:
-            session.removeTag(self._tag)
-
     def interrupt(self) -> None:
         """End the statement that runs in another thread; there it raises an OperationalError."""
         with translated():
-            self.session.interruptTag(self._tag)
+            # The session is this connection's own, so nothing else runs in it.
+            self.session.interruptAll()
 
     def cursor(self) -> Cursor:
         """A new cursor."""
@@ -235,7 +226,9 @@ class Cursor:
         _refuse_writing(operation)
         arguments = [_argument(value) for value in parameters]
         with translated():
-            rows, fields = self.connection.run(operation, arguments)
+            # Without parameters Spark must not look for any.
+            frame = self.connection.session.sql(operation, args=arguments or None)
+            rows, fields = frame.collect(), frame.schema.fields
         readers = [_reader(field.dataType) for field in fields]
         self.description = [
             (field.name, field.dataType.simpleString(), None, None, None, None, field.nullable) for field in fields

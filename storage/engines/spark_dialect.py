@@ -17,13 +17,12 @@ from __future__ import annotations
 
 import math
 from importlib.util import find_spec
-from types import ModuleType
 from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, types
 from sqlalchemy.engine.default import DefaultDialect
-from sqlalchemy.engine.interfaces import BindTyping
+from sqlalchemy.engine.interfaces import BindTyping, IsolationLevel
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.compiler import GenericTypeCompiler, IdentifierPreparer, SQLCompiler
 
@@ -93,7 +92,7 @@ class _Compiler(SQLCompiler):
         parts = (("LIMIT", select._limit_clause), ("OFFSET", select._offset_clause))
         return "".join(f"\n {word} {self.process(value, **kw)}" for word, value in parts if value is not None)
 
-    def for_update_clause(self, select: Any, **_: Any) -> str:
+    def for_update_clause(self, select: Any, **_: Any) -> Any:
         return ""
 
 
@@ -126,7 +125,7 @@ class SparkDialect(DefaultDialect):
     colspecs = {types.BigInteger: _BigInteger, types.String: _String, types.Double: _Double}  # noqa: RUF012 - SQLAlchemy declares it as an instance's
 
     @classmethod
-    def import_dbapi(cls) -> ModuleType:
+    def import_dbapi(cls) -> Any:
         """The driver.
 
         Raises:
@@ -176,14 +175,14 @@ class SparkDialect(DefaultDialect):
     def do_rollback(self, dbapi_connection: Any) -> None:
         """Nothing: there are no transactions."""
 
-    def get_isolation_level_values(self, dbapi_conn: Any) -> list[str]:
+    def get_isolation_level_values(self, dbapi_conn: Any) -> list[IsolationLevel]:
         """Each statement sees the tables as they are when it begins; that is all Spark has."""
         return ["AUTOCOMMIT"]
 
     def set_isolation_level(self, dbapi_connection: Any, level: str) -> None:
         """Nothing: there is only one."""
 
-    def get_default_isolation_level(self, dbapi_conn: Any) -> str:
+    def get_default_isolation_level(self, dbapi_conn: Any) -> IsolationLevel:
         """The only one."""
         return "AUTOCOMMIT"
 

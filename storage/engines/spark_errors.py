@@ -1,5 +1,8 @@
 """The errors of PEP 249 for Spark, and which of them each failure of PySpark is."""
 
+# PySpark is half a gigabyte, and not where the types are checked.
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import threading

@@ -172,6 +172,35 @@ class SQLite(Database):
         driver.create_function("offerlift_bucket", 2, _bucket, deterministic=True)
         return func.offerlift_bucket(f"{salt}:", key, type_=BigInteger)
 
+    def damage(self, connection: Connection) -> str | None:
+        """By reading all of the file."""
+        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+        return None if found == "ok" else " ".join(found.split())
+
+    def table_bytes(self, connection: Connection, tables: Sequence[Table]) -> dict[str, int]:
+        """By counting pages, which reads the whole file; nothing where SQLite was compiled without `dbstat`."""
+        # Bytes of a tree, and the table that it belongs to.
+        statement = (
+            "SELECT m.tbl_name, SUM(s.pgsize) FROM dbstat AS s JOIN sqlite_master AS m ON m.name = s.name "
+            "WHERE s.aggregate GROUP BY m.tbl_name"
+        )
+        try:
+            found = dict(connection.exec_driver_sql(statement).all())
+        except DBAPIError as error:
+            if self.is_missing_table(error):
+                return {}
+            raise
+        return {table.name: found[table.name] for table in tables if table.name in found}
+
+    def total_bytes(self, connection: Connection, tables: Sequence[Table]) -> int | None:
+        """Size of the file, without its log."""
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        return pages * connection.exec_driver_sql("PRAGMA page_size").scalar_one()
+
+    def overwrite_erased(self, connection: Connection) -> None:
+        """With zeros, from now on in this connection."""
+        connection.exec_driver_sql("PRAGMA secure_delete = ON")
+
     def created(self, engine: Engine) -> None:
         """Let the file be read while it is written; it remembers."""
         # While another process opens the same new file this fails at once, whatever the busy timeout.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from offerlift.cli.app import run
-from offerlift.experiments import bucket
+from offerlift.experiments import Assigner, Snapshot, bucket
 
 DEFINITION = """\
 experiment: {key}
@@ -134,3 +134,66 @@ def test_explain(capsys):
     assert f"[exp/t: bucket {bucket('exp/t', 'v1')}]" in lines[2]
     assert lines[-1].startswith("=> ")
     assert run(["assign", "exq", "v1", "--explain", "--snapshot", "offers.json"]) == 2
+
+
+def test_a_snapshot_that_cannot_be_written(capsys):
+    """The step is in the store, the message says that backends do not see it yet, and publishing again writes it."""
+    file = write()
+    run(["publish", file])
+    capsys.readouterr()
+    assert run(["start", "exp", "--snapshot", "none/offers.json"]) == 3
+    error = capsys.readouterr().err
+    assert (
+        "the store is up to date, but backends do not see it yet: cannot write the snapshot none/offers.json" in error
+    )
+    assert "`offerlift publish FILE --snapshot PATH`" in error
+    assert reason(capsys)[0] == "DRAFT"
+    assert run(["publish", file]) == 0
+    assert reason(capsys)[0] == "SPLIT"
+
+
+def test_traffic_rises_within_a_phase_and_falls_only_with_a_new_one(capsys):
+    """More traffic is published in the running phase and keeps everyone; less is refused until a phase is opened, in
+    which those who stay keep their arms, since the salt stays; --reshuffle draws them anew."""
+    run(["publish", write(more="traffic: 20%")])
+    run(["start", "exp"])
+    visitors = [f"v{number}" for number in range(300)]
+
+    def arms() -> dict[str, str]:
+        assigner = Assigner(Snapshot.load("offers.json"))
+        answers = [assigner.assign("exp", visitor) for visitor in visitors]
+        return {one.visitor: one.arm for one in answers if one.reason == "SPLIT"}
+
+    small = arms()
+    assert run(["publish", write(more="traffic: 60%")]) == 0
+    large = arms()
+    assert small.items() < large.items()
+    file = write(more="traffic: 10%")
+    capsys.readouterr()
+    assert run(["publish", file]) == 2
+    assert "within a phase traffic may only rise (seen: 0.6 -> 0.1)" in capsys.readouterr().err
+    assert run(["phase", file]) == 0
+    fewer = arms()
+    assert fewer.items() < small.items()
+    assert run(["phase", file, "--reshuffle"]) == 0
+    anew = arms()
+    assert anew.keys() == fewer.keys()
+    assert anew != fewer
+
+
+def test_start_and_end_times(capsys):
+    """Before `starts_at` a started experiment is like a draft, after `ends_at` like a stopped one, which may be moved
+    while it runs; one that has ended cannot be started."""
+    run(["publish", write(more="starts_at: 2199-01-01T00:00:00Z")])
+    run(["start", "exp"])
+    assert reason(capsys)[0] == "DRAFT"
+    run(["publish", write("other", "ends_at: 2020-01-01T00:00:00Z")])
+    capsys.readouterr()
+    assert run(["start", "other"]) == 2
+    assert "Move `ends_at`, then `offerlift publish`" in capsys.readouterr().err
+    run(["publish", write("third")])
+    run(["start", "third"])
+    assert run(["publish", write("third", "ends_at: 2020-01-01T00:00:00Z")]) == 0
+    capsys.readouterr()
+    assert run(["assign", "third", "v1", "--snapshot", "offers.json"]) == 0
+    assert json.loads(capsys.readouterr().out)["reason"] == "STOPPED"

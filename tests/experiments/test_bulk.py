@@ -115,8 +115,11 @@ def test_assign_many_is_assign(
     if covered:
         experiments["spring"] = published(holdout(held=3_000, ends_at=covered[1]), covered[0])
     assigner = Assigner(experiments, forced={"exp": {"3": "b", "u5": "c"}})
-    ids = [number if number % 2 else f"u{number}" for number in range(60)]
-    many_attributes = [{"country": "DE"} if n % 3 else {} for n in range(60)] if attributes == "each" else attributes
+    ids: list[str | int] = [number if number % 2 else f"u{number}" for number in range(60)]
+    ids += ["A", "a", "\u00e9", "e\u0301", "日本", "😀", "a:b", " ", "x" * 64, "ü" * 127, "x" * 255, -7, 10**30]
+    many_attributes = (
+        [{"country": "DE"} if n % 3 else {} for n in range(len(ids))] if attributes == "each" else attributes
+    )
     for at in (NOON - timedelta(seconds=1), NOON):
         many = assigner.assign_many("exp", ids, many_attributes, at=at)
         each = [
@@ -128,7 +131,7 @@ def test_assign_many_is_assign(
         assert [None if b < 0 else b for b in many.bucket.tolist()] == [answer.bucket for answer in each]
         assert many.held_out.tolist() == [answer.holdout == ("spring", "held_out") for answer in each]
         assert many.in_holdout.tolist() == [answer.holdout is not None for answer in each]
-        assert (many.phase, many.hash, len(many)) == (each[0].phase, each[0].hash, 60)
+        assert (many.phase, many.hash, len(many)) == (each[0].phase, each[0].hash, len(ids))
 
 
 def test_who_takes_part() -> None:

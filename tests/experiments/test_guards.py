@@ -191,6 +191,19 @@ def test_alternatives() -> None:
         assigner.next_offer(first, "maybe")
 
 
+def test_guards_of_alternatives(caplog: pytest.LogCaptureFixture) -> None:
+    """An offer shown beside the first has its own guards and counters; one that nobody counted is not shown."""
+    beside = tuple(replace(FUNNEL[2], name=name, guards=(LIMIT,)) for name in ("one", "two"))
+    arms = (Arm("a", 10_000, replace(USUAL, alternatives=("one", "two"))), Arm("b", 0))
+    assigner = Assigner({"exp": published(definition(arms=arms, offers=beside))})
+    first = assigner.assign("exp", "v")
+    counts = {"one": Counts(accepted=0), "two": Counts(accepted=10**6)}
+    assert [offer.name for offer in assigner.alternatives(first, counts=counts)] == ["one"]
+    assert caplog.records == []
+    assert assigner.alternatives(first) == ()
+    assert "no count for one" in caplog.text
+
+
 def test_funnel_of_a_stranger() -> None:
     """An assignment of an experiment that the snapshot no longer has ends its funnel instead of failing."""
     first = _funnel().assign("exp", "v")

@@ -64,6 +64,11 @@ def test_ship_later_and_withdraw() -> None:
     [
         (lambda: pause(published(definition(), "draft"), LATER), "is a draft, not running", "offerlift start exp"),
         (lambda: pause(published(definition(), "stopped"), LATER), "is stopped, not running", "new key"),
+        (
+            lambda: pause(published(definition(), "stopped", serve="b"), LATER),
+            "is stopped, not running",
+            "`offerlift stop exp` takes back",
+        ),
         (lambda: resume(published(definition(), "draft"), LATER), "is a draft, not paused", "offerlift start exp"),
         (lambda: resume(published(definition(), "stopped"), LATER), "is stopped, not paused", "new key"),
         (lambda: start(published(definition(), "paused"), LATER), "is paused", "offerlift resume exp"),

@@ -200,7 +200,6 @@ def test_naive_times(definition: Definition) -> None:
 
 
 REFUSED = {
-    "segments": "segments are not stored with the exposure yet",
     "metrics[2].filter": "filters are not executed yet",
     "columns": "declared columns of outcomes are not stored yet",
     "plan.looks": "planned looks are not executed yet",

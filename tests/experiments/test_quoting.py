@@ -184,15 +184,28 @@ def test_min_margin(cost: Decimal | None, withheld: str | None) -> None:
         {"base_price": D(-1)},
         {"base_price": 1, "cost": 0.5},
         {"base_price": 1, "shipping": D(-1)},
+        {"base_price": D("1e12")},
+        {"base_price": D("1e999999")},
+        {"base_price": 10**5_000},
+        {"base_price": 1, "tax_rate": 19},
         {"base_price": 1, "quantity": 0},
+        {"base_price": 1, "quantity": 10**7},
         {"base_price": 1, "quantity": 1.5},
         {"base_price": 1, "at": datetime(2026, 3, 1)},  # noqa: DTZ001 - refused
     ],
 )
 def test_impossible_amounts(amounts: dict[str, Any]) -> None:
-    """Money is Decimal or int, finite, not negative; times are aware."""
+    """Money is Decimal or int, not negative and below 10**12; a tax rate is a share; times are aware."""
     with pytest.raises(InputError):
         _offer().quote(**amounts)
+
+
+def test_the_largest_amounts_stay_exact() -> None:
+    """At the largest price and quantity every cent is still there."""
+    quote = _quote(_offer(discount=Discount("percentage", D("12.5"))), D("999999999999.99"), quantity=1_000_000)
+    assert quote.list_price == D("999999999999990000.00")
+    assert quote.price == D("874999999999991250.00")
+    assert quote.price + quote.discount == quote.list_price
 
 
 _MONEY = st.decimals(0, 100_000, places=2)

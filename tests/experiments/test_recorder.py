@@ -5,54 +5,22 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from offerlift.errors import InputError, RecorderError, StoreError
-from offerlift.experiments import Assignment, Exposure, Link, Outcome, Reason, Recorder
-from offerlift.experiments.queues import Seen
+from offerlift.experiments import Exposure, Link, Outcome, Reason, Recorder
+from offerlift.experiments.queues import MemoryQueue, Seen
 from offerlift.experiments.sinks import write_apart
 from offerlift.experiments.spool import Spool
-from offerlift.experiments.wire import OUTCOME, Row, read_fields
+from offerlift.experiments.wire import EXPOSURE, OUTCOME, Row, read_fields
+
+from .recording import Collecting, Stuck, assigned, stuck
 
 EARLIER = datetime(2026, 5, 4, 12, tzinfo=UTC)
-
-
-def assigned(visitor: str = "v1", *, reason: Reason = Reason.SPLIT, holdout=None, phase=1, arm="control") -> Assignment:
-    return Assignment(visitor, "exp", phase, arm, None, None, reason, 17, holdout, {}, "abc")
-
-
-@dataclass
-class Collecting:
-    """A sink that keeps what it gets, refuses some outcomes, and can be down."""
-
-    exposures: list[Exposure] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
-    links: list[Link] = field(default_factory=list)
-    poison: set[str] = field(default_factory=set)
-    errors: list[Exception] = field(default_factory=list)
-    calls: int = 0
-
-    def write_exposures(self, records):
-        self._call()
-        self.exposures += records
-
-    def write_outcomes(self, records) -> object:
-        self._call()
-        if any(one.outcome_id in self.poison for one in records):
-            raise ValueError("poison in the batch")
-        self.outcomes += records
-
-    def write_links(self, records):
-        self._call()
-        self.links += records
-
-    def _call(self):
-        self.calls += 1
-        if self.errors:
-            raise self.errors.pop(0)
 
 
 @pytest.fixture
@@ -263,25 +231,6 @@ def test_an_outage_while_a_batch_is_split_is_an_outage():
         write_apart(Dying(), [Row(key, OUTCOME, fields) for key in range(4)])
 
 
-class Stuck(Collecting):
-    """A sink that does not answer until it is told to; `entered` once it has been asked."""
-
-    def __init__(self):
-        super().__init__()
-        self.entered, self.go = threading.Event(), threading.Event()
-
-    def write_exposures(self, records):
-        self.entered.set()
-        assert self.go.wait(300)
-        super().write_exposures(records)
-
-
-def stuck(recorder: Recorder, sink: Stuck) -> None:
-    """Give one record to a stuck sink: from here on, the delivery thread takes nothing until it may go."""
-    recorder.expose(assigned("first"))
-    assert sink.entered.wait(120)
-
-
 def test_a_full_queue_drops_and_counts():
     """Without a spool the queue holds its capacity and the batch in work; what comes on top is counted and logged."""
     sink = Stuck()
@@ -391,6 +340,40 @@ def test_flush_says_when_the_time_is_over():
     sink.go.set()
 
 
+def test_a_record_is_counted_on_its_way(monkeypatch):
+    """Between the queue and the batch a record counts as queued, or a flush at that moment would not wait for it."""
+    queue, seen = MemoryQueue(10), []
+
+    def looking() -> Iterator[int]:
+        for number in range(10):
+            seen.append((len(queue) > 0, queue.mark() is not None))
+            yield number
+
+    monkeypatch.setattr(queue, "_numbers", looking())
+    queue.add(OUTCOME, ("o", "v", "purchase"))
+    assert len(queue.take(10)) == 1
+    assert seen == [(True, True)]
+
+
+def test_flush_waits_for_what_goes_from_memory_to_the_spool_meanwhile(tmp_path, monkeypatch, until):
+    """A record that leaves the queue for the spool while a flush begins is waited for there."""
+    sink = Stuck()
+    recorder = Recorder(sink, tmp_path / "spool.db", linger=0.0)
+    recorder._queue.add(EXPOSURE, ("exp", 1, "v1", "control", 0, "h"))
+
+    def last_seq(spool: Spool) -> int:
+        before = spool._last_seq
+        recorder._delivery.wake()
+        until(lambda: not len(recorder._queue))
+        return before
+
+    monkeypatch.setattr(Spool, "last_seq", property(last_seq))
+    assert recorder.flush(0.05) is False
+    sink.go.set()
+    assert recorder.flush(120)
+    recorder.close()
+
+
 def test_a_closed_recorder_breaks_nothing(sink):
     """Recording after close does not raise; it is counted as dropped. Closing twice is fine."""
     recorder = Recorder(sink)
@@ -422,10 +405,64 @@ def test_the_memory_of_exposures_is_bounded():
     """It never holds more than its limit, and always the most recent half."""
     seen = Seen(1_000)
     for number in range(10_000):
-        seen.add(number)
+        seen.add("exp", 1, f"v{number}", "a")
         assert len(seen) <= 1_000
-    assert all(number in seen.recent or number in seen.older for number in range(9_501, 10_000))
+    assert all(seen.has("exp", 1, f"v{number}", "a") for number in range(9_501, 10_000))
     assert Recorder.remember == 1_000_000
+
+
+def test_all_experiments_share_the_bound():
+    """Experiments, phases and arms share one limit, and the rare ones do not crowd out the rest."""
+    seen = Seen(1_000)
+    for number in range(10_000):
+        seen.add(f"exp{number % 7}" if number % 100 == 0 else "exp", number // 5_000, f"v{number}", "ab"[number % 2])
+        assert len(seen) <= 1_000
+    assert seen.has("exp", 1, "v9999", "b")
+    assert len(seen) >= 450
+    remembered = sum(seen.has("exp", 1, f"v{number}", "ab"[number % 2]) for number in range(9_500, 10_000))
+    assert remembered >= 450
+
+
+def test_more_arms_than_it_may_remember_are_bounded_too():
+    """Neither visitors nor groups grow with the number of experiments."""
+    seen = Seen(20)
+    for number in range(500):
+        seen.add(f"exp{number}", 1, "v", "a")
+        assert len(seen) <= 20
+        assert len(seen.groups) <= 22
+
+
+def test_a_recorder_that_remembers_little_still_loses_nothing(sink):
+    """Each exposure arrives at least once while half of what is remembered is forgotten again and again."""
+    recorder = Recorder(sink, linger=0.0)
+    recorder._seen = Seen(50)
+    for number in range(1_000):
+        recorder.expose(assigned(f"v{number}", arm="ab"[number % 2], phase=number % 3))
+        recorder.expose(assigned(f"v{number}", arm="ab"[number % 2], phase=number % 3))
+    recorder.close(30)
+    assert {one.visitor for one in sink.exposures} == {f"v{number}" for number in range(1_000)}
+    assert len(sink.exposures) < 1_100
+
+
+def test_the_queue_puts_every_kind_of_record_in_order():
+    """Records come out as they went in, and a mark is set once all before it is settled."""
+    queue = MemoryQueue(4)
+    assert queue.add(OUTCOME, ("o1",))
+    queue.waiting.extend((("exp", 1, "a"), "v1", 1.5, "abc"))
+    mark = queue.mark()
+    assert queue.add(OUTCOME, ("o2",))
+    assert not queue.add(OUTCOME, ("o3",))
+    assert len(queue) == 3
+    assert [(row.kind, tuple(row.fields)) for row in queue.take(10)] == [
+        (OUTCOME, ("o1",)),
+        (EXPOSURE, ("exp", 1, "v1", "a", 1_500_000, "abc")),
+    ]
+    assert not mark.is_set()
+    queue.settle()
+    assert mark.is_set()
+    assert [row.fields for row in queue.take(10)] == [("o2",)]
+    assert queue.clear() == 1
+    assert len(queue) == 0
 
 
 def test_a_spool_is_delivered_after_a_restart(tmp_path, sink, until):
@@ -498,7 +535,7 @@ def test_assign_and_expose_does_both(recorder, sink):
     """The answer is that of the assigner, and its exposure is written."""
 
     class Fixed:
-        def assign(self, experiment, visitor, attributes=None, *, at=None):
+        def assign(self, experiment, visitor, attributes=None, **options):
             return assigned(visitor)
 
     assert recorder.assign_and_expose(Fixed(), "exp", "v9") == assigned("v9")

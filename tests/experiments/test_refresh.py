@@ -9,7 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from offerlift.errors import SnapshotError, StoreError
+import sqlalchemy
+from offerlift.errors import InputError, SnapshotError, StoreError
 from offerlift.experiments import (
     Assigner,
     LiveAssigner,
@@ -87,7 +88,8 @@ def test_a_snapshot_that_does_not_compile_is_bad_as_well(tmp_path, running):
     path = tmp_path / "offers.json"
     Snapshot.of([running]).write(path)
     live = LiveAssigner(path, forced={"exit-downsell": {"tester": "free-shipping"}}, every=3600)
-    definition = replace(running.definition, arms=running.definition.arms[:2])
+    halves = tuple(replace(arm, weight=5_000) for arm in running.definition.arms[:2])
+    definition = replace(running.definition, arms=halves)
     Snapshot.of([replace(running, definition=definition, version=9)]).write(path)
     assert live.source.refresh() is False
     assert "free-shipping" in live.problem
@@ -96,10 +98,50 @@ def test_a_snapshot_that_does_not_compile_is_bad_as_well(tmp_path, running):
     live.close()
 
 
+def test_a_snapshot_that_comes_while_an_assigner_is_made_is_not_missed(tmp_path, running):
+    """A look at that moment ends up in the assigner too, not in its source alone."""
+    path = tmp_path / "offers.json"
+    Snapshot.of([running]).write(path)
+    looks = []
+
+    class Changing(SnapshotSource):
+        def listen(self, listener):
+            Snapshot.of([paused(running)]).write(path)
+            looks.append(threading.Thread(target=self.refresh))
+            looks[0].start()
+            # It waits for the assigner; without that it is through before the assigner listens.
+            looks[0].join(0.2)
+            super().listen(listener)
+
+    with Changing(path, every=3600) as source:
+        live = LiveAssigner(source)
+        looks[0].join()
+        assert source["exit-downsell"].state == "paused"
+        assert live.assign("exit-downsell", "v1", ATTRIBUTES).reason == "PAUSED"
+
+
+def test_weights_that_a_hand_damaged_never_reach_a_request(tmp_path, running):
+    """Weights that do not sum to 10,000 would fail in one request of so many: the snapshot is refused instead."""
+    path = tmp_path / "offers.json"
+    Snapshot.of([running]).write(path)
+    live = LiveAssigner(path, every=3600)
+    damaged = replace(running.definition, arms=(replace(running.definition.arms[0], weight=100),))
+    Snapshot.of([replace(running, definition=damaged, version=9)]).write(path)
+    assert live.source.refresh() is False
+    assert "weights must be positive and sum to 10000, seen 100" in live.problem
+    assert live.assign("exit-downsell", "v1", ATTRIBUTES).reason == "SPLIT"
+    live.close()
+    with pytest.raises(InputError, match="is damaged"):
+        Assigner(Snapshot.load(path))
+
+
 def test_a_server_does_not_start_without_a_first_snapshot(tmp_path):
     """The first file must be readable; the error is that of Snapshot.load, or of the store."""
     with pytest.raises(SnapshotError, match="no snapshot at"):
         LiveAssigner(tmp_path / "none.json")
+    with pytest.raises(SnapshotError, match="is a store, and a snapshot is a file") as caught:
+        Snapshot.load("postgresql://someone:secret@host/shop")
+    assert "secret" not in str(caught.value)
     with pytest.raises(StoreError, match="no store at"):
         LiveAssigner(f"sqlite:///{tmp_path}/none.db")
 
@@ -175,3 +217,137 @@ def test_a_forked_worker_refreshes_by_itself(tmp_path, running):
     os.close(reader)
     os.close(writer)
     live.close()
+
+
+class Rewriting(SnapshotSource):
+    """A source whose file is replaced while it is being read, once."""
+
+    def _read(self) -> Snapshot:
+        snapshot = super()._read()
+        if self.later:
+            self.later.pop().write(self.location)
+        return snapshot
+
+    def __init__(self, location, later):
+        self.later = later
+        super().__init__(location, every=3600)
+
+
+def test_a_file_replaced_while_it_is_read_is_seen_at_the_next_look(tmp_path, running):
+    """At the start and later: the next look reads the newer file, however it was timed."""
+    path = tmp_path / "offers.json"
+    versions = [replace(running, version=number) for number in range(2, 6)]
+    Snapshot.of([versions[0]]).write(path)
+    source = Rewriting(path, [Snapshot.of([versions[1]])])
+    with source:
+        assert source["exit-downsell"].version == 2
+        source.later.append(Snapshot.of([versions[2]]))
+        assert source.refresh() is True
+        assert source["exit-downsell"].version == 3
+        assert source.refresh() is True
+        assert (source["exit-downsell"].version, source.problem) == (4, "")
+
+
+def test_a_file_of_the_same_size_is_a_new_one(tmp_path, running):
+    """Another version whose text is as long is in use after a look; the same content again is no new one."""
+    path = tmp_path / "offers.json"
+    Snapshot.of([running]).write(path)
+    size = path.stat().st_size
+    with SnapshotSource(path, every=3600) as source:
+        Snapshot.of([replace(running, version=3)]).write(path)
+        assert path.stat().st_size == size
+        assert (source.refresh(), source["exit-downsell"].version) == (True, 3)
+        Snapshot.of([replace(running, version=3)]).write(path)
+        assert (source.refresh(), source.loaded) == (False, 2)
+
+
+def test_the_good_file_back_in_its_place_ends_the_problem(tmp_path, running):
+    """A file that was away for a while and is the same again leaves no problem behind."""
+    path, away = tmp_path / "offers.json", tmp_path / "away.json"
+    Snapshot.of([running]).write(path)
+    with SnapshotSource(path, every=3600) as source:
+        path.rename(away)
+        assert source.refresh() is False
+        assert source.problem != ""
+        away.rename(path)
+        assert (source.refresh(), source.problem) == (False, "")
+
+
+def test_a_listener_that_fails_keeps_the_old_snapshot(tmp_path, running, until):
+    """Whatever it raises, the background thread lives, says so, and takes the next good one."""
+    path = tmp_path / "offers.json"
+    Snapshot.of([running]).write(path)
+    with SnapshotSource(path, every=0.02) as source:
+
+        def listener(snapshot: Snapshot) -> None:
+            if snapshot["exit-downsell"].version == 3:
+                raise KeyError("a bug")
+
+        source.listen(listener)
+        Snapshot.of([replace(running, version=3)]).write(path)
+        until(lambda: "a bug" in source.problem)
+        assert source["exit-downsell"].version == 2
+        Snapshot.of([replace(running, version=4)]).write(path)
+        until(lambda: source["exit-downsell"].version == 4)
+        assert source.problem == ""
+
+
+def test_close_ends_the_thread(tmp_path, running):
+    """Afterwards no thread looks any more, and a child does not start one either."""
+    path = tmp_path / "offers.json"
+    Snapshot.of([running]).write(path)
+    before = set(threading.enumerate())
+    source = SnapshotSource(path, every=3600)
+    (thread,) = set(threading.enumerate()) - before
+    source.close()
+    thread.join(120)
+    assert not thread.is_alive()
+    source.before_fork()
+    source.after_fork_in_child()
+    assert set(threading.enumerate()) <= before
+
+
+def test_a_fork_waits_for_a_look(tmp_path, running, monkeypatch):
+    """What is being read is read to its end before the process forks; the parent looks again afterwards."""
+    monkeypatch.setattr("offerlift.experiments.refresh.FORK_SECONDS", 300.0)
+    path, order = tmp_path / "offers.json", []
+    Snapshot.of([running]).write(path)
+    reading, go = threading.Event(), threading.Event()
+
+    def listener(snapshot: Snapshot) -> None:
+        reading.set()
+        assert go.wait(300)
+        order.append("read")
+
+    def fork() -> None:
+        source.before_fork()
+        order.append("forked")
+
+    with SnapshotSource(path, every=3600) as source:
+        source.listen(listener)
+        Snapshot.of([paused(running)]).write(path)
+        threads = [threading.Thread(target=source.refresh), threading.Thread(target=fork)]
+        threads[0].start()
+        assert reading.wait(120)
+        threads[1].start()
+        # Time to go wrong in; one that waits cannot come too early.
+        threads[1].join(0.1)
+        go.set()
+        for thread in threads:
+            thread.join(120)
+        assert order == ["read", "forked"]
+        source.after_fork_in_parent()
+        assert not source._reading.locked()
+
+
+def test_a_problem_has_no_password(postgresql_url, running):
+    """The URL of a store is not repeated where it cannot be read any more."""
+    storage = pytest.importorskip("offerlift.storage.store")
+    url = sqlalchemy.make_url(postgresql_url).set(password="geheim").render_as_string(hide_password=False)
+    with storage.Store.open(url) as store:
+        store.publish(running)
+    with SnapshotSource(url, every=3600) as source:
+        source.location = url.replace("/test", "/none")
+        assert source.refresh() is False
+        assert source.problem.startswith("the snapshot postgresql+psycopg://... is kept as it was")
+        assert "geheim" not in source.problem

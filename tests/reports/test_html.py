@@ -9,7 +9,8 @@ from decimal import Decimal
 from html.parser import HTMLParser
 
 import pytest
-from offerlift.experiments.definition import Arm, Discount, Offer, Price, Rule
+from offerlift.experiments.definition import Arm, Offer, Rule
+from offerlift.experiments.terms import Discount, Price
 from offerlift.reports import render_html, scorecard
 from offerlift.reports.charts import forest_plot, money_plot
 from offerlift.reports.drawing import interval_cell, to_png, to_svg

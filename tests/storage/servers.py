@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
+from random import SystemRandom
 from tempfile import mkdtemp
 from types import TracebackType
 from typing import NoReturn
@@ -36,7 +36,10 @@ def _not_possible(reason: str) -> NoReturn:
 
 
 class PrivateServer:
-    """What the servers have in common: a folder, a port, the process, and its end."""
+    """What the servers have in common: a folder, the process, and its end.
+
+    They listen where nobody else does while they are down, as somebody might at a port of 127.0.0.1.
+    """
 
     owner: str
 
@@ -46,9 +49,6 @@ class PrivateServer:
         self._process: subprocess.Popen[bytes] | None = None
         if os.geteuid() == 0:
             shutil.chown(self._folder, self.owner)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
         self._data = self._folder / "data"
 
     def __enter__(self):
@@ -113,7 +113,7 @@ class PrivatePostgreSQL(PrivateServer):
 
     @property
     def url(self) -> str:
-        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
+        return f"postgresql+psycopg://postgres@/postgres?host={self._folder}"
 
     def _create(self) -> None:
         self._user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
@@ -123,9 +123,9 @@ class PrivatePostgreSQL(PrivateServer):
         self._run(*self._user, _find("initdb"), "-D", self._data, *options)
 
     def _command(self) -> list[str]:
-        settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": self._folder, "fsync": "off"}
+        settings = {"listen_addresses": "", "unix_socket_directories": self._folder, "fsync": "off"}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        return [*self._user, _find("postgres"), "-D", str(self._data), "-p", str(self.port), *options]
+        return [*self._user, _find("postgres"), "-D", str(self._data), *options]
 
     def kill(self) -> None:
         """End it at once; killed with SIGKILL, its children would live on for a while and refuse the next one."""
@@ -136,15 +136,16 @@ class PrivatePostgreSQL(PrivateServer):
 
 
 class PrivateMariaDB(PrivateServer):
-    """A MariaDB server."""
+    """A MariaDB server, at an address of its own: PyMySQL leaks what failed to connect to a socket file."""
 
     owner = "mysql"
 
     @property
     def url(self) -> str:
-        return f"mysql+pymysql://root@127.0.0.1:{self.port}/test"
+        return f"mysql+pymysql://root@{self._host}:3307/test"
 
     def _create(self) -> None:
+        self._host = ".".join(["127", *(str(SystemRandom().randrange(1, 255)) for _ in range(3))])
         self._user = ["--user=mysql"] if os.geteuid() == 0 else []
         options = ["--no-defaults", *self._user, f"--datadir={self._data}", "--auth-root-authentication-method=normal"]
         self._run(_find("mariadb-install-db"), *options)
@@ -155,9 +156,9 @@ class PrivateMariaDB(PrivateServer):
             "--no-defaults",
             *self._user,
             f"--datadir={self._data}",
-            f"--port={self.port}",
             f"--socket={self._folder}/socket",
-            "--bind-address=127.0.0.1",
+            f"--bind-address={self._host}",
+            "--port=3307",
             "--innodb-buffer-pool-size=32M",
             "--innodb-flush-log-at-trx-commit=2",
         ]

@@ -23,6 +23,8 @@ from offerlift.storage.engines import (
 from offerlift.storage.lookups import find_ids, visitor_ids
 from offerlift.storage.store import Store
 from sqlalchemy import func, select, text
+from sqlalchemy.dialects import mysql
+from sqlalchemy.schema import CreateTable
 
 AT = datetime(2026, 5, 4, tzinfo=UTC)
 # Each pair is one text to a database that folds case, pads with spaces, or normalises.
@@ -120,8 +122,8 @@ def test_updates_reach_their_rows_only(store):
         {"experiment_id": 1, "phase": 1, "visitor_id": number, "arm_id": 1, "at": 5, "assignment_hash": "h"}
         for number in (1, 2, 3)
     ]
-    empty = {"crossover_arm_id": None, "crossover_at": None}
-    crossed = rows[1] | {"arm_id": 7, "assignment_hash": "'; --", "crossover_arm_id": 2, "crossover_at": 9}
+    empty = {"crossover_arm_id": None, "crossover_at": None, "received_at": None}
+    crossed = rows[1] | empty | {"arm_id": 7, "assignment_hash": "'; --", "crossover_arm_id": 2, "crossover_at": 9}
 
     def work(connection):
         insert_missing(connection, tables.exposure, [row | empty for row in rows])
@@ -238,3 +240,12 @@ def test_every_engine_says_what_it_is(store):
     """The driver in use is the one that the engine's module names and the messages recommend."""
     database = database_of(store._engine)
     assert store._engine.url.drivername in (database.driver, database.driver.split("+")[0])
+
+
+@pytest.mark.parametrize("table", ["visitor", "definition", "outcome"])
+def test_mysql_gets_collations_of_its_own(table):
+    """Every text column of MySQL's tables, where MariaDB's collation is unknown, compares by bytes without padding."""
+    created = str(CreateTable(tables.metadata.tables[table]).compile(dialect=mysql.dialect()))
+    texts = [line for line in created.splitlines() if "VARCHAR" in line or "TEXT" in line]
+    assert texts
+    assert all("CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin" in line for line in texts)

@@ -260,3 +260,20 @@ def test_recording_while_the_store_is_read(shop, store_url, until):
             reader.join()
     assert seen == sorted(seen)
     assert counts(shop)[1] == 500
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs a list of the open files of the process")
+def test_a_store_that_the_recorder_opened_is_closed_with_it(tmp_path):
+    """After `close` the file of a SQLite store is not open any more."""
+    path = tmp_path / "shop.db"
+    Store.open(f"sqlite:///{path}").close()
+
+    def is_open() -> bool:
+        links = [one for one in Path("/proc/self/fd").iterdir() if one.is_symlink()]
+        return any(os.path.realpath(one) == str(path) for one in links)
+
+    with Recorder(f"sqlite:///{path}", linger=0.0) as recorder:
+        recorder.link("a", "b")
+        assert recorder.flush(120)
+        assert is_open()
+    assert not is_open()

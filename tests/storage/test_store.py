@@ -44,14 +44,6 @@ def test_a_store_remembers_its_currency(store_url):
     assert "in USD, not in EUR" in str(refused(store_url, currency="EUR"))
 
 
-def test_another_schema_version_is_refused(store_url):
-    """A store of another layout is not touched."""
-    with Store.open(store_url) as store, store._engine.begin() as connection:
-        key = tables.store.c.key == "schema_version"
-        connection.execute(tables.store.update().where(key).values(value="99"))
-    assert "schema version '99'" in str(refused(store_url))
-
-
 @pytest.mark.parametrize("currency", ["eur", "EURO", "", "€"])
 def test_a_currency_is_an_iso_code(currency):
     """What is no ISO 4217 code is refused before anything is opened."""

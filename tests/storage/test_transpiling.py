@@ -19,6 +19,7 @@ from offerlift.storage.tables import exposure
 from offerlift.storage.times import to_micros
 from offerlift.storage.transpiling import DIALECTS, analysis_statements, transpile
 from sqlalchemy import Double, create_engine, event, literal, select, text
+from sqlglot import expressions as exp
 
 GOLDEN = Path(__file__).parent / "golden_sql"
 ROOT = Path(__file__).parents[2]
@@ -95,7 +96,7 @@ def test_nothing_is_run(filled, at):
 def test_text_is_written_so_that_it_is_read_back(dialect, value):
     """Quotes, backslashes, markers and SQL stay inside the literal."""
     tree = sqlglot.parse_one(transpile(select(literal(value).label("x")), dialect), read=dialect)
-    (found,) = tree.find_all(sqlglot.exp.Literal)
+    (found,) = tree.find_all(exp.Literal)
     assert (found.is_string, found.this) == (True, value)
     assert len(tree.expressions) == 1
 
@@ -127,10 +128,10 @@ def test_the_documented_bucket_can_be_read(name, expression):
     """Each expression is SQL in its warehouse, with 15 digits (ClickHouse: 60 bits), 10,000 buckets, one column."""
     name = {"PostgreSQL": "postgres"}.get(name, name.lower())
     tree = sqlglot.parse_one(f"SELECT {expression}", read=name)
-    literals = {literal.this for literal in tree.find_all(sqlglot.exp.Literal)}
+    literals = {literal.this for literal in tree.find_all(exp.Literal)}
     assert {"free-shipping/s:", "10000"} <= literals
     assert literals & ({"8", "4"} if name == "clickhouse" else {"15"})
-    assert [column.name for column in tree.find_all(sqlglot.exp.Column)] == ["visitor"]
+    assert [column.name for column in tree.find_all(exp.Column)] == ["visitor"]
     assert len(DOCUMENTED) == 9
 
 

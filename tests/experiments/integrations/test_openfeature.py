@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -52,6 +53,32 @@ def test_each_type_says_what_the_arm_is(client: OpenFeatureClient, assigner: Ass
         value: Any = client.get_object_value("exit", {}, context)
         assert (value["arm"], value["withheld"]) == (arm, None)
         assert (value["offer"] or {}).get("discount", {}).get("value") == (str(percent) if percent else None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "value"),
+    [
+        ("boolean", False, True),
+        ("string", "", "ten-off"),
+        ("integer", 0, 10),
+        ("float", 0.0, 10.0),
+        ("object", {}, {"arm": "ten-off", "withheld": None}),
+    ],
+)
+def test_the_five_are_called_by_keyword(assigner: Assigner, kind: str, default: Any, value: Any) -> None:
+    """Each `resolve_*_details` takes the names that the SDK's client passes, and says variant and reason."""
+    provider = OfferliftProvider(assigner, expose=False)
+    resolve: Any = getattr(provider, f"resolve_{kind}_details")
+    context = german(visitors_by_arm(assigner)["ten-off"])
+    details = resolve(flag_key="exit", default_value=default, evaluation_context=context)
+    found = {key: details.value[key] for key in value} if kind == "object" else details.value
+    assert (found, type(found)) == (value, type(value))
+    assert (details.variant, details.reason) == ("ten-off", "SPLIT")
+
+
+def test_the_sdk_is_of_the_supported_line() -> None:
+    """What is tested here is the SDK that the extra asks for."""
+    assert version("openfeature-sdk").startswith("0.10.")
 
 
 def test_details_carry_variant_reason_and_metadata(client: OpenFeatureClient, assigner: Assigner) -> None:

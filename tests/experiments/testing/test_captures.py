@@ -12,7 +12,10 @@ from offerlift.experiments import (
     BUILT_IN_METRICS,
     Arm,
     Assigner,
+    Counts,
     Definition,
+    Guard,
+    Offer,
     Plan,
     Published,
     Recorder,
@@ -154,3 +157,15 @@ def test_a_changed_definition_is_what_is_exposed() -> None:
     recorder = CapturingRecorder()
     recorder.assign_and_expose(Assigner(Snapshot.of([later])), "exit", "v1")
     assert [(each.phase, each.assignment_hash) for each in recorder.exposures] == [(3, "hash-9")]
+
+
+def test_a_withheld_offer_is_exposed_all_the_same() -> None:
+    """Assigning and exposing in one call takes the guards' counters, and the capped visitor is exposed in the arm."""
+    capped = Offer("free", "threshold", "cart", "cart_view", guards=(Guard("usage_limit", Decimal(5)),))
+    definition = replace(EXIT, arms=(Arm("control", 0), Arm("free", 10_000, capped)), eligibility=())
+    assigner = Assigner(Snapshot.of([Published(definition, "running", 1, 1, NOON, NOON, "hash-1", "plan")]))
+    recorder = CapturingRecorder()
+    for accepted, withheld in ((4, None), (5, "usage_limit")):
+        answer = recorder.assign_and_expose(assigner, "exit", "v1", counts=Counts(accepted=accepted))
+        assert (answer.arm, answer.withheld, answer.offer is None) == ("free", withheld, withheld is not None)
+    assert [each.arm for each in recorder.exposures] == ["free", "free"]

@@ -1,5 +1,8 @@
 """One Spark for the whole run: starting it takes ten seconds."""
 
+# PySpark is half a gigabyte, and not where the types are checked.
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import os
@@ -14,7 +17,7 @@ from offerlift.storage.engine import database_url, open_engine
 from sqlalchemy import Engine
 
 EXPECTED = os.environ.get("OFFERLIFT_TEST_SPARK")
-"""Set to a master, such as local[2], Spark must be there, and the long tests run too (.ci/full)."""
+"""Set to a master, such as local[2], Spark must be there (.ci/full)."""
 
 MASTER = EXPECTED or "local[2]"
 
@@ -35,13 +38,6 @@ def pyspark() -> None:
     if lacking:
         reason = f"no {' and no '.join(lacking)} to test Spark with"
         (pytest.fail if EXPECTED else pytest.skip)(reason)
-
-
-@pytest.fixture(scope="session")
-def long_tests(pyspark: None) -> None:
-    """What takes minutes runs where OFFERLIFT_TEST_SPARK is set."""
-    if not EXPECTED:
-        pytest.skip("takes minutes; OFFERLIFT_TEST_SPARK=local[2] runs it")
 
 
 @pytest.fixture(scope="session")

@@ -62,11 +62,12 @@ def run(engine, statement):
 def test_numbers_come_back_as_they_were_passed(spark):
     """Integers to 64 bits, doubles with NaN and infinities, decimals, booleans and NULL are what they were."""
     values = [0, 1, -1, 2**31, 2**53 + 1, 2**63 - 1, -(2**63), 0.1, 5e-324, 1e308, math.inf, True, None]
-    (got,) = run(spark, select(*map(literal, values), literal(math.nan), literal(Decimal("1.10"))))
-    assert list(got[:-2]) == values
-    assert [type(one) for one in got[:-2]] == [type(one) for one in values]
-    assert math.isnan(got[-2])
-    assert got[-1] == Decimal("1.10")
+    (row,) = run(spark, select(*map(literal, values), literal(math.nan), literal(Decimal("1.10"))))
+    *same, nan, exact = tuple(row)
+    assert same == values
+    assert [type(one) for one in same] == [type(one) for one in values]
+    assert math.isnan(nan)
+    assert exact == Decimal("1.10")
 
 
 def test_text_is_never_read_as_sql(spark):
@@ -230,7 +231,7 @@ def test_a_statement_can_be_interrupted(spark):
         other.start()
         try:
             with pytest.raises(StoreError, match=r"(?i)cancel"), translated(spark.url):
-                connection.execute(text("SELECT sum(id * id % 7) FROM range(1000000000000)"))
+                connection.execute(text("SELECT sum(id % 7) FROM range(100000000000)"))
         finally:
             stop.set()
             other.join()

@@ -1,5 +1,8 @@
 """Spark Connect: the same engine on a server of its own, and what happens when that is gone."""
 
+# PySpark is half a gigabyte, and not where the types are checked.
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import os
@@ -15,13 +18,13 @@ from offerlift.errors import StoreError
 from offerlift.storage.engine import database_url, open_engine, reading, translated
 from sqlalchemy import func, literal, select, text
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.full
 
 
 @pytest.fixture(scope="module")
-def server(long_tests: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def server(pyspark: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """URL and process of a server on a free port."""
-    import pyspark
+    import pyspark as installed
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -31,7 +34,7 @@ def server(long_tests: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [
-                *(Path(pyspark.__file__).parent / "bin" / "spark-submit", "--master", "local[2]"),
+                *(Path(installed.__file__).parent / "bin" / "spark-submit", "--master", "local[2]"),
                 *(word for key, value in settings.items() for word in ("--conf", f"{key}={value}")),
                 *("--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal"),
             ],

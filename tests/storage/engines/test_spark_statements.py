@@ -1,5 +1,8 @@
 """The store's statements on Spark: the same numbers as on SQLite, from the same random shop as Parquet."""
 
+# PySpark is half a gigabyte, and not where the types are checked.
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 from decimal import Decimal
@@ -105,9 +108,9 @@ def same_moments(got: Moments, expected: Moments) -> None:
         np.testing.assert_allclose(getattr(got, name), getattr(expected, name), rtol=1e-12, atol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("seed", [1, 2])
-def test_spark_answers_what_sqlite_does(long_tests, spark, session, memory, make_published, at, tmp_path, seed):
+def test_spark_answers_what_sqlite_does(spark, session, memory, make_published, at, tmp_path, seed):
     """Arms, days, outcomes and moments of a random shop are the same, at two times of analysis."""
     published = make_published(metrics=METRICS)
     fill(memory, published, at, seed)
@@ -120,9 +123,9 @@ def test_spark_answers_what_sqlite_does(long_tests, spark, session, memory, make
             assert_same(read_observations(connection, published, to_micros(as_of)), expected)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.xfail(reason="a correlated scalar subquery in a join's condition is not supported by Spark", strict=True)
-def test_covariates_on_spark(long_tests, spark, session, memory, make_published, at, tmp_path):
+def test_covariates_on_spark(spark, session, memory, make_published, at, tmp_path):
     """Values from before the exposure only, and whether they are missing, are the same."""
     published = make_published(metrics=ADJUSTED)
     fill(memory, published, at, 3)
@@ -132,8 +135,8 @@ def test_covariates_on_spark(long_tests, spark, session, memory, make_published,
         assert_same(read_observations(connection, published, to_micros(at(10 * DAY))), expected)
 
 
-@pytest.mark.slow
-def test_the_text_for_spark_gives_the_same_rows(long_tests, spark, session, memory, make_published, at, tmp_path):
+@pytest.mark.full
+def test_the_text_for_spark_gives_the_same_rows(spark, session, memory, make_published, at, tmp_path):
     """`offerlift sql --dialect spark`, pasted into Spark, answers what our own dialect does."""
     published = make_published(metrics=tuple(BUILT_IN_METRICS.values()))
     fill(memory, published, at, 4)
