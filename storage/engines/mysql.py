@@ -57,7 +57,7 @@ _NUMBERS: dict[Kind, tuple[int, ...]] = {
     "text": (15, 249, 250, 251, 252, 253, 254),
     "time": (7, 10, 12),
 }
-_KINDS = {number: kind for kind, numbers in _NUMBERS.items() for number in numbers}
+_KINDS: dict[int, Kind] = {number: kind for kind, numbers in _NUMBERS.items() for number in numbers}
 
 _SESSION = (
     # What does not fit is refused, not cut off.

@@ -44,7 +44,7 @@ _OIDS: dict[Kind, tuple[int, ...]] = {
     # Day, time without and with a zone.
     "time": (1082, 1114, 1184),
 }
-_KINDS = {oid: kind for kind, oids in _OIDS.items() for oid in oids}
+_KINDS: dict[int, Kind] = {oid: kind for kind, oids in _OIDS.items() for oid in oids}
 
 
 class PostgreSQL(Database):
