@@ -225,3 +225,18 @@ def test_a_covariate_of_facts_is_what_was_bought_before(make_published, at, tmp_
             expected,
             0,
         )
+
+
+@pytest.mark.parametrize("raw", ["sqlite", "parquet"], indirect=True)
+def test_of_two_exposures_at_one_instant_the_first_arm_by_name_counts(raw, make_published, at):
+    """Ties go by name, whatever the order of rows; the other arm is a crossover at that instant."""
+    log = [(visitor, 1, arm, 5) for visitor, arms in (("v1", "ba"), ("v2", "cb"), ("v3", "cab")) for arm in arms]
+    check(raw, make_published, at, Shop([*log, ("v3", 1, "c", 4)], SHOP.orders), METRICS, 9, phase=None)
+    url, _ = raw
+    with Warehouse.open(url) as warehouse:
+        seen = warehouse.observations(make_published().definition, tables_of(phase=None), as_of=at(9))
+    assert {arm: (one.visitors, one.crossovers) for arm, one in seen.arms.items()} == {
+        "a": (1, 1),
+        "b": (1, 1),
+        "c": (1, 1),
+    }
