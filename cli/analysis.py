@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import InputError
 from .importing import require_table_columns
-from .options import database_option, open_store, print_json, table_columns
+from .options import database_option, open_store, print_json, table_columns, warehouse_options
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from ..experiments.definition import Definition
+    from ..experiments.warehouse import WarehouseTables
     from ..storage.observations import Observations
-    from ..storage.store import Store
+    from ..storage.series import Series
+
+Printable = Any
+"""A scorecard or a course: what it is rendered by comes with it."""
 
 __all__ = ["analyze", "report"]
 
@@ -24,6 +30,7 @@ __all__ = ["analyze", "report"]
 @click.argument("experiment", required=False)
 @click.option("--table", type=click.Path(path_type=Path), help="Analyse this one-row-a-visitor file without a store.")
 @table_columns
+@warehouse_options
 @click.option(
     "--as-of", metavar="DATE", help="As it was at the end of that day, or at a time such as 2026-05-04T12:00Z."
 )
@@ -33,6 +40,8 @@ __all__ = ["analyze", "report"]
 def analyze(
     experiment: str | None,
     table: Path | None,
+    warehouse: str | None,
+    definitions: Path,
     as_of: str | None,
     by: str | None,
     as_json: bool,
@@ -40,42 +49,85 @@ def analyze(
     **columns: Any,
 ) -> None:
     """Analyse EXPERIMENT: health first, then the decision, then the numbers."""
-    from ..reports import course, render_course, render_text, scorecard
-
     if table is not None:
+        if warehouse is not None:
+            raise click.UsageError("give either --table or --warehouse")
         for option, given in (("--as-of", as_of), ("--by", by)):
             if given is not None:
                 raise click.UsageError(f"{option} needs the times that a store has; a table has none")
-        card = scorecard(_observations_of(table, experiment, columns))
-        found, page = card.to_dict, partial(render_text, card)
+        found, render = _card(_observations_of(table, experiment, columns))
     else:
         key = _stored_experiment(experiment, columns)
-        with open_store(db, create=False) as store:
-            at = _as_of(store, key, as_of)
-            if by is None:
-                card = scorecard(store.observations(key, as_of=at))
-                found, page = card.to_dict, partial(render_text, card)
-            else:
-                days = course(store.cumulative(key, as_of=at))
-                found, page = days.to_dict, partial(render_course, days)
+        if warehouse is not None:
+            found, render = _in_warehouse(warehouse, definitions, key, as_of, by)
+        else:
+            found, render = _in_store(db, key, as_of, by)
     if as_json:
-        print_json(found())
+        print_json(found.to_dict())
     else:
-        click.echo(page())
+        click.echo(render(found))
 
 
 @click.command()
 @click.argument("experiment")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The HTML file.")
+@warehouse_options
 @database_option
-def report(experiment: str, output: Path, db: str) -> None:
+def report(experiment: str, output: Path, warehouse: str | None, definitions: Path, db: str) -> None:
     """Write the report of EXPERIMENT as one HTML page that needs no network."""
-    from ..reports import render_html, scorecard
+    from ..reports import render_html
 
-    with open_store(db, create=False) as store:
-        card = scorecard(store.observations(experiment))
+    if warehouse is None:
+        card, _ = _in_store(db, experiment, None, None)
+    else:
+        card, _ = _in_warehouse(warehouse, definitions, experiment, None, None)
     output.write_text(render_html([card]), encoding="utf-8")
     click.echo(str(output))
+
+
+def _in_store(db: str, key: str, as_of: str | None, by: str | None) -> tuple[Printable, Callable[[Any], str]]:
+    with open_store(db, create=False) as store:
+        at = _as_of(as_of, lambda: store.published(key).definition)
+        if by is None:
+            return _card(store.observations(key, as_of=at))
+        return _course(store.cumulative(key, as_of=at))
+
+
+def _in_warehouse(
+    url: str, definitions: Path, key: str, as_of: str | None, by: str | None
+) -> tuple[Printable, Callable[[Any], str]]:
+    from ..storage import Warehouse
+
+    definition, tables = _mapped(definitions, key)
+    at = _as_of(as_of, lambda: definition)
+    with Warehouse.open(url) as warehouse:
+        if by is None:
+            return _card(warehouse.observations(definition, tables, as_of=at))
+        return _course(warehouse.cumulative(definition, tables, as_of=at))
+
+
+def _card(observations: Observations) -> tuple[Printable, Callable[[Any], str]]:
+    from ..reports import render_text, scorecard
+
+    return scorecard(observations), render_text
+
+
+def _course(series: Series) -> tuple[Printable, Callable[[Any], str]]:
+    from ..reports import course, render_course
+
+    return course(series), render_course
+
+
+def _mapped(definitions: Path, key: str) -> tuple[Definition, WarehouseTables]:
+    from ..experiments.files import find_definition
+
+    definition, tables = find_definition(definitions, key)
+    if tables is None:
+        raise InputError(
+            f"the definition of {key!r} does not say which tables of a warehouse it is in",
+            hint="Add a section `warehouse` with `assignments` and `facts`; docs/warehouses.md has an example.",
+        )
+    return definition, tables
 
 
 def _stored_experiment(experiment: str | None, columns: dict[str, Any]) -> str:
@@ -87,10 +139,10 @@ def _stored_experiment(experiment: str | None, columns: dict[str, Any]) -> str:
     return experiment
 
 
-def _as_of(store: Store, experiment: str, text: str | None) -> datetime | None:
+def _as_of(text: str | None, definition: Callable[[], Definition]) -> datetime | None:
     from ..storage.times import as_of_time
 
-    return None if text is None else as_of_time(text, store.published(experiment).definition.utc_offset_minutes)
+    return None if text is None else as_of_time(text, definition().utc_offset_minutes)
 
 
 def _observations_of(table: Path, experiment: str | None, columns: dict[str, Any]) -> Observations:

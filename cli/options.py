@@ -32,6 +32,7 @@ __all__ = [
     "share_weights",
     "stored_currency",
     "table_columns",
+    "warehouse_options",
 ]
 
 DATABASE_ENV = "OFFERLIFT_DB"
@@ -136,6 +137,22 @@ def table_columns(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--encoding", default="utf-8", show_default=True, help="Encoding of a CSV file."),
             delimiter_option,
         )
+    ):
+        command = option(command)
+    return command
+
+
+def warehouse_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say whose tables are analysed, and which definition names them."""
+    for option in (
+        click.option(
+            "--definitions",
+            type=click.Path(path_type=Path),
+            default=Path("offers"),
+            show_default=True,
+            help="With --warehouse: the definition, or a folder of definitions.",
+        ),
+        click.option("--warehouse", metavar="URL", help="Analyse the tables that the definition names, there."),
     ):
         command = option(command)
     return command

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .store import Store
     from .table import Table, read_table
     from .upgrading import SchemaVersion, check_version, schema_version, upgrade, upgrade_sql
+    from .warehouse import Warehouse
 
 __all__ = [
     "ArmCounts",
@@ -36,6 +37,7 @@ __all__ = [
     "Store",
     "Stratum",
     "Table",
+    "Warehouse",
     "WriteResult",
     "check_version",
     "import_exposures",
@@ -61,6 +63,7 @@ _MODULES = {
     "store": ("Store",),
     "table": ("Table", "read_table"),
     "upgrading": ("SchemaVersion", "check_version", "schema_version", "upgrade", "upgrade_sql"),
+    "warehouse": ("Warehouse",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

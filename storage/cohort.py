@@ -24,7 +24,7 @@ class Cohort:
         experiment_id: of the experiment.
         phases: its phases.
         as_of: microseconds; later rows are left out.
-        names: numbers of events, covariates and segments.
+        names: what events, covariates and segments are in the relations: numbers, or themselves.
         segment: name of the segment that every statement is split by, behind the arm; None: by none.
         offset: microseconds that the clock by which days begin is ahead of UTC.
     """
@@ -32,12 +32,12 @@ class Cohort:
     experiment_id: int
     phases: tuple[int, ...]
     as_of: int
-    names: Mapping[str, int]
+    names: Mapping[str, int | str]
     segment: str | None = None
     offset: int = 0
 
-    def number(self, name: str) -> int:
-        """Number of a name; one that no row has where the name was never stored."""
+    def number(self, name: str) -> int | str:
+        """What stands for a name; one that no row has where the name was never stored."""
         return self.names.get(name, -1)
 
 

@@ -12,16 +12,15 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, Select, Subquery, 
 
 from ..experiments.definition import Definition
 from ..experiments.metrics import Column, Metric
-from ..experiments.snapshot import Published
 from ..stats.histogram import DIGITS, Histogram, LargestValues
 from .cohort import Cohort, keys_of
 from .features import Feature, features_of
 from .happened import has_passed, outcome_rows, uses_within
-from .lookups import arm_ids
 from .money import exponent
-from .reading import Key, cohort_of, keyed
-from .sources import Sources, store_sources
-from .statements import arm_statement, visitor_rows
+from .origins import Origin
+from .reading import Key, keyed
+from .sources import Sources
+from .statements import mature_statement, visitor_rows
 from .sums import Layout
 from .times import from_micros
 
@@ -79,12 +78,10 @@ class Found:
     total: Fraction = Fraction(0)
 
 
-def read_distributions(connection: Connection, published: Published, as_of: int) -> Distributions:
-    """Distributions of a published version's money, as of a time in microseconds."""
-    definition = published.definition
-    cohort = cohort_of(connection, published, as_of)
-    sources = store_sources(connection, definition.currency, as_of)
-    numbers = arm_ids(connection, cohort.experiment_id)
+def read_distributions(connection: Connection, origin: Origin) -> Distributions:
+    """Distributions of an experiment's money."""
+    definition, sources, cohort = origin.definition, origin.sources, origin.cohort
+    numbers = {arm: arm_id for arm_id, arm in origin.arms.items()}
     scale = 10 ** exponent(definition.currency)
     by_phase: dict[int, dict[str, dict[str, Distribution]]] = {phase: {} for phase in cohort.phases}
     read: dict[Feature, Mapping[Key, Found]] = {}
@@ -100,7 +97,7 @@ def read_distributions(connection: Connection, published: Published, as_of: int)
                 arm.name: _distribution(read[feature].get((phase, numbers.get(arm.name)), Found()), scale)
                 for arm in definition.arms
             }
-    return Distributions(definition, published.phase, from_micros(as_of), by_phase)
+    return Distributions(definition, origin.phase, from_micros(cohort.as_of), by_phase)
 
 
 def _distribution(found: Found, scale: int) -> Distribution:
@@ -117,7 +114,7 @@ def _read(
 ) -> Mapping[Key, Found]:
     layout = Layout([metric])
     read: dict[Key, Found] = defaultdict(Found)
-    for key, (_, _, _, mature) in keyed(connection, cohort, arm_statement(sources, cohort, [feature.window])):
+    for key, (mature,) in keyed(connection, cohort, mature_statement(sources, cohort, feature.window)):
         read[key].visitors[0] += int(mature)
     for key, (edge, number) in keyed(connection, cohort, _order_statement(sources, cohort, layout, feature)):
         read[key].orders[int(edge)] += int(number)

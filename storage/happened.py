@@ -28,6 +28,7 @@ from .sums import Layout, Use
 
 __all__ = [
     "Within",
+    "amounts",
     "capped",
     "count_if",
     "counted_flags",
@@ -59,7 +60,7 @@ def outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClause
         )
 
     outcome = sources.outcome
-    value, cost, unreported = _amounts(outcome, sources.currency)
+    value, cost, unreported = amounts(outcome, sources.currency)
     ids, visitor_id = ids_of(sources, subject)
     orders = select(
         *who,
@@ -73,7 +74,7 @@ def outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClause
     refund = sources.refund
     if refund is None:
         return orders.subquery("happened")
-    value, cost, unreported = _amounts(refund, sources.currency)
+    value, cost, unreported = amounts(refund, sources.currency)
     refunds = select(
         *who,
         refund.c.event_id,
@@ -95,7 +96,7 @@ def ids_of(sources: Sources, subject: FromClause) -> tuple[FromClause, ColumnEle
     return ids, func.coalesce(member.c.visitor_id, subject.c.visitor_id)
 
 
-def _amounts(outcome: FromClause, currency: str) -> tuple[ColumnElement, ColumnElement, ColumnElement[int]]:
+def amounts(outcome: FromClause, currency: str) -> tuple[ColumnElement, ColumnElement, ColumnElement[int]]:
     """Value and cost in the reporting currency, 0 where there are none, and whether they are not known in it."""
     row = outcome.c
     foreign = row.currency != currency
@@ -187,8 +188,10 @@ def join_covariate(
     Returns:
         The join, the covariate's value, and the condition that leaves one row a visitor.
     """
-    value, newer = (sources.covariate.alias(f"{what}{number}") for what in ("value", "newer"))
+    value, newer = (sources.covariate_of(use.name).alias(f"{what}{number}") for what in ("value", "newer"))
     joined = joined.join(value, _before(value, visitors, use, cohort), isouter=keep_missing)
+    if use.name in sources.settled:
+        return joined, value.c.value, true()
     joined = joined.outerjoin(newer, _newer(newer, value, visitors, use, cohort))
     return joined, value.c.value, newer.c.visitor_id.is_(None)
 

@@ -12,15 +12,14 @@ from sqlalchemy import Connection
 from ..errors import InputError
 from ..experiments.definition import Definition
 from ..experiments.metrics import DAY
-from ..experiments.snapshot import Published
 from ..stats.moments import Moments
 from .cohort import Cohort
 from .daily import Calendar, Clock, Observed, change_statement, covariate_entry_statement, entry_statement
 from .features import Feature
-from .lookups import arm_ids
 from .money import exponent
-from .reading import Key, cohort_of, keyed
-from .sources import Sources, store_sources
+from .origins import Origin
+from .reading import Key, keyed
+from .sources import Sources
 from .sums import Layout, Sums, add_covariate, add_outcomes, best_shift, moments_of, summed
 from .times import from_micros
 
@@ -97,46 +96,42 @@ class Cells:
     changed: defaultdict[tuple[int, ...], Sums] = field(default_factory=lambda: defaultdict(Sums))
 
 
-def read_series(connection: Connection, published: Published, as_of: int) -> Series:
-    """Cumulative moments of a published version by day, as of a time in microseconds."""
-    definition = published.definition
-    cohort = cohort_of(connection, published, as_of)
+def read_series(connection: Connection, origin: Origin) -> Series:
+    """Cumulative moments of an experiment by day."""
+    definition, cohort = origin.definition, origin.cohort
     layout = Layout(definition.metrics)
-    sources = store_sources(connection, definition.currency, as_of)
-    found = _read_cells(connection, sources, cohort, layout, Calendar(cohort.offset))
+    found = _read_cells(connection, origin.sources, cohort, layout, Calendar(cohort.offset))
     days = sorted({day for cells in found.values() for part in (cells.entered, cells.changed) for (day,) in part})
     courses = {key: _by_day(cells, days) for key, cells in found.items()}
     local = timezone(timedelta(minutes=definition.utc_offset_minutes))
     return Series(
         definition,
-        published.phase,
-        from_micros(as_of),
+        origin.phase,
+        from_micros(cohort.as_of),
         tuple(from_micros(day).astimezone(local) for day in days),
-        _by_phase(connection, definition, cohort, layout, courses, len(days)),
+        _by_phase(origin, layout, courses, len(days)),
     )
 
 
-def read_since_exposure(connection: Connection, published: Published, as_of: int, days: int) -> SinceExposure:
-    """Moments of a published version by whole days since the exposure, as of a time in microseconds.
+def read_since_exposure(connection: Connection, origin: Origin, days: int) -> SinceExposure:
+    """Moments of an experiment by whole days since the exposure.
 
     Raises:
         InputError: days outside 1 to 366.
     """
     if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= LONGEST:
         raise InputError(f"days since the exposure must be a whole number from 1 to {LONGEST}, seen {days!r}")
-    definition = published.definition
-    cohort = cohort_of(connection, published, as_of)
+    definition, cohort = origin.definition, origin.cohort
     layout = Layout(definition.metrics)
-    sources = store_sources(connection, definition.currency, as_of)
-    found = _read_cells(connection, sources, cohort, layout, Observed(as_of, days))
+    found = _read_cells(connection, origin.sources, cohort, layout, Observed(cohort.as_of, days))
     longest = max((observed // DAY for cells in found.values() for (observed,) in cells.entered), default=0)
     courses = {key: _by_age(cells, longest) for key, cells in found.items()}
     return SinceExposure(
         definition,
-        published.phase,
-        from_micros(as_of),
+        origin.phase,
+        from_micros(cohort.as_of),
         longest,
-        _by_phase(connection, definition, cohort, layout, courses, longest),
+        _by_phase(origin, layout, courses, longest),
     )
 
 
@@ -168,15 +163,9 @@ def _by_age(cells: Cells, days: int) -> Iterator[Sums]:
         yield total
 
 
-def _by_phase(
-    connection: Connection,
-    definition: Definition,
-    cohort: Cohort,
-    layout: Layout,
-    courses: Mapping[Key, Iterable[Sums]],
-    length: int,
-) -> dict[int, Courses]:
-    numbers = arm_ids(connection, cohort.experiment_id)
+def _by_phase(origin: Origin, layout: Layout, courses: Mapping[Key, Iterable[Sums]], length: int) -> dict[int, Courses]:
+    definition, cohort = origin.definition, origin.cohort
+    numbers = {arm: arm_id for arm_id, arm in origin.arms.items()}
     scale = 10 ** exponent(definition.currency)
     found: dict[int, Courses] = {}
     for phase in cohort.phases:

@@ -26,6 +26,7 @@ from .lookups import experiment_ids
 from .money import check_currency
 from .observations import Breakdown, Observations
 from .opening import open_tables
+from .origins import Origin, store_origin
 from .outcomes import prepare_covariates, prepare_outcomes, store_covariates, store_outcomes
 from .reading import read_breakdown, read_observations
 from .results import Tally, WriteResult
@@ -286,7 +287,7 @@ class Store:
         Raises:
             InputError: no experiment of that key, or a naive time.
         """
-        return self._unpruned(experiment, as_of, read_series)
+        return self._analysed(experiment, as_of, read_series)
 
     def since_exposure(self, experiment: str, *, days: int = 30, as_of: datetime | None = None) -> SinceExposure:
         """Moments of an experiment's latest version 1, 2, ... days after each visitor's exposure.
@@ -299,7 +300,9 @@ class Store:
         Raises:
             InputError: no experiment of that key, a naive time, or days outside 1 to 366.
         """
-        return self._unpruned(experiment, as_of, lambda *seen: read_since_exposure(*seen, days))
+        return self._analysed(
+            experiment, as_of, lambda connection, origin: read_since_exposure(connection, origin, days)
+        )
 
     def distributions(self, experiment: str, *, as_of: datetime | None = None) -> Distributions:
         """Histograms of orders' and visitors' money, and each arm's largest values, of an experiment's latest version.
@@ -307,13 +310,16 @@ class Store:
         Raises:
             InputError: no experiment of that key, or a naive time.
         """
-        return self._unpruned(experiment, as_of, read_distributions)
+        return self._analysed(experiment, as_of, read_distributions)
 
-    def _unpruned(
-        self, experiment: str, as_of: datetime | None, work: Callable[[Connection, Published, int], Result]
+    def _analysed(
+        self, experiment: str, as_of: datetime | None, work: Callable[[Connection, Origin], Result]
     ) -> Result:
         at = now_micros() if as_of is None else to_micros(as_of)
-        return read(self._engine, lambda connection: work(connection, unpruned_version(connection, experiment), at))
+        return read(
+            self._engine,
+            lambda connection: work(connection, store_origin(connection, unpruned_version(connection, experiment), at)),
+        )
 
     def note_import(self, experiment: str, file: str, *, read: int, refused: int) -> None:
         """Remember how many rows of a table were read and refused, at the last import of a file of that name."""

@@ -1,11 +1,9 @@
 """What a kind of database has to answer so that a store can be in it."""
 
-# ruff: noqa: B027 - an empty method is the right answer of every database that needs nothing there
-
 from __future__ import annotations
 
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
@@ -14,6 +12,7 @@ from sqlalchemy import URL, ColumnElement, Connection, Engine, MetaData, Select,
 from sqlalchemy.exc import DBAPIError
 
 from ...errors import StoreError
+from .foreign import ForeignTables
 
 __all__ = ["BUSY_SECONDS", "TIMED_OUT", "Database", "Row", "interrupt_after", "on_connect"]
 
@@ -26,7 +25,7 @@ TIMED_OUT = "It took longer than the statement_timeout in the URL; allow more, o
 Row = dict[str, Any]
 
 
-class Database(ABC):
+class Database(ForeignTables):
     """A kind of database: how it is connected to, what its errors mean, and what it says in words of its own.
 
     Attributes:
@@ -53,6 +52,14 @@ class Database(ABC):
         Raises:
             StoreError: it cannot; or, without `create`, it is not there.
         """
+
+    def check_warehouse(self, url: URL) -> None:
+        """See that somebody else's database can be where the URL says.
+
+        Raises:
+            StoreError: it cannot.
+        """
+        self.check_address(url, create=False)
 
     def options(self, url: URL) -> dict[str, Any]:
         """Arguments for SQLAlchemy's `create_engine`."""

@@ -29,10 +29,12 @@ from sqlalchemy import (
     Table,
     bindparam,
     cast,
+    event,
     func,
     literal,
     literal_column,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects import postgresql
@@ -44,6 +46,7 @@ from sqlalchemy.schema import CreateTable
 from ...experiments.definition import BUCKETS
 from .base import TIMED_OUT, Database, Row, interrupt_after
 from .files import check_file
+from .parquet import check_folder, is_folder, parquet_views
 
 __all__ = ["DuckDB"]
 
@@ -101,6 +104,38 @@ class DuckDB(Database):
         """Close what is not in use: the lock of the file and DuckDB's own threads belong to the process."""
         if not _in_memory(engine.url):
             engine.dispose()
+
+    def check_warehouse(self, url: URL) -> None:
+        """See that the file is there, or a folder of Parquet files."""
+        if is_folder(url.database):
+            check_folder(Path(url.database or ""))
+        else:
+            super().check_warehouse(url)
+
+    def only_read(self, engine: Engine) -> None:
+        """By DuckDB itself; of a folder, each Parquet file and each folder of such is a view in memory."""
+        folder = Path(engine.url.database or "") if is_folder(engine.url.database) else None
+
+        @event.listens_for(engine, "do_connect")
+        def settle(_dialect: object, _record: object, _arguments: object, options: dict[str, Any]) -> None:
+            if folder is not None:
+                options["database"] = ":memory:"
+            elif not _in_memory(engine.url):
+                options["read_only"] = True
+
+        @event.listens_for(engine, "connect")
+        def name_files(connection: Any, _record: object) -> None:
+            for statement in () if folder is None else parquet_views(folder):
+                connection.cursor().execute(statement)
+
+    def table_names(self, connection: Connection) -> list[str]:
+        """By its catalogue: it cannot be reflected."""
+        names = text("SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()")
+        return sorted(connection.scalars(names))
+
+    def micros(self, at: ColumnElement[Any]) -> ColumnElement[int]:
+        """By a function of that name."""
+        return func.epoch_us(at, type_=BigInteger)
 
     def is_conflict(self, error: DBAPIError) -> bool:
         """Transactions that failed against others."""

@@ -15,6 +15,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     column,
+    extract,
     func,
     literal,
     select,
@@ -24,6 +25,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from ...experiments.definition import BUCKETS
 from .base import TIMED_OUT, Database, Row, on_connect
+from .foreign import ColumnType, Kind
 from .statistics import collect_statistics
 
 __all__ = ["PostgreSQL"]
@@ -34,6 +36,15 @@ _CONFLICT = {"40P01", "40001"}
 _MISSING = {"42P01", "3F000"}
 # Table or type, schema, row of a catalogue, object.
 _EXISTS = {"42P07", "42P06", "23505", "42710"}
+
+_OIDS: dict[Kind, tuple[int, ...]] = {
+    "integer": (20, 21, 23),
+    "number": (700, 701, 1700),
+    "text": (18, 19, 25, 1042, 1043),
+    # Day, time without and with a zone.
+    "time": (1082, 1114, 1184),
+}
+_KINDS: dict[int, Kind] = {oid: kind for kind, oids in _OIDS.items() for oid in oids}
 
 
 class PostgreSQL(Database):
@@ -64,6 +75,18 @@ class PostgreSQL(Database):
     def limit_statements(self, engine: Engine, seconds: float) -> None:
         """By the server itself."""
         on_connect(engine, f"SET statement_timeout = {max(1, round(1000 * seconds))}")
+
+    def only_read(self, engine: Engine) -> None:
+        """By the server itself."""
+        on_connect(engine, "SET default_transaction_read_only = on")
+
+    def column_type(self, described: tuple[Any, ...]) -> ColumnType:
+        """By the number that PostgreSQL gives each type."""
+        return ColumnType(_KINDS.get(described[1], "other"), str(getattr(described, "type_display", described[1])))
+
+    def micros(self, at: ColumnElement[Any]) -> ColumnElement[int]:
+        """Of what PostgreSQL counts exactly, in decimals."""
+        return cast(extract("epoch", at) * 1_000_000, BigInteger)
 
     def is_conflict(self, error: DBAPIError) -> bool:
         """Deadlocks and serialization failures."""

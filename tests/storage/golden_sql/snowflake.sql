@@ -1,5 +1,8 @@
 SELECT
   subject.arm_id,
+  subject.at - subject.at % 86400000000 AS anon_1,
+  MIN(subject.at) AS min_1,
+  MAX(subject.at) AS max_1,
   COUNT(*) AS count_1,
   SUM(CASE WHEN (
     subject.crossover_at <= 1777507200000000
@@ -11,41 +14,6 @@ SELECT
   SUM(CASE WHEN (
     subject.at <= 1776297600000000
   ) THEN 1 ELSE 0 END) AS sum_4
-FROM (
-  SELECT
-    exposure.experiment_id AS experiment_id,
-    exposure.phase AS phase,
-    exposure.visitor_id AS visitor_id,
-    exposure.exposed_id AS exposed_id,
-    exposure.arm_id AS arm_id,
-    exposure.at AS at,
-    exposure.crossover_at AS crossover_at,
-    0 AS returned
-  FROM (
-    SELECT
-      exposure.experiment_id AS experiment_id,
-      exposure.phase AS phase,
-      exposure.visitor_id AS visitor_id,
-      exposure.visitor_id AS exposed_id,
-      exposure.arm_id AS arm_id,
-      exposure.at AS at,
-      exposure.crossover_at AS crossover_at
-    FROM exposure
-  ) AS exposure
-  WHERE
-    exposure.experiment_id = 1
-    AND exposure.phase = 1
-    AND exposure.at <= 1777507200000000
-) AS subject
-GROUP BY
-  subject.arm_id;
-
-SELECT
-  subject.arm_id,
-  subject.at - subject.at % 86400000000 AS anon_1,
-  COUNT(*) AS count_1,
-  MIN(subject.at) AS min_1,
-  MAX(subject.at) AS max_1
 FROM (
   SELECT
     exposure.experiment_id AS experiment_id,
@@ -396,7 +364,7 @@ FROM (
       WHEN (
         subject.at <= 1776297600000000
       )
-      THEN value.value
+      THEN value0.value
       ELSE CAST(0.0 AS DOUBLE)
     END AS x0
   FROM (
@@ -425,18 +393,18 @@ FROM (
       AND exposure.phase = 1
       AND exposure.at <= 1777507200000000
   ) AS subject
-  JOIN covariate AS value
-    ON value.name_id = 1
-    AND value.visitor_id = subject.visitor_id
-    AND value.at <= subject.at
-    AND value.at >= subject.at - 2592000000000
-  LEFT OUTER JOIN covariate AS newer
-    ON newer.name_id = 1
-    AND newer.visitor_id = subject.visitor_id
-    AND newer.at <= subject.at
-    AND newer.at > value.at
+  JOIN covariate AS value0
+    ON value0.name_id = 1
+    AND value0.visitor_id = subject.visitor_id
+    AND value0.at <= subject.at
+    AND value0.at >= subject.at - 2592000000000
+  LEFT OUTER JOIN covariate AS newer0
+    ON newer0.name_id = 1
+    AND newer0.visitor_id = subject.visitor_id
+    AND newer0.at <= subject.at
+    AND newer0.at > value0.at
   WHERE
-    newer.visitor_id IS NULL
+    newer0.visitor_id IS NULL
 ) AS moved
 GROUP BY
   moved.part,
