@@ -172,7 +172,7 @@ def _running(sources: Sources, cohort: Cohort, layout: Layout, clock: Clock) -> 
     # A refund that was written down before its order counts when both are known.
     is_later = and_(rows.c.refunded_at.is_not(None), rows.c.refunded_at > rows.c.at)
     effect = case((is_later, rows.c.refunded_at), else_=rows.c.at)
-    amounts = amounts(layout)
+    amounts = _amounts(layout)
     happened = (
         select(
             *(rows.c[key] for key in keys_of(cohort)),
@@ -196,7 +196,7 @@ def _running(sources: Sources, cohort: Cohort, layout: Layout, clock: Clock) -> 
     ).subquery("running")
 
 
-def amounts(layout: Layout) -> list[Amount]:
+def _amounts(layout: Layout) -> list[Amount]:
     """What has to be summed for the features, each once: whether somebody converted is whether the count is above 0."""
     return list(dict.fromkeys(_amount(layout.features[i]) for i in layout.outcome_features))
 
@@ -229,7 +229,7 @@ def _before_and_after(
         x = case((value.is_(None), one), else_=zero) if feature.missing else func.coalesce(value, zero)
         both = x, x
     else:
-        number = amounts(layout).index(_amount(feature))
+        number = _amounts(layout).index(_amount(feature))
         total, added = running.c[f"r{number}"], running.c[f"d{number}"]
         both = _value(feature, total - added), _value(feature, total)
     return (both[0] - literal(shift, Double), both[1] - literal(shift, Double)) if shift else both
