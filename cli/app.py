@@ -10,7 +10,7 @@ from importlib.metadata import version
 import click
 
 from ..errors import OfferliftError
-from . import analysis, assignment, auditing, database, definitions, demonstration, importing, lifecycle, statements
+from . import analysis, assignment, auditing, definitions, demonstration, importing, lifecycle, maintenance, statements
 from .options import DATABASE_ENV, DEFAULT_DATABASE
 
 __all__ = ["cli", "main"]
@@ -35,7 +35,7 @@ for command in (
     *(definitions.init, demonstration.demo, definitions.validate, definitions.schema),
     *(definitions.publish, lifecycle.start, lifecycle.phase, lifecycle.pause, lifecycle.resume, lifecycle.stop),
     *(assignment.assign, importing.import_group),
-    *(analysis.analyze, analysis.report, auditing.audit, statements.sql, database.database),
+    *(analysis.analyze, analysis.report, auditing.audit, statements.sql, maintenance.database),
 ):
     cli.add_command(command)
 

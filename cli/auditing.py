@@ -30,6 +30,8 @@ def audit(context: click.Context, experiment: str, limit: int, as_json: bool, db
         click.echo(
             f"{found.experiment}: {found.checked:,} assignments computed again, {found.mismatching:,} mismatches"
         )
+        if found.forgotten:
+            click.echo(f"  {found.forgotten:,} more are of forgotten visitors, whose assignment nobody can compute")
         for cause, count in found.causes.items():
             click.echo(f"  {cause}: {count:,}")
         for one in found.mismatches:

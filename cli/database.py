@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,12 @@ from .options import database_option, print_json
 if TYPE_CHECKING:
     from ..storage.upgrading import SchemaVersion
 
-__all__ = ["database"]
+__all__ = ["confirm", "database", "store_options"]
 
 
 @click.group(name="db")
 def database() -> None:
-    """Look after the store: which layout it has, and upgrading it."""
+    """Look after the store: its layout, what is in it, and taking rows out of it."""
 
 
 def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,7 +81,11 @@ def upgrade(dry_run: bool, yes: bool, schema: str | None, db: str) -> None:
         return
     version = check_version(db, schema=schema)
     if version.pending and not yes:
-        _confirm(version)
+        confirm(
+            f"Upgrade {version.store} from schema version {version.stored}?",
+            version.pending,
+            refusal=f"upgrading {version.store} changes its layout, and nobody is there to be asked",
+        )
     if version.pending:
         upgrade_store(db, schema=schema)
         click.echo(f"{version.store}: upgraded from schema version {version.stored} to {version.needed}")
@@ -95,12 +99,10 @@ def _print_version(version: SchemaVersion) -> None:
         click.echo(f"  pending {one}")
 
 
-def _confirm(version: SchemaVersion) -> None:
+def confirm(question: str, details: Iterable[str], *, refusal: str) -> None:
+    """Ask at a terminal before something that cannot be taken back; elsewhere `refusal` says why it is not done."""
     if not sys.stdin.isatty():
-        raise InputError(
-            f"upgrading {version.store} changes its layout, and nobody is there to be asked",
-            hint="Look with --dry-run, then say --yes.",
-        )
-    for one in version.pending:
-        click.echo(one, err=True)
-    click.confirm(f"Upgrade {version.store} from schema version {version.stored}?", abort=True, err=True)
+        raise InputError(refusal, hint="Look with --dry-run, then say --yes.")
+    for line in details:
+        click.echo(line, err=True)
+    click.confirm(question, abort=True, err=True)

@@ -22,15 +22,15 @@ rejects_option = click.option(
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where refused rows are listed [default: FILE's name with .rejects.csv, in this folder].",
 )
-encoding_option = click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the file.")
+encoding_option = click.option("--encoding", default="utf-8", show_default=True, help="Encoding of a CSV file.")
 
 
 @click.group("import")
 def import_group() -> None:
-    """Bring rows from CSV files (plain or gzip) into the store.
+    """Bring rows from CSV files (plain or gzip) and Parquet files into the store.
 
-    Good rows are stored; refused ones are listed with line and reason in a rejects file, and the exit code is 1. The
-    same import again changes nothing.
+    Good rows are stored; refused ones are listed with line (of Parquet: row) and reason in a rejects file, and the
+    exit code is 1. The same import again changes nothing.
     """
 
 
@@ -87,7 +87,6 @@ def outcomes(context: click.Context, file: Path, rejects: Path | None, db: str, 
     if (columns["event"] is None) == (columns["event_column"] is None):
         raise click.UsageError("give either --event NAME or --event-column COL")
     _check_rejects(file, rejects)
-    event = columns["event"]
     with open_store(db, create=False) as store:
         report = import_outcomes(store, read_outcomes(file, currency=store.currency, **columns))
         used = {
@@ -97,9 +96,11 @@ def outcomes(context: click.Context, file: Path, rejects: Path | None, db: str, 
             for column in metric.columns
             if column.event is not None
         }
-    if event is not None and event not in used:
+    unused = [event for event in report.events if event not in used]
+    if unused:
+        listed = ", ".join(map(repr, unused[:5])) + (f" and {len(unused) - 5} more" if len(unused) > 5 else "")
         known = ", ".join(sorted(used)) or "none"
-        click.echo(f"Warning: no metric of any experiment counts {event!r}; the events that count: {known}.", err=True)
+        click.echo(f"Warning: no metric of any experiment counts {listed}; the events that count: {known}.", err=True)
     _finish(context, report, file, rejects)
 
 
@@ -159,7 +160,7 @@ def _finish(context: click.Context, report: ImportReport, file: Path, rejects: P
     target = rejects or Path(f"{file.name}.rejects.csv")
     write_rejects(target, report.rejects)
     for reject in report.rejects[:5]:
-        click.echo(f"line {reject.line}: {reject.reason}", err=True)
+        click.echo(f"{reject.place}: {reject.reason}", err=True)
     more = len(report.rejects) - 5
     click.echo(f"{f'... and {more} more. ' if more > 0 else ''}All refused rows: {target}", err=True)
     context.exit(1)

@@ -32,6 +32,7 @@ __all__ = [
     "share_weights",
     "stored_currency",
     "table_columns",
+    "warehouse_options",
 ]
 
 DATABASE_ENV = "OFFERLIFT_DB"
@@ -50,7 +51,7 @@ def database_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_database
 
 
-def open_store(url: str, *, create: bool = True, currency: str | None = None) -> Store:
+def open_store(url: str, *, create: bool = True, currency: str | None = None, schema: str | None = None) -> Store:
     """Open the store; commands that only read do not create one, those that create one may say its currency."""
     from ..storage import Store
     from ..storage.engine import database_url
@@ -63,7 +64,7 @@ def open_store(url: str, *, create: bool = True, currency: str | None = None) ->
             f"{url} is a store in memory: all would be lost when this command ends",
             hint="Give a file, such as sqlite:///shop.db.",
         )
-    return Store.open(url, create=create, currency=currency)
+    return Store.open(url, create=create, currency=currency, schema=schema)
 
 
 def assigned_snapshot(store: Store) -> Snapshot:
@@ -110,7 +111,11 @@ def _one_character(context: click.Context, parameter: click.Parameter, value: st
 
 
 delimiter_option = click.option(
-    "--delimiter", default=",", show_default=True, callback=_one_character, help="Between cells, such as ';' or tab."
+    "--delimiter",
+    default=",",
+    show_default=True,
+    callback=_one_character,
+    help="Between cells of a CSV file, such as ';' or tab.",
 )
 
 
@@ -129,9 +134,25 @@ def table_columns(command: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option("--primary", metavar="METRIC", help="Primary metric; revenue_per_visitor if there is one."),
             click.option("--currency", metavar="CODE", help="Currency of the revenue; else the store's, or EUR."),
-            click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the file."),
+            click.option("--encoding", default="utf-8", show_default=True, help="Encoding of a CSV file."),
             delimiter_option,
         )
+    ):
+        command = option(command)
+    return command
+
+
+def warehouse_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say whose tables are analysed, and which definition names them."""
+    for option in (
+        click.option(
+            "--definitions",
+            type=click.Path(path_type=Path),
+            default=Path("offers"),
+            show_default=True,
+            help="With --warehouse: the definition, or a folder of definitions.",
+        ),
+        click.option("--warehouse", metavar="URL", help="Analyse the tables that the definition names, there."),
     ):
         command = option(command)
     return command

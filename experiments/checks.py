@@ -20,6 +20,7 @@ from .offer_checks import OFFER_CHECKS
 from .problems import Validated, near
 from .reading import Source
 from .view import Check, Fault, View
+from .warehouse_checks import WAREHOUSE_CHECKS
 
 __all__ = ["check_document"]
 
@@ -32,7 +33,7 @@ def check_document(source: Source, validated: Validated) -> list[Finding]:
     view = View(document, written_arms(document), written_offers(document), metrics_of(document))
     return [
         source.finding(validated.original(path), message, hint=hint, seen=seen)
-        for check, places in (*_CHECKS, *OFFER_CHECKS)
+        for check, places in (*_CHECKS, *OFFER_CHECKS, *WAREHOUSE_CHECKS)
         if validated.reliable(*places)
         for path, message, hint, seen in check(view)
     ]

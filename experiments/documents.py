@@ -29,6 +29,7 @@ from .scalars import (
     UtcOffset,
     problem,
 )
+from .warehouse_sections import WarehouseSection
 
 __all__ = [
     "BuiltInMetric",
@@ -286,6 +287,8 @@ class Document(Section):
     """Built-in names, with or without settings, and metrics of the shop's own."""
     plan: PlanSection
     """How the experiment is judged."""
+    warehouse: WarehouseSection | None = None
+    """Tables that are there already, which `offerlift analyze --warehouse` reads in place."""
 
 
 def json_schema() -> dict[str, Any]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..errors import DefinitionError, Finding
+from ..errors import DefinitionError, Finding, InputError
 from .building import build
 from .checks import check_document
 from .definition import Definition
+from .documents import Document
 from .problems import validate_document
 from .reading import read
+from .warehouse import WarehouseTables
 
-__all__ = ["definition_files", "load_definition", "parse_definition", "validate"]
+__all__ = ["definition_files", "find_definition", "load_definition", "parse_definition", "validate"]
 
 _LARGEST = 1_000_000
 
@@ -25,7 +27,7 @@ def load_definition(path: str | os.PathLike[str]) -> Definition:
     """
     file = os.fspath(path)
     text, findings = _text(Path(path), file)
-    return _parse(text, file, findings)
+    return build(_parse(text, file, findings))
 
 
 def parse_definition(text: str, file: str = "<text>") -> Definition:
@@ -34,7 +36,7 @@ def parse_definition(text: str, file: str = "<text>") -> Definition:
     Raises:
         DefinitionError: with every finding, sorted by line.
     """
-    return _parse(text, file, [])
+    return build(_parse(text, file, []))
 
 
 def definition_files(path: str | os.PathLike[str]) -> list[Path]:
@@ -47,6 +49,32 @@ def definition_files(path: str | os.PathLike[str]) -> list[Path]:
     if not folder.is_dir():
         return [folder]
     return sorted(one for one in folder.iterdir() if one.suffix in (".yaml", ".yml") and one.is_file())
+
+
+def find_definition(path: str | os.PathLike[str], experiment: str) -> tuple[Definition, WarehouseTables | None]:
+    """The definition of that key in a file or a folder, and its tables where it has a section `warehouse`.
+
+    Raises:
+        DefinitionError: the file of that key, or each file that could be it, is not valid.
+        InputError: there is none of that key.
+        OSError: the folder cannot be read.
+    """
+    known: list[str] = []
+    broken: list[Finding] = []
+    for file in definition_files(path):
+        text, findings = _text(file, os.fspath(file))
+        try:
+            document = _parse(text, os.fspath(file), findings)
+        except DefinitionError as error:
+            broken += error.findings
+            continue
+        if document.experiment == experiment:
+            return build(document), document.warehouse and document.warehouse.tables(experiment)
+        known.append(document.experiment)
+    message = f"no definition of {experiment!r} in {os.fspath(path)}"
+    if broken:
+        raise DefinitionError(f"{message} that is valid", findings=broken)
+    raise InputError(message, hint=f"There are: {', '.join(sorted(known))}." if known else "Give another path.")
 
 
 def validate(path: str | os.PathLike[str]) -> list[Finding]:
@@ -80,14 +108,14 @@ def _examine(file: Path) -> tuple[Definition | None, list[Finding]]:
         return None, list(error.findings)
 
 
-def _parse(text: str | None, file: str, findings: list[Finding]) -> Definition:
+def _parse(text: str | None, file: str, findings: list[Finding]) -> Document:
     if text is not None:
         source, findings = read(text, file)
         if source.data is not None:
             validated = validate_document(source)
             findings = [*findings, *validated.findings, *check_document(source, validated)]
             if not findings and validated.document is not None:
-                return build(validated.document)
+                return validated.document
     findings.sort(key=lambda finding: (finding.line or 0, finding.column or 0))
     count = f"{len(findings)} {'finding' if len(findings) == 1 else 'findings'}"
     raise DefinitionError(f"{file} is not a valid definition: {count}", findings=findings)

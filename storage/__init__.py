@@ -9,27 +9,35 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .distributions import Distribution, Distributions
     from .events import read_exposures, read_outcomes
     from .importing import ImportReport, import_exposures, import_outcomes, import_table, write_rejects
     from .observations import ArmCounts, Breakdown, Observations, Stratum
     from .results import Conflict, Refusal, WriteResult
     from .rows import Reject
+    from .series import Series, SinceExposure
     from .store import Store
     from .table import Table, read_table
     from .upgrading import SchemaVersion, check_version, schema_version, upgrade, upgrade_sql
+    from .warehouse import Warehouse
 
 __all__ = [
     "ArmCounts",
     "Breakdown",
     "Conflict",
+    "Distribution",
+    "Distributions",
     "ImportReport",
     "Observations",
     "Refusal",
     "Reject",
     "SchemaVersion",
+    "Series",
+    "SinceExposure",
     "Store",
     "Stratum",
     "Table",
+    "Warehouse",
     "WriteResult",
     "check_version",
     "import_exposures",
@@ -45,14 +53,17 @@ __all__ = [
 ]
 
 _MODULES = {
+    "distributions": ("Distribution", "Distributions"),
     "events": ("read_exposures", "read_outcomes"),
     "importing": ("ImportReport", "import_exposures", "import_outcomes", "import_table", "write_rejects"),
     "observations": ("ArmCounts", "Breakdown", "Observations", "Stratum"),
     "results": ("Conflict", "Refusal", "WriteResult"),
     "rows": ("Reject",),
+    "series": ("Series", "SinceExposure"),
     "store": ("Store",),
     "table": ("Table", "read_table"),
     "upgrading": ("SchemaVersion", "check_version", "schema_version", "upgrade", "upgrade_sql"),
+    "warehouse": ("Warehouse",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -7,7 +7,8 @@ store is then kept too. Numbers come back to the last bit. The definition is not
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from types import NoneType, UnionType
@@ -20,18 +21,28 @@ from ..errors import InputError, StoreError
 from ..experiments.snapshot import Published
 from ..stats.moments import Moments
 from .lookups import find_ids
-from .observations import Observations
+from .observations import Breakdown, Observations
 from .tables import archive, definition, experiment
 from .times import from_micros, to_micros
+from .versions import latest_version
 
-__all__ = ["read_archive", "write_archive"]
+__all__ = ["read_archive", "read_kept_breakdown", "unpruned_version", "write_archive"]
 
 OBSERVATIONS = "observations"
 """The part of an archive that reports are made of."""
 
+BREAKDOWNS = "breakdowns"
+"""The part with the breakdowns, by the name of their segment."""
 
-def write_archive(connection: Connection, published: Published, observations: Observations, now: int) -> None:
-    """Keep the observations of a published version, in the transaction that prunes its rows at `now` in microseconds.
+
+def write_archive(
+    connection: Connection,
+    published: Published,
+    observations: Observations,
+    now: int,
+    breakdowns: Mapping[str, Breakdown] | None = None,
+) -> None:
+    """Keep the observations and breakdowns of a published version, before its rows are pruned at `now` in microseconds.
 
     Raises:
         InputError: they are kept already; what was pruned cannot be read a second time.
@@ -43,13 +54,16 @@ def write_archive(connection: Connection, published: Published, observations: Ob
         raise InputError(f"the rows of {key!r} were pruned already", hint="Its report is kept; there is nothing to do.")
     row = {
         "experiment_id": number,
-        "part": OBSERVATIONS,
         "version": published.version,
         "as_of": to_micros(observations.as_of),
         "pruned_at": now,
-        "document": json.dumps(_fields(observations, without=("definition",)), ensure_ascii=False, allow_nan=False),
     }
-    connection.execute(archive.insert(), row)
+    parts = {
+        OBSERVATIONS: _fields(observations, without=("definition",)),
+        BREAKDOWNS: {name: _fields(one) for name, one in (breakdowns or {}).items()},
+    }
+    documents = {part: json.dumps(one, ensure_ascii=False, allow_nan=False) for part, one in parts.items()}
+    connection.execute(archive.insert(), [row | {"part": part, "document": one} for part, one in documents.items()])
 
 
 def read_archive(connection: Connection, key: str, as_of: int | None) -> Observations | None:
@@ -64,6 +78,51 @@ def read_archive(connection: Connection, key: str, as_of: int | None) -> Observa
         InputError: the moment is earlier than the one of which is known what had happened.
         StoreError: another release kept other things.
     """
+    kept = _kept(connection, key, OBSERVATIONS, as_of)
+    if kept is None:
+        return None
+    document, published = kept
+    with _of_this_release(key):
+        return _built(Observations, json.loads(document), {"definition": Published.from_json(published).definition})
+
+
+def read_kept_breakdown(connection: Connection, key: str, as_of: int | None, segment: str) -> Breakdown | None:
+    """The breakdown by a segment that is kept of an experiment whose rows were pruned; None where they were not.
+
+    Raises:
+        InputError: an earlier moment, as above, or a segment by which nothing was kept.
+        StoreError: another release kept other things.
+    """
+    kept = _kept(connection, key, BREAKDOWNS, as_of)
+    if kept is None:
+        return None
+    breakdowns = json.loads(kept[0])
+    if segment not in breakdowns:
+        raise InputError(
+            f"the rows of {key!r} were pruned; nothing is kept by segment {segment!r}",
+            hint=f"There is: {', '.join(breakdowns) or 'none'}.",
+        )
+    with _of_this_release(key):
+        return _built(Breakdown, breakdowns[segment], {})
+
+
+def unpruned_version(connection: Connection, key: str) -> Published:
+    """The latest version of an experiment, for readings that no archive has.
+
+    Raises:
+        InputError: no experiment of that key, or its rows were pruned.
+    """
+    published = latest_version(connection, key)
+    if _kept(connection, key, OBSERVATIONS, None) is not None:
+        raise InputError(
+            f"the rows of {key!r} were pruned, and what happened on which day is not kept",
+            hint="Its report is: `offerlift analyze` without --by.",
+        )
+    return published
+
+
+def _kept(connection: Connection, key: str, part: str, as_of: int | None) -> tuple[str, str] | None:
+    """A part of what is kept, and the version that it is of, both as JSON."""
     row = connection.execute(
         select(archive.c.as_of, archive.c.document, definition.c.document)
         .join(experiment, experiment.c.id == archive.c.experiment_id)
@@ -71,7 +130,7 @@ def read_archive(connection: Connection, key: str, as_of: int | None) -> Observa
             definition,
             (definition.c.experiment_id == archive.c.experiment_id) & (definition.c.version == archive.c.version),
         )
-        .where(experiment.c.key == key, archive.c.part == OBSERVATIONS)
+        .where(experiment.c.key == key, archive.c.part == part)
     ).one_or_none()
     if row is None:
         return None
@@ -82,9 +141,13 @@ def read_archive(connection: Connection, key: str, as_of: int | None) -> Observa
             f"seen {from_micros(as_of).isoformat()}",
             hint="Leave out the time of the analysis.",
         )
-    content = {"definition": Published.from_json(published).definition}
+    return document, published
+
+
+@contextmanager
+def _of_this_release(key: str) -> Iterator[None]:
     try:
-        return _built(Observations, json.loads(document), content)
+        yield
     except (TypeError, ValueError, KeyError) as error:
         raise StoreError(
             f"what is kept of {key!r} was written by another release: {error}", hint="Use the latest offerlift."

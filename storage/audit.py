@@ -18,7 +18,9 @@ from ..errors import InputError
 from ..experiments.definition import BUCKETS, Definition
 from ..experiments.hashing import bucket as bucket_of
 from ..experiments.snapshot import Published
+from .archive import read_archive
 from .engines import bucket_in_sql
+from .forgotten import forgotten_in_sql
 from .holding import Holding, holdings
 from .lookups import arm_ids
 from .tables import arm, definition, experiment, exposure, visitor
@@ -48,12 +50,16 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What the audit found: `causes` counts all mismatches, `mismatches` lists the first of them."""
+    """What the audit found: `causes` counts all mismatches, `mismatches` lists the first of them.
+
+    `forgotten` exposures are not among the `checked`: without the visitor's id nothing can be computed again.
+    """
 
     experiment: str
     checked: int
     causes: dict[str, int]
     mismatches: tuple[Mismatch, ...]
+    forgotten: int = 0
 
     @property
     def mismatching(self) -> int:
@@ -70,7 +76,7 @@ def audit_assignments(connection: Connection, key: str, *, limit: int = 100) -> 
         limit: most mismatches that are listed; all are counted.
 
     Raises:
-        InputError: no such experiment, or one whose visitors were assigned elsewhere.
+        InputError: no such experiment, one whose visitors were assigned elsewhere, or one that was pruned.
     """
     number, versions = _versions(connection, key)
     if not versions:
@@ -80,6 +86,11 @@ def audit_assignments(connection: Connection, key: str, *, limit: int = 100) -> 
         raise InputError(
             f"experiment {key!r} is an imported table: its visitors were assigned elsewhere",
             hint="There is nothing to compute again; `offerlift analyze` checks the split itself.",
+        )
+    if read_archive(connection, key, None) is not None:
+        raise InputError(
+            f"the rows of {key!r} were pruned; there is nothing left to compute again",
+            hint="`offerlift analyze` still gives its report.",
         )
     arms = arm_ids(connection, number)
     held = _held(connection, versions)
@@ -97,7 +108,17 @@ def audit_assignments(connection: Connection, key: str, *, limit: int = 100) -> 
             causes[mismatch.cause] += 1
             if len(listed) < limit:
                 listed.append(mismatch)
-    return Audit(key, checked, dict(sorted(causes.items())), tuple(listed))
+    forgotten = _forgotten(connection, number)
+    return Audit(key, checked - forgotten, dict(sorted(causes.items())), tuple(listed), forgotten)
+
+
+def _forgotten(connection: Connection, number: int) -> int:
+    """How many exposures of an experiment are those of forgotten visitors."""
+    return connection.scalars(
+        select(func.count())
+        .select_from(visitor.join(exposure, exposure.c.visitor_id == visitor.c.id))
+        .where(forgotten_in_sql(visitor.c.key), exposure.c.experiment_id == number)
+    ).one()
 
 
 def _versions(connection: Connection, key: str) -> tuple[int, list[Published]]:
@@ -228,7 +249,7 @@ def _rows(
         .join(arm, arm.c.id == exposure.c.arm_id)
         .outerjoin(other, other.c.id == exposure.c.crossover_arm_id)
         .where(exposure.c.experiment_id == number, exposure.c.phase == phase, exposure.c.assignment_hash == known)
-        .where(condition)
+        .where(condition, not_(forgotten_in_sql(visitor.c.key)))
         .order_by(visitor.c.key)
     )
     rows: Any = connection.execute(statement)

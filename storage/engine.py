@@ -53,8 +53,10 @@ def database_url(address: str | Path) -> URL:
     return url if "+" in url.drivername or url.drivername == "sqlite" else url.set(drivername=driver)
 
 
-def open_engine(url: URL, *, schema: str | None, create: bool) -> Engine:
+def open_engine(url: URL, *, schema: str | None, create: bool, only_read: bool = False) -> Engine:
     """An engine for the URL, with this package's settings; connects only when used.
+
+    With `only_read` it is somebody else's database, in which nothing can be written.
 
     Of the URL, `?statement_timeout=SECONDS` is ours: no statement may take longer.
 
@@ -69,12 +71,17 @@ def open_engine(url: URL, *, schema: str | None, create: bool) -> Engine:
             f"{database.label} has no schemas, seen schema={schema!r}", hint=f"Use one {database.place} a store."
         )
     url, seconds = _statement_timeout(url)
-    database.check_address(url, create=create)
+    if only_read:
+        database.check_warehouse(url)
+    else:
+        database.check_address(url, create=create)
     try:
         engine = create_engine(url, **database.options(url))
     except (ImportError, NoSuchModuleError) as error:
         raise _missing_driver(database, url, error) from error
     database.configure(engine)
+    if only_read:
+        database.only_read(engine)
     if seconds is not None:
         database.limit_statements(engine, seconds)
     if schema is not None:

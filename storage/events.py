@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
 from ..errors import InputError
 from ..experiments.records import Exposure, Outcome
 from .cells import parse_whole
+from .files import open_rows
 from .money import check_currency, major_units, parse_minor_units
 from .names import check_event
-from .rows import CsvFile, Records
+from .rows import Meaning, Records, RowFile
 from .times import parse_time
 
 __all__ = ["read_exposures", "read_outcomes"]
@@ -30,7 +30,7 @@ def read_exposures(
     encoding: str = "utf-8",
     delimiter: str = ",",
 ) -> Records[Exposure]:
-    """Exposures in a CSV file (or .csv.gz), read while they are iterated over.
+    """Exposures in a file (CSV, gzipped or not, or Parquet), read while they are iterated over.
 
     Args:
         path: the file.
@@ -40,18 +40,20 @@ def read_exposures(
         arm: column of the arm's name.
         at: column of the time, ISO 8601 with its offset.
         phase: of all exposures.
-        encoding: of the file.
-        delimiter: between cells.
+        encoding: of a CSV file.
+        delimiter: between the cells of a CSV file.
 
     Raises:
-        InputError: the file or a column is missing or empty; not exactly one of the two experiments is given.
+        InputError: the file or a column is missing, empty or of a type that cannot be read; not exactly
+            one of the two experiments is given.
     """
-    file = CsvFile(path, encoding=encoding, delimiter=delimiter)
-    key_of = _constant_or_column(file, "experiment", experiment, experiment_column)
-    visitor_at, arm_at, time_at = (file.position(column) for column in (visitor, arm, at))
+    file = open_rows(path, encoding=encoding, delimiter=delimiter)
+    key_of = _constant_or_column(file, "experiment", experiment, experiment_column, str)
+    visitor_at, arm_at = file.position(visitor, Meaning.ID), file.position(arm)
+    time_of = file.field(at, Meaning.TIME, parse_time)
 
     def make(cells: list[str]) -> Exposure:
-        return Exposure(key_of(cells), cells[visitor_at], cells[arm_at], parse_time(cells[time_at]), phase)
+        return Exposure(key_of(cells), cells[visitor_at], cells[arm_at], time_of(cells), phase)
 
     return Records(file, make)
 
@@ -75,7 +77,7 @@ def read_outcomes(
     encoding: str = "utf-8",
     delimiter: str = ",",
 ) -> Records[Outcome]:
-    """Outcomes in a CSV file (or .csv.gz), read while they are iterated over.
+    """Outcomes in a file (CSV, gzipped or not, or Parquet), read while they are iterated over.
 
     An empty cell of an optional column means that the record has none.
 
@@ -94,45 +96,48 @@ def read_outcomes(
         refund_of: column of the id of the refunded outcome; value and cost are then positive.
         reporting_value: column of the value in the store's currency, of outcomes in another one.
         reporting_cost: likewise of the cost.
-        encoding: of the file.
-        delimiter: between cells.
+        encoding: of a CSV file.
+        delimiter: between the cells of a CSV file.
 
     Raises:
-        InputError: the file or a column is missing or empty; not exactly one of the two events is given.
+        InputError: the file or a column is missing, empty or of a type that cannot be read; not exactly
+            one of the two events is given.
     """
     check_currency(currency)
     if event is not None:
         check_event(event)
-    file = CsvFile(path, encoding=encoding, delimiter=delimiter)
-    event_of = _constant_or_column(file, "event", event, event_column)
-    id_at, visitor_at = file.position(outcome_id), file.position(visitor)
-    time_of, value_of, cost_of, quantity_of, currency_of, refund_of_ = (
-        _optional(file, column) for column in (at, value, cost, quantity, currency_column, refund_of)
+    file = open_rows(path, encoding=encoding, delimiter=delimiter)
+    event_of = _constant_or_column(file, "event", event, event_column, check_event)
+    id_at, visitor_at = file.position(outcome_id, Meaning.ID), file.position(visitor, Meaning.ID)
+    time_of = file.optional(at, Meaning.TIME, parse_time)
+    value_of, cost_of, reporting_value_of, reporting_cost_of = (
+        file.optional(column, Meaning.AMOUNT, _amount) for column in (value, cost, reporting_value, reporting_cost)
     )
-    reporting_value_of, reporting_cost_of = (_optional(file, column) for column in (reporting_value, reporting_cost))
+    quantity_of = file.optional(quantity, Meaning.NUMBER, parse_whole)
+    currency_of = file.optional(currency_column, Meaning.NAME, check_currency)
+    refund_of_ = file.optional(refund_of, Meaning.ID, str)
 
     def make(cells: list[str]) -> Outcome:
-        code = check_currency(currency_of(cells) or currency)
-        when = time_of(cells)
+        code = currency_of(cells) or currency
         return Outcome(
             cells[id_at],
             cells[visitor_at],
-            check_event(event_of(cells)),
-            _time(when),
-            value=_amount(value_of(cells), code),
-            cost=_amount(cost_of(cells), code),
-            quantity=parse_whole(quantity_of(cells)),
+            event_of(cells),
+            time_of(cells),
+            value=value_of(cells, code),
+            cost=cost_of(cells, code),
+            quantity=quantity_of(cells),
             currency=code,
-            refund_of=refund_of_(cells) or None,
-            reporting_value=_amount(reporting_value_of(cells), currency),
-            reporting_cost=_amount(reporting_cost_of(cells), currency),
+            refund_of=refund_of_(cells),
+            reporting_value=reporting_value_of(cells, currency),
+            reporting_cost=reporting_cost_of(cells, currency),
         )
 
     return Records(file, make)
 
 
 def _constant_or_column(
-    file: CsvFile, what: str, constant: str | None, column: str | None
+    file: RowFile, what: str, constant: str | None, column: str | None, check: Callable[[str], str]
 ) -> Callable[[list[str]], str]:
     if (constant is None) == (column is None):
         raise InputError(
@@ -141,20 +146,8 @@ def _constant_or_column(
     if column is None:
         assert constant is not None
         return lambda _cells: constant
-    position = file.position(column)
-    return lambda cells: cells[position]
+    return file.field(column, Meaning.NAME, check)
 
 
-def _optional(file: CsvFile, column: str | None) -> Callable[[list[str]], str]:
-    if column is None:
-        return lambda _cells: ""
-    position = file.position(column)
-    return lambda cells: cells[position].strip()
-
-
-def _time(text: str) -> datetime | None:
-    return parse_time(text) if text else None
-
-
-def _amount(text: str, currency: str) -> Decimal | None:
-    return major_units(parse_minor_units(text, currency), currency) if text else None
+def _amount(text: str, currency: str) -> Decimal:
+    return major_units(parse_minor_units(text, currency), currency)

@@ -21,6 +21,7 @@ from ..experiments.records import Exposure
 from ..experiments.segments import segments_of
 from .engine import Raced
 from .engines import insert_missing, locked, matches, update_rows
+from .horizon import is_pruned, prune_horizon, too_old
 from .lookups import arm_ids, find_ids, visitors_and_new
 from .results import Refusal, Tally
 from .segments import Categories, named_segments, read_segments, write_segments
@@ -116,6 +117,7 @@ def store_exposures(connection: Connection, records: Sequence[PreparedExposure],
         Raced: another writer stored one of the visitors meanwhile; the transaction has to be repeated.
     """
     tally = Tally()
+    horizon = prune_horizon(connection)
     groups: dict[tuple[str, int], list[PreparedExposure]] = defaultdict(list)
     for record in records:
         groups[record.experiment, record.phase].append(record)
@@ -127,7 +129,7 @@ def store_exposures(connection: Connection, records: Sequence[PreparedExposure],
     for (key, phase), group in sorted(groups.items()):
         if group:
             old = {visitors[one.visitor] for one in group if one.visitor not in new}
-            _store_group(connection, (experiments[key], phase), arms[key], visitors, old, group, now, tally)
+            _store_group(connection, (experiments[key], phase), arms[key], visitors, old, group, now, horizon, tally)
     return tally
 
 
@@ -182,16 +184,21 @@ def _store_group(
     old: Collection[int],
     records: Sequence[PreparedExposure],
     now: int,
+    horizon: int | None,
     tally: Tally,
 ) -> None:
     # Records without segments give way to a stored one of the same moment, so what that one has need not be known.
     with_segments = any(one.mark.segments for one in records)
     stored = _read(connection, key, arms, old, with_segments=with_segments) if old else {}
     state = dict(stored)
-    for _, _, _, visitor, mark in records:
+    for index, _, _, visitor, mark in records:
         number = visitors[visitor]
         before = state.get(number)
-        after = state[number] = merge(before, mark)
+        after = merge(before, mark)
+        if after is not before and is_pruned(mark.at, horizon):
+            tally.refused.append(Refusal(index, too_old("an exposure", mark.at, horizon)))
+            continue
+        state[number] = after
         if before is None:
             continue
         if after is before:

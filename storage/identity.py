@@ -12,6 +12,7 @@ from ..experiments.hashing import canonical_visitor
 from ..experiments.records import Link
 from .engine import Raced
 from .engines import insert_missing, matches
+from .forgotten import is_forgotten
 from .lookups import visitor_ids
 from .results import Conflict, Refusal, Tally
 from .tables import identity, visitor
@@ -70,8 +71,9 @@ def store_links(connection: Connection, records: Sequence[PreparedLink]) -> Tall
         elif customer == one.customer:
             tally.repeated += 1
         else:
+            known_as = "a forgotten customer" if is_forgotten(customer) else f"customer {customer!r}"
             message = (
-                f"visitor {one.anonymous!r} is linked to customer {customer!r}; this one has {one.customer!r}; "
+                f"visitor {one.anonymous!r} is linked to {known_as}; this one has {one.customer!r}; "
                 "the stored one stays"
             )
             tally.conflicts.append(Conflict(one.index, message))

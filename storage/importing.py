@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TypeVar
 
 from ..errors import InputError
@@ -12,9 +13,9 @@ from ..experiments.metrics import Metric
 from ..experiments.publishing import assignment_hash, plan_hash
 from ..experiments.records import Exposure, Outcome
 from ..experiments.snapshot import Published
-from .results import WriteResult
+from .results import Tally, WriteResult
 from .rows import Records, Reject, write_rejects
-from .store import Store
+from .store import CHUNK, Store
 from .table import Table, TableRow, instant
 
 __all__ = ["ImportReport", "import_exposures", "import_outcomes", "import_table", "write_rejects"]
@@ -33,6 +34,7 @@ class ImportReport:
         changed: exposures earlier than the stored one, or in another arm.
         crossovers: visitors that became crossovers by this import.
         rejects: rows that were refused, in the file's order.
+        events: names of the outcomes that were taken, sorted.
     """
 
     read: int
@@ -41,6 +43,7 @@ class ImportReport:
     changed: int
     crossovers: int
     rejects: tuple[Reject, ...]
+    events: tuple[str, ...] = ()
 
     @property
     def refused(self) -> int:
@@ -55,7 +58,15 @@ def import_exposures(store: Store, records: Records[Exposure]) -> ImportReport:
 
 def import_outcomes(store: Store, records: Records[Outcome]) -> ImportReport:
     """Store the outcomes of a file; the same file again changes nothing."""
-    return _import_records(records, store.write_outcomes)
+    events: set[str] = set()
+
+    def write(chunk: list[Outcome]) -> WriteResult:
+        result = store.write_outcomes(chunk)
+        left_out = {one.index for one in (*result.conflicts, *result.refused)}
+        events.update(record.name for index, record in enumerate(chunk) if index not in left_out)
+        return result
+
+    return replace(_import_records(records, write), events=tuple(sorted(events)))
 
 
 def import_table(store: Store, table: Table) -> ImportReport:
@@ -137,21 +148,21 @@ def _shares(definition: Definition) -> str:
 
 
 def _reject(table: Table, row: TableRow, reason: str) -> Reject:
-    return Reject(row.line, reason, dict(zip(table.names, row.cells, strict=False)))
+    return Reject(row.line, reason, dict(zip(table.names, row.cells, strict=False)), table.counted)
 
 
-def _import_records(records: Records[Record], write: Callable[[Iterable[Record]], WriteResult]) -> ImportReport:
-    # Cells of every row until it is known whether the store takes it.
-    rows: list[tuple[int, Sequence[str]]] = []
-
-    def each() -> Iterator[Record]:
-        for line, cells, record in records:
-            rows.append((line, cells))
-            yield record
-
-    result = write(each())
-    for one in (*result.conflicts, *result.refused):
-        line, cells = rows[one.index]
-        records.file.reject(line, one.message, cells)
+def _import_records(records: Records[Record], write: Callable[[list[Record]], WriteResult]) -> ImportReport:
+    tally = Tally()
+    rows = iter(records)
+    # A transaction's rows at a time: their cells are needed until the store has said what it takes.
+    while chunk := list(islice(rows, CHUNK)):
+        result = write([record for _, _, record in chunk])
+        for one in (*result.conflicts, *result.refused):
+            line, cells, _ = chunk[one.index]
+            records.file.reject(line, one.message, cells)
+        tally.new += result.new
+        tally.repeated += result.repeated
+        tally.changed += result.changed
+        tally.crossovers += result.crossovers
     rejects = sorted(records.rejects, key=lambda reject: reject.line)
-    return ImportReport(records.read, result.new, result.repeated, result.changed, result.crossovers, tuple(rejects))
+    return ImportReport(records.read, tally.new, tally.repeated, tally.changed, tally.crossovers, tuple(rejects))

@@ -16,6 +16,8 @@ from ..experiments.records import Covariate, Outcome
 from .cells import LARGEST_NUMBER, flushed
 from .engine import Raced
 from .engines import insert_missing, matches
+from .forgotten import is_forgotten
+from .horizon import is_pruned, prune_horizon, too_old
 from .lookups import name_ids, visitor_ids
 from .money import check_currency, major_units, minor_units
 from .names import check_id, check_name
@@ -42,10 +44,12 @@ class Content(NamedTuple):
     def same(self, other: Content) -> bool:
         """Whether both say the same; a time counts only where both were given one."""
         timed = self.at is not None and other.at is not None
-        return self[:-1] == other[:-1] and (not timed or self.at == other.at)
+        # Of a visitor who was forgotten nobody can say who it was.
+        same_visitor = self.visitor == other.visitor or is_forgotten(self.visitor)
+        return same_visitor and self[1:-1] == other[1:-1] and (not timed or self.at == other.at)
 
     def __str__(self) -> str:
-        parts = [f"visitor {self.visitor!r}"]
+        parts = ["a forgotten visitor" if is_forgotten(self.visitor) else f"visitor {self.visitor!r}"]
         for name, amount in (("value", self.value), ("cost", self.cost)):
             if amount is not None:
                 parts.append(f"{name} {major_units(amount, self.currency)} {self.currency}")
@@ -161,25 +165,30 @@ def store_outcomes(connection: Connection, records: Sequence[PreparedOutcome], n
         Raced: another writer stored one of the ids meanwhile; the transaction has to be repeated.
     """
     tally = Tally()
+    horizon = prune_horizon(connection)
     groups: dict[str, list[PreparedOutcome]] = defaultdict(list)
     for record in records:
         groups[record.event].append(record)
     events = name_ids(connection, groups.keys())
-    visitors = visitor_ids(connection, {one.content.visitor for one in records})
+    added: dict[str, dict[str, PreparedOutcome]] = defaultdict(dict)
     for event in sorted(groups):
         known = _stored_outcomes(connection, events[event], [one.outcome_id for one in groups[event]])
-        added: dict[str, PreparedOutcome] = {}
         for one in groups[event]:
             stored = known.get(one.outcome_id)
-            if stored is None:
+            if stored is None and is_pruned(_time(one, now), horizon):
+                tally.refused.append(Refusal(one.index, too_old("an outcome", _time(one, now), horizon)))
+            elif stored is None:
                 known[one.outcome_id] = one.content
-                added[one.outcome_id] = one
+                added[event][one.outcome_id] = one
                 tally.new += 1
             elif stored == one.content or stored.same(one.content):
                 tally.repeated += 1
             else:
                 tally.conflicts.append(Conflict(one.index, _conflict(one, stored)))
-        rows = [_outcome_row(events[event], added[key], visitors, now) for key in sorted(added)]
+    # Of new outcomes only: what is not stored must not bring a forgotten visitor's id back.
+    visitors = visitor_ids(connection, {one.content.visitor for group in added.values() for one in group.values()})
+    for event, group in added.items():
+        rows = [_outcome_row(events[event], group[key], visitors, now) for key in sorted(group)]
         if insert_missing(connection, outcome, _FIELDS, rows) != len(rows):
             raise Raced
     return tally
@@ -213,15 +222,18 @@ _AMOUNTS = ("value", "cost", "quantity", "currency", "reporting_value", "reporti
 _FIELDS = ("visitor_id", "event_id", "outcome_id", *_AMOUNTS, "at", "at_given", "received_at")
 
 
+def _time(record: PreparedOutcome, now: int) -> int:
+    recorded_at = now if record.recorded_at is None else record.recorded_at
+    return recorded_at if record.content.at is None else record.content.at
+
+
 def _outcome_row(
     event_id: int, record: PreparedOutcome, visitors: dict[str, int], now: int
 ) -> tuple[int | str | None, ...]:
     """The values of _FIELDS."""
     visitor_key, *amounts, at = record.content
     given = at is not None
-    if not given:
-        at = now if record.recorded_at is None else record.recorded_at
-    return visitors[visitor_key], event_id, record.outcome_id, *amounts, at, int(given), now
+    return visitors[visitor_key], event_id, record.outcome_id, *amounts, _time(record, now), int(given), now
 
 
 def prepare_covariates(records: Iterable[tuple[int, Covariate]], tally: Tally) -> list[PreparedCovariate]:

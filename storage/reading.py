@@ -7,24 +7,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select
 
 from ..errors import InputError
-from ..experiments.definition import Definition
+from ..experiments.definition import Definition, State
 from ..experiments.snapshot import Published
 from ..stats.moments import Moments
 from .cohort import Cohort, keys_of
-from .features import Feature, refuse_unexecuted
-from .lookups import arm_ids, find_ids
+from .features import Feature
 from .money import exponent
 from .observations import ArmCounts, Breakdown, Observations, Stratum
-from .sources import Sources, store_sources
-from .statements import arm_statement, covariate_statement, day_statement, moment_statement, orphan_statement
+from .origins import Origin, store_origin
+from .sources import Sources
+from .statements import covariate_statement, day_statement, moment_statement, orphan_statement
 from .sums import Layout, Sums, add_covariate, add_outcomes, best_shift, moments_of, summed
-from .tables import experiment, import_file, name
 from .times import from_micros
 
-__all__ = ["read_breakdown", "read_observations"]
+__all__ = ["Key", "keyed", "observed", "read_breakdown", "read_observations", "require_segment", "split_by"]
 
 ANY = "*"
 """What outcomes are counted under that only a metric of any event takes."""
@@ -46,31 +45,7 @@ class Group:
 
 def read_observations(connection: Connection, published: Published, as_of: int) -> Observations:
     """Counts and moments of a published version, as of a time in microseconds."""
-    definition = published.definition
-    cohort = _cohort(connection, published, as_of)
-    sources = store_sources(connection, definition.currency, as_of)
-    layout = Layout(definition.metrics)
-    groups, times = read_groups(connection, sources, cohort, layout)
-    names = {number: arm for arm, number in arm_ids(connection, cohort.experiment_id).items()}
-    *earlier, current = (_stratum(definition, layout, phase, groups, (), names) for phase in cohort.phases)
-    orphans = orphan_statement(sources, cohort, layout.events)
-    refused = select(func.sum(import_file.c.refused)).where(import_file.c.experiment_id == cohort.experiment_id)
-    return Observations(
-        definition=definition,
-        state=published.state,
-        phase=published.phase,
-        as_of=from_micros(as_of),
-        arms=current.arms,
-        moments=current.moments,
-        unknown_arms=_unknown_arms(definition, groups, names),
-        exposures_by_day=current.exposures_by_day,
-        first_exposure=from_micros(min(times)) if times else None,
-        last_exposure=from_micros(max(times)) if times else None,
-        refused_rows=int(connection.scalar(refused) or 0),
-        earlier=tuple(earlier),
-        unreported_rows=sum(group.sums.unreported for group in groups.values()),
-        orphaned_refunds=0 if orphans is None else int(connection.scalar(orphans) or 0),
-    )
+    return observed(connection, published.state, store_origin(connection, published, as_of))
 
 
 def read_breakdown(connection: Connection, published: Published, as_of: int, segment: str) -> Breakdown:
@@ -79,33 +54,59 @@ def read_breakdown(connection: Connection, published: Published, as_of: int, seg
     Raises:
         InputError: the definition does not name that segment.
     """
-    definition = published.definition
+    require_segment(published.definition, segment)
+    return split_by(connection, store_origin(connection, published, as_of, segment))
+
+
+def observed(connection: Connection, state: State, origin: Origin) -> Observations:
+    """Counts and moments of an experiment in this state."""
+    definition, sources, cohort, names = origin.definition, origin.sources, origin.cohort, origin.arms
+    layout = Layout(definition.metrics)
+    groups, times = read_groups(connection, sources, cohort, layout)
+    *earlier, current = (_stratum(definition, layout, phase, groups, (), names) for phase in cohort.phases)
+    orphans = orphan_statement(sources, cohort, layout.events)
+    return Observations(
+        definition=definition,
+        state=state,
+        phase=origin.phase,
+        as_of=from_micros(cohort.as_of),
+        arms=current.arms,
+        moments=current.moments,
+        unknown_arms=_unknown_arms(definition, groups, names),
+        exposures_by_day=current.exposures_by_day,
+        first_exposure=from_micros(min(times)) if times else None,
+        last_exposure=from_micros(max(times)) if times else None,
+        refused_rows=origin.refused_rows,
+        earlier=tuple(earlier),
+        unreported_rows=sum(group.sums.unreported for group in groups.values()),
+        orphaned_refunds=0 if orphans is None else int(connection.scalar(orphans) or 0),
+    )
+
+
+def require_segment(definition: Definition, segment: str) -> None:
+    """See that a definition names the segment.
+
+    Raises:
+        InputError: it does not.
+    """
     if segment not in definition.segments:
         raise InputError(
             f"{definition.experiment!r} has no segment {segment!r}",
             hint=f"Its segments: {', '.join(definition.segments) or 'none'}; definitions name them in `segments`.",
         )
-    cohort = _cohort(connection, published, as_of, segment)
-    sources = store_sources(connection, definition.currency, as_of)
+
+
+def split_by(connection: Connection, origin: Origin) -> Breakdown:
+    """Counts and moments by the values of the cohort's segment."""
+    definition, cohort, names = origin.definition, origin.cohort, origin.arms
+    assert cohort.segment is not None
     layout = Layout(definition.metrics)
-    groups, _ = read_groups(connection, sources, cohort, layout)
-    names = {number: arm for arm, number in arm_ids(connection, cohort.experiment_id).items()}
+    groups, _ = read_groups(connection, origin.sources, cohort, layout)
     values = {
         value: tuple(_stratum(definition, layout, phase, groups, (value,), names) for phase in cohort.phases)
         for value in sorted({value for _, _, value in groups})
     }
-    return Breakdown(segment, from_micros(as_of), values)
-
-
-def _cohort(connection: Connection, published: Published, as_of: int, segment: str | None = None) -> Cohort:
-    definition = published.definition
-    refuse_unexecuted(definition)
-    used = {column.event for metric in definition.metrics for column in metric.columns if column.event is not None}
-    used |= {metric.covariate.name for metric in definition.metrics if metric.covariate is not None}
-    used |= {segment} if segment is not None else set()
-    number = find_ids(connection, experiment, [definition.experiment])[definition.experiment]
-    phases = tuple(range(1, published.phase + 1))
-    return Cohort(number, phases, as_of, find_ids(connection, name, used), segment)
+    return Breakdown(cohort.segment, from_micros(cohort.as_of), values)
 
 
 def _stratum(
@@ -159,15 +160,17 @@ def read_groups(
 ) -> tuple[dict[Key, Group], list[int]]:
     """What the statements give for each key, and some times of exposure, the first and the last among them."""
     groups: dict[Key, Group] = defaultdict(Group)
-    for key, row in _keyed(connection, cohort, arm_statement(sources, cohort, layout.windows)):
-        visitors, crossovers, returned, *mature = map(int, row)
-        group = groups[key]
-        group.visitors, group.crossovers, group.returned = visitors, crossovers, returned
-        group.sums.visitors.update(zip(layout.windows, mature, strict=True))
     times: list[int] = []
-    for key, (day, visitors, first, last) in _keyed(connection, cohort, day_statement(sources, cohort)):
-        groups[key].days[int(day)] += int(visitors)
+    for key, row in keyed(connection, cohort, day_statement(sources, cohort, layout.windows)):
+        day, first, last, visitors, crossovers, returned, *mature = map(int, row)
         times += [first, last]
+        group = groups[key]
+        group.days[day] += visitors
+        group.visitors += visitors
+        group.crossovers += crossovers
+        group.returned += returned
+        for window, number in zip(layout.windows, mature, strict=True):
+            group.sums.visitors[window] += number
     _read_sums(connection, sources, cohort, layout, groups)
     return groups, times
 
@@ -207,12 +210,12 @@ def _read_shifted(
 def _parts(connection: Connection, cohort: Cohort, statement: Select) -> dict[Key, list[Sequence[float]]]:
     """The rows of each key, without it."""
     parts: dict[Key, list[Sequence[float]]] = defaultdict(list)
-    for key, row in _keyed(connection, cohort, statement):
+    for key, row in keyed(connection, cohort, statement):
         parts[key].append(row)
     return parts
 
 
-def _keyed(connection: Connection, cohort: Cohort, statement: Select) -> Iterator[tuple[Key, Sequence[Any]]]:
+def keyed(connection: Connection, cohort: Cohort, statement: Select) -> Iterator[tuple[Key, Sequence[Any]]]:
     """Each row's key, its phase included, and the rest of the row."""
     size = len(keys_of(cohort))
     phase = cohort.phases if len(cohort.phases) == 1 else ()

@@ -1,152 +1,154 @@
-"""CSV files, read row by row: plain or gzipped, with errors that name line, column and what to do."""
+"""Files of rows, whatever their format: cells as text, rows that were left out, and records made of the others."""
 
 from __future__ import annotations
 
 import csv
-import gzip
-import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from enum import Enum
 from pathlib import Path
-from typing import BinaryIO, Generic, TypeVar
+from typing import Generic, TypeVar, TypeVarTuple
 
 from ..errors import InputError, OfferliftError, StoreError
 
-__all__ = ["CsvFile", "Records", "Reject", "write_rejects"]
+__all__ = ["LONGEST_CELL", "Meaning", "Records", "Reject", "RowFile", "write_rejects"]
 
-MOST_LINES = 20
-"""Most lines that one row may have, by line breaks inside quotes; more are taken for a quote that is not closed."""
+LONGEST_CELL = 131_072
+"""Most characters of one cell, in every format: what Python's csv module reads."""
 
-_GZIP = b"\x1f\x8b"
-_BOM = b"\xef\xbb\xbf"
-
+Given = TypeVarTuple("Given")
 Record = TypeVar("Record")
+Value = TypeVar("Value")
+
+
+class Meaning(Enum):
+    """What is read out of a column; a format whose columns have types refuses those that cannot say it."""
+
+    ID = "an id"
+    NAME = "a name"
+    TIME = "a time"
+    AMOUNT = "an amount"
+    NUMBER = "a number"
+    FLAG = "a conversion"
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A row that was not taken: its first line in the file (from 1, the header included), why, and its cells."""
+    """A row that was not taken: where it is in the file, why, and its cells.
+
+    Attributes:
+        line: its first line, the header included; of a file without lines, its row. From 1.
+        reason: why.
+        row: its cells by column.
+        counted: what `line` counts, "line" or "row".
+    """
 
     line: int
     reason: str
     row: Mapping[str, str] = field(default_factory=dict)
+    counted: str = "line"
+
+    @property
+    def place(self) -> str:
+        """Where the row is, such as "line 3"."""
+        return f"{self.counted} {self.line}"
 
 
-class CsvFile:
-    """A CSV file with a header.
+class RowFile(ABC):
+    """A file of rows under named columns.
 
-    Iterating gives the line number and the cells of each row;
-    rows of another width than the header, and lines that are not CSV, go to `rejects`.
+    A cell is text in every format, in one notation: what is not text in the file is written as a CSV file would have
+    it, exactly, and what is missing is empty. So a value means the same wherever it comes from.
 
     Attributes:
-        columns: the header's names.
+        counted: what the numbers of the rows count: "line" or "row".
+        columns: names of the columns.
         rejects: rows that were left out so far.
         read: rows seen so far, those included.
-
-    Raises:
-        InputError: missing, damaged, empty, not in the encoding, a name twice in the header.
-        StoreError: a folder, or a file that the system does not let us read.
     """
 
-    def __init__(self, path: str | Path, *, encoding: str = "utf-8", delimiter: str = ","):
-        self.path = Path(path)
+    counted = "line"
+
+    def __init__(self, path: Path, columns: Sequence[str]):
+        self.path = path
+        self.columns = list(columns)
         self.rejects: list[Reject] = []
         self.read = 0
-        try:
-            # Python's codecs include some that are no encodings of text files, such as base64.
-            if "\n,a".encode(encoding).decode(encoding) != "\n,a":
-                raise LookupError(encoding)
-        except (LookupError, UnicodeError, ValueError):
-            raise InputError(f"unknown encoding {encoding!r}", hint="Try utf-8, latin-1 or cp1252.") from None
-        if len(delimiter) != 1 or delimiter in '\r\n"\0':
-            raise InputError(f"a delimiter is one character, seen {delimiter!r}")
-        self._delimiter = delimiter
-        self._lines = _Lines(_lines(self.path, encoding))
-        self._reader = csv.reader(self._lines, delimiter=delimiter, strict=True)
-        try:
-            header = self._next()
-            while header == []:
-                header = self._next()
-        except csv.Error as error:
-            raise InputError(f"{self.path}, line {self._reader.line_num}: not CSV ({error})") from error
-        if header is None:
-            raise InputError(f"{self.path} is empty", hint="The first line must name the columns.")
-        self.columns = [name.strip() for name in header]
-        # Spreadsheets write columns that were emptied once; they have no name and no cells.
-        while len(self.columns) > 1 and not self.columns[-1]:
-            self.columns.pop()
-        self._spare = len(header) - len(self.columns)
-        twice = sorted({name for name in self.columns if self.columns.count(name) > 1})
+        twice = sorted({name for name in columns if self.columns.count(name) > 1})
         if twice:
-            raise InputError(f"{self.path} has columns of the same name: {', '.join(map(repr, twice))}")
+            raise InputError(f"{path} has columns of the same name: {', '.join(map(repr, twice))}")
 
-    def position(self, column: str) -> int:
-        """Position of a column.
+    @property
+    def names(self) -> Sequence[str]:
+        """Columns of the cells that each row has: all of them, unless a format reads only those asked for."""
+        return self.columns
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
+        """Number and cells of each row; what cannot be read goes to `rejects`.
 
         Raises:
-            InputError: there is none of that name; the message lists those there are.
+            InputError: the file is damaged, or has no rows.
+        """
+
+    def position(self, column: str, meaning: Meaning = Meaning.NAME) -> int:
+        """Position of a column's cell in each row; to be asked before the rows are.
+
+        Raises:
+            InputError: there is none of that name, and the message lists those there are; it cannot have that meaning.
         """
         if column in self.columns:
             return self.columns.index(column)
-        folded = {name.casefold(): name for name in self.columns}
-        near = get_close_matches(column.casefold(), folded, n=1, cutoff=0.6)
-        hint = f"Did you mean {folded[near[0]]!r}?" if near else None
-        if len(self.columns) == 1 and any(other in self.columns[0] for other in ";\t|"):
-            other = max(";\t|", key=self.columns[0].count)
-            shown = "tab" if other == "\t" else f"'{other}'"
-            hint = f"The file seems to be separated by something else than {self._delimiter!r}: --delimiter {shown}."
         listed = ", ".join(map(repr, self.columns))
-        raise InputError(f"{self.path} has no column {column!r}; it has {listed}", hint=hint)
+        raise InputError(f"{self.path} has no column {column!r}; it has {listed}", hint=self._hint(column))
 
-    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
-        width = len(self.columns)
-        while True:
-            line = self._reader.line_num + 1
+    def field(
+        self, column: str, meaning: Meaning, parse: Callable[[str, *Given], Value]
+    ) -> Callable[[list[str], *Given], Value]:
+        """What reads the value of a column out of a row's cells; its errors name the column. Errors as `position`."""
+        position = self.position(column, meaning)
+
+        def read(cells: list[str], *given: *Given) -> Value:
             try:
-                cells = self._next()
-            except csv.Error as error:
-                self._reject_lines(line, str(error))
-                continue
-            if cells is None:
-                break
-            if not cells:
-                continue
-            self.read += 1
-            if len(cells) > width and len(cells) <= width + self._spare and not any(cells[width:]):
-                cells = cells[:width]
-            if len(cells) == width:
-                yield line, cells
-            else:
-                self.reject(line, f"the row has {len(cells)} cells, the header {width}", cells)
-        if not self.read:
-            raise InputError(f"{self.path} has a header and no rows")
+                return parse(cells[position], *given)
+            except InputError as error:
+                raise _in_column(column, error) from None
+
+        return read
+
+    def optional(
+        self, column: str | None, meaning: Meaning, parse: Callable[[str, *Given], Value]
+    ) -> Callable[[list[str], *Given], Value | None]:
+        """Likewise of a column that a file may lack (None) and of cells that may be empty: None is read there."""
+        if column is None:
+            return lambda _cells, *_given: None
+        position = self.position(column, meaning)
+
+        def read(cells: list[str], *given: *Given) -> Value | None:
+            text = cells[position].strip()
+            try:
+                return parse(text, *given) if text else None
+            except InputError as error:
+                raise _in_column(column, error) from None
+
+        return read
 
     def reject(self, line: int, reason: str, cells: Sequence[str]) -> None:
         """Leave a row out."""
-        row = dict(zip(self.columns, cells, strict=False))
-        if len(cells) > len(self.columns):
-            row["..."] = self._delimiter.join(cells[len(self.columns) :])
-        self.rejects.append(Reject(line, reason, row))
+        self.rejects.append(Reject(line, reason, dict(zip(self.names, cells, strict=False)), self.counted))
 
-    def _reject_lines(self, first: int, reason: str) -> None:
-        """Leave out every line that the row took: one quote that is not closed must not swallow rows unseen."""
-        lines = self._lines.taken
-        last = first + len(lines) - 1
-        where = f"line {first} is" if last == first else f"lines {first} to {last} are"
-        for number, text in enumerate(lines, first):
-            self.read += 1
-            self.rejects.append(Reject(number, f"{where} not CSV ({reason})", {"...": text.rstrip("\r\n")}))
-
-    def _next(self) -> list[str] | None:
-        self._lines.taken.clear()
-        return next(self._reader, None)
+    def _hint(self, missing: str) -> str | None:
+        folded = {name.casefold(): name for name in self.columns}
+        near = get_close_matches(missing.casefold(), folded, n=1, cutoff=0.6)
+        return f"Did you mean {folded[near[0]]!r}?" if near else None
 
 
 class Records(Generic[Record]):
     """The records of a file, one a row; iterate once. Rows that make no record go to `rejects`."""
 
-    def __init__(self, file: CsvFile, make: Callable[[list[str]], Record]):
+    def __init__(self, file: RowFile, make: Callable[[list[str]], Record]):
         self.file = file
         self._make = make
 
@@ -171,83 +173,22 @@ class Records(Generic[Record]):
                 yield line, cells, record
 
 
-class _Lines:
-    """Lines for a csv reader; `taken` has those of the row that is being read."""
-
-    def __init__(self, source: Iterator[str]):
-        self._source = source
-        self.taken: list[str] = []
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        if len(self.taken) == MOST_LINES:
-            raise csv.Error(f"a quote is not closed within {MOST_LINES} lines")
-        line = next(self._source)
-        self.taken.append(line)
-        return line
-
-
-def _lines(path: Path, encoding: str) -> Iterator[str]:
-    """The decoded lines, one by one, so that a byte which cannot be decoded is reported with its place."""
-    number, offset = 0, 0
-    try:
-        with _opened(path) as file:
-            if "\n".encode(encoding) != b"\n":
-                # Of UTF-16 and its like, bytes have no lines.
-                yield from file.read().decode(encoding).splitlines(keepends=True)
-                return
-            for number, raw in enumerate(file, 1):
-                skipped = (
-                    len(_BOM) if number == 1 and raw.startswith(_BOM) and encoding.lower().startswith("utf") else 0
-                )
-                try:
-                    text = raw[skipped:].decode(encoding)
-                except UnicodeDecodeError as error:
-                    seen = raw[skipped + error.start]
-                    raise InputError(
-                        f"{path}, line {number}: byte 0x{seen:02x} at offset {offset + skipped + error.start} "
-                        f"is not {encoding}",
-                        hint="Say which encoding it is, such as --encoding cp1252, or save the file as UTF-8.",
-                    ) from error
-                offset += len(raw)
-                yield text
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: the byte at offset {error.start} is not {encoding}") from error
-    except (UnicodeError, LookupError) as error:
-        raise InputError(f"{path}, after line {number}: not {encoding} ({error})") from error
-    except FileNotFoundError as error:
-        raise InputError(f"no such file: {path}") from error
-    except IsADirectoryError as error:
-        raise StoreError(f"cannot read {path}: it is a folder") from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"cannot read {path} after line {number}: {error}") from error
-    except OSError as error:
-        raise StoreError(f"cannot read {path} after line {number}: {error.strerror or error}") from error
-
-
-def _opened(path: Path) -> BinaryIO | gzip.GzipFile:
-    file = path.open("rb")
-    packed = file.read(2) == _GZIP
-    file.seek(0)
-    if not packed:
-        return file
-    file.close()
-    return gzip.open(path, "rb")
+def _in_column(column: str, error: InputError) -> InputError:
+    return InputError(f"column {column!r}: {error.message}", hint=error.hint)
 
 
 def write_rejects(path: str | Path, rejects: Sequence[Reject]) -> None:
-    """Write the rows that were left out as CSV: line, reason, then the original cells.
+    """Write the rows that were left out as CSV: line (or row), reason, then the original cells.
 
     Raises:
         StoreError: the file cannot be written.
     """
     columns = list(dict.fromkeys(name for reject in rejects for name in reject.row))
+    counted = rejects[0].counted if rejects else "line"
     try:
         with Path(path).open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(["line", "reason", *columns])
+            writer.writerow([counted, "reason", *columns])
             for one in rejects:
                 cells = [one.row.get(name, "") for name in columns]
                 # What could not be decoded as text cannot be written as text either.

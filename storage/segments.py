@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Select, delete, select
 
 from .engines import insert_missing, locked, matches
 from .lookups import name_ids
@@ -32,14 +33,14 @@ def named_segments(connection: Connection, experiment_ids: Iterable[int]) -> dic
 
 def read_segments(connection: Connection, key: tuple[int, int], visitors: Collection[int]) -> dict[int, Categories]:
     """What is stored of these visitors in an experiment and phase; those without segments are left out."""
-    statement = (
+    statement: Select[Any] = (
         select(segment.c.visitor_id, segment.c.name_id, segment.c.value)
         .where(segment.c.experiment_id == key[0], segment.c.phase == key[1])
         .where(matches(connection, segment.c.visitor_id, list(visitors)))
     )
     # The rows of the visitors' exposures are locked already. Where a plain read sees the state in which the
     # transaction began, only a locking one sees what the writer that we waited for has written.
-    rows = connection.execute(locked(connection, statement)).all()
+    rows = list(map(tuple, connection.execute(locked(connection, statement))))
     names = _names(connection, {name_id for _, name_id, _ in rows})
     found: dict[int, list[tuple[str, str]]] = defaultdict(list)
     for visitor_id, name_id, value in rows:

@@ -6,7 +6,8 @@ visitors, arms, names and outcomes may be numbers or text there, times are UTC m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, Subquery, and_, func, select
 
@@ -36,6 +37,8 @@ class Sources:
         member: where links made one person of several ids: person_id and visitor_id of each of them. The visitor_id of
             an exposure (of which a person may have several even in one phase) and of a covariate is then the person's,
             that of an outcome or refund one of their ids. None: nobody is linked.
+        own_covariates: relations like `covariate` of single names.
+        settled: covariates of which there is one value an exposure, at its time.
     """
 
     currency: str
@@ -46,6 +49,17 @@ class Sources:
     refund: FromClause | None = None
     orphan: FromClause | None = None
     member: FromClause | None = None
+    own_covariates: Mapping[str, FromClause] = field(default_factory=dict)
+    settled: frozenset[str] = frozenset()
+
+    def covariate_of(self, name: str) -> FromClause:
+        """The relation that has the covariate of that name, others perhaps too."""
+        return self.own_covariates.get(name, self.covariate)
+
+    def with_refunds(self, rows: FromClause, as_of: int) -> Sources:
+        """The same, with these rows as outcomes and refunds, which have outcome_id and refund_of besides."""
+        outcome = select(rows).where(rows.c.refund_of.is_(None)).subquery("outcome")
+        return replace(self, outcome=outcome, refund=_refunds(rows, as_of), orphan=_orphans(rows, as_of))
 
 
 def store_sources(connection: Connection, currency: str, as_of: int) -> Sources:
@@ -67,8 +81,7 @@ def store_sources(connection: Connection, currency: str, as_of: int) -> Sources:
         tables.segment,
     )
     if _exists(connection, select(outcome.c.refund_of).where(outcome.c.refund_of.is_not(None))):
-        orders = select(outcome).where(outcome.c.refund_of.is_(None)).subquery("outcome")
-        sources = replace(sources, outcome=orders, refund=_refunds(as_of), orphan=_orphans(as_of))
+        sources = sources.with_refunds(outcome, as_of)
     if _exists(connection, select(tables.identity.c.anonymous_id).where(tables.identity.c.at <= as_of)):
         sources = _linked(sources, person_relation(connection, as_of))
     return sources
@@ -78,35 +91,34 @@ def _exists(connection: Connection, rows: Select) -> bool:
     return connection.execute(rows.limit(1)).first() is not None
 
 
-_REFUND, _ORIGINAL = tables.outcome.alias("given_back"), tables.outcome.alias("original")
-
-
-def _is_original(as_of: int) -> ColumnElement[bool]:
-    # A refund of a refund has no original either.
-    return and_(
-        _ORIGINAL.c.outcome_id == _REFUND.c.refund_of,
-        _ORIGINAL.c.event_id == _REFUND.c.event_id,
-        _ORIGINAL.c.refund_of.is_(None),
-        _ORIGINAL.c.at <= as_of,
-    )
-
-
-def _refunds(as_of: int) -> Subquery:
+def _refunds(rows: FromClause, as_of: int) -> Subquery:
+    refund, original = rows.alias("given_back"), rows.alias("original")
     kept = ("event_id", "at", "value", "cost", "currency", "reporting_value", "reporting_cost")
     return (
-        select(_ORIGINAL.c.visitor_id, _ORIGINAL.c.at.label("original_at"), *(_REFUND.c[name] for name in kept))
-        .select_from(_ORIGINAL.join(_REFUND, _is_original(as_of)))
-        .where(_REFUND.c.refund_of.is_not(None))
+        select(original.c.visitor_id, original.c.at.label("original_at"), *(refund.c[name] for name in kept))
+        .select_from(original.join(refund, _is_original(original, refund, as_of)))
+        .where(refund.c.refund_of.is_not(None))
         .subquery("refund")
     )
 
 
-def _orphans(as_of: int) -> Subquery:
+def _orphans(rows: FromClause, as_of: int) -> Subquery:
+    refund, original = rows.alias("given_back"), rows.alias("original")
     return (
-        select(_REFUND.c.visitor_id, _REFUND.c.event_id, _REFUND.c.at)
-        .select_from(_REFUND.outerjoin(_ORIGINAL, _is_original(as_of)))
-        .where(_REFUND.c.refund_of.is_not(None), _ORIGINAL.c.visitor_id.is_(None))
+        select(refund.c.visitor_id, refund.c.event_id, refund.c.at)
+        .select_from(refund.outerjoin(original, _is_original(original, refund, as_of)))
+        .where(refund.c.refund_of.is_not(None), original.c.visitor_id.is_(None))
         .subquery("orphan")
+    )
+
+
+def _is_original(original: FromClause, refund: FromClause, as_of: int) -> ColumnElement[bool]:
+    # A refund of a refund has no original either.
+    return and_(
+        original.c.outcome_id == refund.c.refund_of,
+        original.c.event_id == refund.c.event_id,
+        original.c.refund_of.is_(None),
+        original.c.at <= as_of,
     )
 
 

@@ -15,8 +15,9 @@ from ..errors import InputError, StoreError
 from ..experiments.records import Covariate, Exposure, Link, Outcome
 from ..experiments.snapshot import Published
 from . import tables
-from .archive import read_archive
+from .archive import read_archive, read_kept_breakdown, unpruned_version
 from .audit import Audit, audit_assignments
+from .distributions import Distributions, read_distributions
 from .engine import database_url, open_engine, read, translated, writing
 from .engines import database_of
 from .exposures import prepare_exposures, store_exposures
@@ -25,9 +26,11 @@ from .lookups import experiment_ids
 from .money import check_currency
 from .observations import Breakdown, Observations
 from .opening import open_tables
+from .origins import Origin, store_origin
 from .outcomes import prepare_covariates, prepare_outcomes, store_covariates, store_outcomes
 from .reading import read_breakdown, read_observations
 from .results import Tally, WriteResult
+from .series import Series, SinceExposure, read_series, read_since_exposure
 from .table import TableRow
 from .table_rows import store_table_rows
 from .times import now_micros, to_micros
@@ -40,13 +43,14 @@ CHUNK = 10_000
 
 Record = TypeVar("Record")
 Ready = TypeVar("Ready")
+Result = TypeVar("Result")
 
 
 class Store:
     """An open store; use it as a context manager, or call `close`.
 
-    Each write takes any number of records in transactions of 5,000: those acknowledged stay, whatever happens next, and
-    writing the same records again changes nothing, so a failed write is simply repeated.
+    Each write takes any number of records in transactions of 10,000: those acknowledged stay, whatever happens next,
+    and writing the same records again changes nothing, so a failed write is simply repeated.
     """
 
     def __init__(self, engine: Engine, url: URL, currency: str):
@@ -94,6 +98,11 @@ class Store:
     def url(self) -> str:
         """The URL, without its password."""
         return self._url.render_as_string(hide_password=True)
+
+    @property
+    def engine(self) -> Engine:
+        """The connections, for what looks after the store as a whole."""
+        return self._engine
 
     def close(self) -> None:
         """Release the connections."""
@@ -261,10 +270,55 @@ class Store:
         Raises:
             InputError: no experiment of that key, no such segment in its definition, or a naive time.
         """
+        at = None if as_of is None else to_micros(as_of)
+
+        def work(connection: Connection) -> Breakdown:
+            published = latest_version(connection, experiment)
+            kept = read_kept_breakdown(connection, experiment, at, segment)
+            return kept or read_breakdown(connection, published, now_micros() if at is None else at, segment)
+
+        return read(self._engine, work)
+
+    def cumulative(self, experiment: str, *, as_of: datetime | None = None) -> Series:
+        """Moments of an experiment's latest version at the end of each day, as of now or of an earlier time.
+
+        Each day has all visitors exposed by its end with what was known of them then, mature or not.
+
+        Raises:
+            InputError: no experiment of that key, or a naive time.
+        """
+        return self._analysed(experiment, as_of, read_series)
+
+    def since_exposure(self, experiment: str, *, days: int = 30, as_of: datetime | None = None) -> SinceExposure:
+        """Moments of an experiment's latest version 1, 2, ... days after each visitor's exposure.
+
+        Args:
+            experiment: its key.
+            days: most days that are read, at most 366.
+            as_of: the moment of the analysis; None: now.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or days outside 1 to 366.
+        """
+        return self._analysed(
+            experiment, as_of, lambda connection, origin: read_since_exposure(connection, origin, days)
+        )
+
+    def distributions(self, experiment: str, *, as_of: datetime | None = None) -> Distributions:
+        """Histograms of orders' and visitors' money, and each arm's largest values, of an experiment's latest version.
+
+        Raises:
+            InputError: no experiment of that key, or a naive time.
+        """
+        return self._analysed(experiment, as_of, read_distributions)
+
+    def _analysed(
+        self, experiment: str, as_of: datetime | None, work: Callable[[Connection, Origin], Result]
+    ) -> Result:
         at = now_micros() if as_of is None else to_micros(as_of)
         return read(
             self._engine,
-            lambda connection: read_breakdown(connection, latest_version(connection, experiment), at, segment),
+            lambda connection: work(connection, store_origin(connection, unpruned_version(connection, experiment), at)),
         )
 
     def note_import(self, experiment: str, file: str, *, read: int, refused: int) -> None:

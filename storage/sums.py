@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import fsum
 
+from ..errors import InputError
 from ..experiments.metrics import Column, CovariateUse, Metric
 from ..stats.moments import Moments
 from .features import Feature, Pair, Window, features_of, pairs_of, window_of
@@ -85,10 +86,29 @@ class Sums:
     outcomes: dict[str | None, int] = field(default_factory=lambda: defaultdict(int))
     unreported: int = 0
 
+    def add(self, other: Sums, sign: int = 1) -> None:
+        """Add another's sums, or take them away."""
+        for name in ("visitors", "first", "third", "products", "outcomes"):
+            mine = getattr(self, name)
+            for key, value in getattr(other, name).items():
+                mine[key] += sign * value
+        self.unreported += sign * other.unreported
+
 
 def summed(rows: Sequence[Sequence[float]]) -> list[Fraction]:
-    """The sums of each column over an arm's parts, exact but for one rounding, whatever the order."""
-    return [Fraction(fsum(column)) for column in zip(*rows, strict=True)]
+    """The sums of each column over an arm's parts, exact but for one rounding, whatever the order.
+
+    Raises:
+        InputError: one of them is NaN or infinite.
+    """
+    try:
+        return [Fraction(fsum(column)) for column in zip(*rows, strict=True)]
+    except (ValueError, OverflowError) as error:
+        # A store refuses such values; somebody else's tables may have them.
+        raise InputError(
+            "a sum is NaN or infinite: so is some value, cost or covariate that was read",
+            hint="Leave such rows out: in a definition's `warehouse`, write `sql` instead of `table`.",
+        ) from error
 
 
 def add_outcomes(sums: Sums, layout: Layout, values: Sequence[Fraction], shifts: Sequence[float]) -> None:

@@ -6,21 +6,26 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeVar
 
 from ..errors import InputError, OfferliftError
 from ..experiments.definition import Definition
 from ..experiments.records import Covariate, Exposure, Outcome
 from .cells import parse_flag, parse_number
+from .files import open_rows
 from .money import check_currency, major_units, parse_minor_units
 from .names import check_arm, check_id, check_key
 from .observations import Observations
-from .rows import CsvFile, Reject
+from .rows import Meaning, Reject, RowFile
 from .table_definition import CONVERSION, REVENUE, TableColumns, slug, table_definition, table_weights
 from .table_moments import table_observations
 
 __all__ = ["Table", "TableRow", "covariate_time", "read_table", "row_outcomes"]
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,8 @@ class Table:
     Attributes:
         definition: made from the table; its `starts_at` is the instant of all rows.
         columns: which column holds what.
-        names: the header.
+        names: columns of the cells of each row.
+        counted: what the numbers of the rows count: "line" or "row".
         rows: one a visitor, in the file's order.
         rejects: rows that were left out, in the file's order.
         read: rows in the file.
@@ -60,6 +66,7 @@ class Table:
     definition: Definition
     columns: TableColumns
     names: tuple[str, ...]
+    counted: str
     rows: tuple[TableRow, ...]
     rejects: tuple[Reject, ...]
     read: int
@@ -138,7 +145,7 @@ def read_table(
     primary: str | None = None,
     delimiter: str = ",",
 ) -> Table:
-    """Read a CSV file (or .csv.gz) of one row a visitor.
+    """Read a file of one row a visitor: CSV, gzipped or not, or Parquet.
 
     Rows that cannot be read are left out and listed; so are a visitor's further rows with other content, and rows in an
     arm that has no weight where weights are given.
@@ -154,9 +161,9 @@ def read_table(
         weights: intended ratio of each arm, any positive numbers; None: equal.
         key: the experiment's key; None makes one of the file's name.
         currency: ISO 4217 code of the revenue.
-        encoding: of the file.
+        encoding: of a CSV file.
         primary: name of the primary metric; None: revenue_per_visitor if there is revenue, else conversion.
-        delimiter: between cells.
+        delimiter: between the cells of a CSV file.
 
     Raises:
         InputError: the file or a column is missing, nothing can be read, the control is not among the arms.
@@ -167,7 +174,7 @@ def read_table(
     control = control.strip()
     columns = TableColumns(arm, visitor, revenue, conversion, covariate)
     exact = None if weights is None else table_weights(weights, control)
-    file = CsvFile(path, encoding=encoding, delimiter=delimiter)
+    file = open_rows(path, encoding=encoding, delimiter=delimiter)
     parse = _row_parser(file, columns, currency, None if exact is None else frozenset(exact))
     rows: dict[str, TableRow] = {}
     repeated = 0
@@ -176,13 +183,13 @@ def read_table(
             row = parse(line, file.read, cells)
             stored = rows.setdefault(row.visitor, row)
             if stored is not row:
-                _check_repeat(stored, row)
+                _check_repeat(file.counted, stored, row)
                 repeated += 1
         except OfferliftError as error:
             file.reject(line, error.message, cells)
     if not rows:
         first = file.rejects[0]
-        raise InputError(f"{path}: none of the {file.read} rows can be read; line {first.line}: {first.reason}")
+        raise InputError(f"{path}: none of the {file.read} rows can be read; {first.place}: {first.reason}")
     seen = Counter(row.arm for row in rows.values())
     definition = table_definition(
         key if key is not None else slug(Path(path).name),
@@ -197,7 +204,8 @@ def read_table(
     return Table(
         definition=definition,
         columns=columns,
-        names=tuple(file.columns),
+        names=tuple(file.names),
+        counted=file.counted,
         rows=tuple(rows.values()),
         rejects=tuple(file.rejects),
         read=file.read,
@@ -208,16 +216,20 @@ def read_table(
 
 
 def _row_parser(
-    file: CsvFile, columns: TableColumns, currency: str, known: frozenset[str] | None
+    file: RowFile, columns: TableColumns, currency: str, known: frozenset[str] | None
 ) -> Callable[[int, int, list[str]], TableRow]:
     """What makes a row of line, number and cells; the columns are looked up once."""
 
-    def position(column: str | None) -> int | None:
-        return None if column is None else file.position(column)
+    def reader(
+        column: str | None, meaning: Meaning, parse: Callable[[str], Value]
+    ) -> Callable[[list[str]], Value | None]:
+        return (lambda _cells: None) if column is None else file.field(column, meaning, parse)
 
-    arm_at, visitor_at = file.position(columns.arm), position(columns.visitor)
-    revenue_at, conversion_at = position(columns.revenue), position(columns.conversion)
-    covariate_at = position(columns.covariate)
+    arm_at = file.position(columns.arm)
+    visitor_of = reader(columns.visitor, Meaning.ID, partial(check_id, "a visitor id"))
+    conversion_of = reader(columns.conversion, Meaning.FLAG, parse_flag)
+    revenue_of = reader(columns.revenue, Meaning.AMOUNT, lambda text: parse_minor_units(text, currency))
+    covariate_of = reader(columns.covariate, Meaning.NUMBER, parse_number)
     names: dict[str, str] = {}
 
     def parse(line: int, number: int, cells: list[str]) -> TableRow:
@@ -230,20 +242,20 @@ def _row_parser(
             arm = names[cells[arm_at]] = check_arm(arm)
         return TableRow(
             line,
-            str(number) if visitor_at is None else check_id("a visitor id", cells[visitor_at]),
+            visitor_of(cells) or str(number),
             arm,
-            None if conversion_at is None else parse_flag(cells[conversion_at]),
-            None if revenue_at is None else parse_minor_units(cells[revenue_at], currency),
-            None if covariate_at is None else parse_number(cells[covariate_at]),
+            conversion_of(cells),
+            revenue_of(cells),
+            covariate_of(cells),
             tuple(cells),
         )
 
     return parse
 
 
-def _check_repeat(first: TableRow, row: TableRow) -> None:
+def _check_repeat(counted: str, first: TableRow, row: TableRow) -> None:
     if first.content != row.content:
         raise InputError(
-            f"visitor {row.visitor!r} is on line {first.line} with other content; "
-            f"that one counts, line {row.line} does not"
+            f"visitor {row.visitor!r} is on {counted} {first.line} with other content; "
+            f"that one counts, {counted} {row.line} does not"
         )

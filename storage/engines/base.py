@@ -1,11 +1,9 @@
 """What a kind of database has to answer so that a store can be in it."""
 
-# ruff: noqa: B027 - an empty method is the right answer of every database that needs nothing there
-
 from __future__ import annotations
 
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
@@ -26,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from ...errors import StoreError
+from .foreign import ForeignTables
 
 __all__ = ["BUSY_SECONDS", "TIMED_OUT", "Database", "Row", "insert_text", "interrupt_after", "on_connect"]
 
@@ -39,7 +38,7 @@ Row = tuple[Any, ...]
 """The values of a row, in the order of the fields that are named with it."""
 
 
-class Database(ABC):
+class Database(ForeignTables):
     """A kind of database: how it is connected to, what its errors mean, and what it says in words of its own.
 
     Attributes:
@@ -66,6 +65,14 @@ class Database(ABC):
         Raises:
             StoreError: it cannot; or, without `create`, it is not there.
         """
+
+    def check_warehouse(self, url: URL) -> None:
+        """See that somebody else's database can be where the URL says.
+
+        Raises:
+            StoreError: it cannot.
+        """
+        self.check_address(url, create=False)
 
     def options(self, url: URL) -> dict[str, Any]:
         """Arguments for SQLAlchemy's `create_engine`."""
@@ -173,6 +180,17 @@ class Database(ABC):
 
     def damage(self, connection: Connection) -> str | None:
         """What is wrong with the file, if it is one that nobody else looks after; None where nothing is."""
+
+    def table_bytes(self, connection: Connection, tables: Sequence[Table]) -> dict[str, int]:
+        """Bytes that tables take with their indexes, by name; those of which the database says nothing are left out."""
+        return {}
+
+    def total_bytes(self, connection: Connection, tables: Sequence[Table]) -> int | None:
+        """Bytes that the store takes as a whole; None where the database does not say."""
+        return sum(self.table_bytes(connection, tables).values()) or None
+
+    def overwrite_erased(self, connection: Connection) -> None:
+        """Before something is erased that nobody may read again: let the database write over it, where it can."""
 
     def created(self, engine: Engine) -> None:
         """After a store was created: settings that the database itself remembers."""

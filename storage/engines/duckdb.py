@@ -33,10 +33,12 @@ from sqlalchemy import (
     bindparam,
     cast,
     column,
+    event,
     func,
     literal,
     literal_column,
     select,
+    text,
     update,
 )
 from sqlalchemy import table as table_clause
@@ -50,6 +52,7 @@ from sqlalchemy.types import TypeEngine
 from ...experiments.definition import BUCKETS
 from .base import TIMED_OUT, Database, Row, interrupt_after
 from .files import check_file
+from .parquet import check_folder, is_folder, parquet_views
 
 __all__ = ["DuckDB"]
 
@@ -84,12 +87,14 @@ class DuckDB(Database):
 
     def options(self, url: URL) -> dict[str, Any]:
         """One connection for all threads where the store is in memory: another would see an empty one."""
+        _keep_keywords_apart()
         return {"poolclass": StaticPool} if _in_memory(url) else {}
 
     def configure(self, engine: Engine) -> None:
         """Number rows by sequences, as DuckDB has no serial types, and quote all of its keywords."""
         engine.dialect.ddl_compiler = _Definitions
-        engine.dialect.identifier_preparer.reserved_words |= _keywords()
+        preparer = engine.dialect.identifier_preparer
+        preparer.reserved_words = preparer.reserved_words | _keywords()
 
     def limit_statements(self, engine: Engine, seconds: float) -> None:
         """By a timer that interrupts the connection: DuckDB has no such setting."""
@@ -107,6 +112,38 @@ class DuckDB(Database):
         """Close what is not in use: the lock of the file and DuckDB's own threads belong to the process."""
         if not _in_memory(engine.url):
             engine.dispose()
+
+    def check_warehouse(self, url: URL) -> None:
+        """See that the file is there, or a folder of Parquet files."""
+        if is_folder(url.database):
+            check_folder(Path(url.database or ""))
+        else:
+            super().check_warehouse(url)
+
+    def only_read(self, engine: Engine) -> None:
+        """By DuckDB itself; of a folder, each Parquet file and each folder of such is a view in memory."""
+        folder = Path(engine.url.database or "") if is_folder(engine.url.database) else None
+
+        @event.listens_for(engine, "do_connect")
+        def settle(_dialect: object, _record: object, _arguments: object, options: dict[str, Any]) -> None:
+            if folder is not None:
+                options["database"] = ":memory:"
+            elif not _in_memory(engine.url):
+                options["read_only"] = True
+
+        @event.listens_for(engine, "connect")
+        def name_files(connection: Any, _record: object) -> None:
+            for statement in () if folder is None else parquet_views(folder):
+                connection.cursor().execute(statement)
+
+    def table_names(self, connection: Connection) -> list[str]:
+        """By its catalogue: it cannot be reflected."""
+        names = text("SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()")
+        return sorted(connection.scalars(names))
+
+    def micros(self, at: ColumnElement[Any]) -> ColumnElement[int]:
+        """By a function of that name."""
+        return func.epoch_us(at, type_=BigInteger)
 
     def is_conflict(self, error: DBAPIError) -> bool:
         """Transactions that failed against others."""
@@ -155,10 +192,26 @@ class DuckDB(Database):
         """As it is: DuckDB knows no row locks."""
         return statement
 
+    def total_bytes(self, connection: Connection, tables: Sequence[Table]) -> int | None:
+        """Blocks of the file that are in use; DuckDB does not say whose they are."""
+        sizes = connection.exec_driver_sql("SELECT used_blocks * block_size FROM pragma_database_size()")
+        return sizes.scalars().first()
+
     def bucket(self, connection: Connection, salt: str, key: ColumnElement[str]) -> ColumnElement[int]:
         """By its md5; text is UTF-8 there."""
         digits = func.substr(func.md5(literal(f"{salt}:").concat(key)), 1, 15)
         return cast(literal("0x").concat(digits), BigInteger) % BUCKETS
+
+
+@cache
+def _keep_keywords_apart() -> None:
+    """Give the dialect a set of its own: it adds DuckDB's keywords to the one that it shares with PostgreSQL's."""
+    try:
+        from duckdb_engine import DuckDBIdentifierPreparer
+    except ImportError:
+        # Whoever makes the engine is told what to install.
+        return
+    DuckDBIdentifierPreparer.reserved_words = set(DuckDBIdentifierPreparer.reserved_words)
 
 
 @cache

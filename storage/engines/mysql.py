@@ -17,18 +17,25 @@ from sqlalchemy import (
     Connection,
     Engine,
     MetaData,
+    String,
     Table,
     cast,
     func,
     inspect,
     literal,
+    literal_column,
     select,
+    text,
 )
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from ...errors import StoreError
 from ...experiments.definition import BUCKETS
 from .base import BUSY_SECONDS, TIMED_OUT, Database, Row, insert_text, on_connect
+from .foreign import ColumnType, Kind
 from .statistics import collect_statistics
 
 __all__ = ["MariaDB", "MySQL"]
@@ -42,11 +49,34 @@ _EXISTS = {1050, 1062}
 # Shutdown in progress, connection killed; not to be reached by socket, by network; gone away, lost.
 _UNREACHABLE = {1053, 1927, 2002, 2003, 2006, 2013}
 
+# By the numbers of the protocol.
+_NUMBERS: dict[Kind, tuple[int, ...]] = {
+    "integer": (1, 2, 3, 8, 9),
+    "number": (0, 4, 5, 246),
+    "text": (15, 249, 250, 251, 252, 253, 254),
+    "time": (7, 10, 12),
+}
+_KINDS: dict[int, Kind] = {number: kind for kind, numbers in _NUMBERS.items() for number in numbers}
+
 _SESSION = (
     # What does not fit is refused, not cut off.
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', default_storage_engine = InnoDB, "
     f"innodb_lock_wait_timeout = {BUSY_SECONDS}, lock_wait_timeout = {BUSY_SECONDS}"
 )
+
+
+class _ByBytes(FunctionElement[str]):
+    """Text that compares by its bytes."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(_ByBytes, "mysql", "mariadb")
+def _compile_by_bytes(element: _ByBytes, compiler: SQLCompiler, **options: Any) -> str:
+    # A server of either kind answers to a URL of the other.
+    collation = "utf8mb4_nopad_bin" if compiler.dialect.is_mariadb else "utf8mb4_0900_bin"  # type: ignore[attr-defined]
+    return f"CONVERT({compiler.process(element.clauses, **options)} USING utf8mb4) COLLATE {collation}"
 
 
 class MySQL(Database):
@@ -89,6 +119,23 @@ class MySQL(Database):
             f"/*M! SET SESSION max_statement_time = {seconds} */"
             f"/*!80000 SET SESSION max_execution_time = {max(1, round(1000 * seconds))} */",
         )
+
+    def only_read(self, engine: Engine) -> None:
+        """By the server itself; and let it give the times of TIMESTAMP columns in UTC."""
+        on_connect(engine, "SET SESSION TRANSACTION READ ONLY")
+        on_connect(engine, "SET SESSION time_zone = '+00:00'")
+
+    def column_type(self, described: tuple[Any, ...]) -> ColumnType:
+        """By the number that the protocol gives each type."""
+        return ColumnType(_KINDS.get(described[1], "other"), f"type {described[1]} of the protocol")
+
+    def micros(self, at: ColumnElement[Any]) -> ColumnElement[int]:
+        """The microseconds from 1970 until then."""
+        return func.timestampdiff(text("MICROSECOND"), literal_column("'1970-01-01'"), at, type_=BigInteger)
+
+    def as_text(self, field: ColumnElement[Any], kind: Kind) -> ColumnElement[str]:
+        """In UTF-8 with a collation by which "a" is neither "A" nor "a "; columns mostly have another."""
+        return _ByBytes(super().as_text(field, kind))
 
     @contextmanager
     def alone(self, connection: Connection) -> Iterator[None]:
@@ -143,6 +190,15 @@ class MySQL(Database):
                 metadata.tables[min(found)].create(connection, checkfirst=False)
             first.create(connection, checkfirst=True)
             metadata.create_all(connection)
+
+    def table_bytes(self, connection: Connection, tables: Sequence[Table]) -> dict[str, int]:
+        """With their indexes, as the server estimates them."""
+        found = connection.exec_driver_sql(
+            "SELECT table_name, data_length + index_length FROM information_schema.tables "
+            "WHERE table_schema = DATABASE()"
+        )
+        sizes = {name: int(size) for name, size in found.all() if size is not None}
+        return {table.name: sizes[table.name] for table in tables if table.name in sizes}
 
     def settle(self, engine: Engine) -> None:
         """Collect statistics."""

@@ -17,6 +17,7 @@ from sqlalchemy import (
     cast,
     column,
     event,
+    extract,
     func,
     literal,
     select,
@@ -27,6 +28,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from ...experiments.definition import BUCKETS
 from .base import TIMED_OUT, Database, Row, on_connect
+from .foreign import ColumnType, Kind
 from .statistics import collect_statistics
 
 __all__ = ["PostgreSQL"]
@@ -42,6 +44,15 @@ _CONFLICT = {"40P01", "40001"}
 _MISSING = {"42P01", "3F000"}
 # Table or type, schema, row of a catalogue, object.
 _EXISTS = {"42P07", "42P06", "23505", "42710"}
+
+_OIDS: dict[Kind, tuple[int, ...]] = {
+    "integer": (20, 21, 23),
+    "number": (700, 701, 1700),
+    "text": (18, 19, 25, 1042, 1043),
+    # Day, time without and with a zone.
+    "time": (1082, 1114, 1184),
+}
+_KINDS: dict[int, Kind] = {oid: kind for kind, oids in _OIDS.items() for oid in oids}
 
 
 class PostgreSQL(Database):
@@ -73,6 +84,18 @@ class PostgreSQL(Database):
     def limit_statements(self, engine: Engine, seconds: float) -> None:
         """By the server itself."""
         on_connect(engine, f"SET statement_timeout = {max(1, round(1000 * seconds))}")
+
+    def only_read(self, engine: Engine) -> None:
+        """By the server itself."""
+        on_connect(engine, "SET default_transaction_read_only = on")
+
+    def column_type(self, described: tuple[Any, ...]) -> ColumnType:
+        """By the number that PostgreSQL gives each type."""
+        return ColumnType(_KINDS.get(described[1], "other"), str(getattr(described, "type_display", described[1])))
+
+    def micros(self, at: ColumnElement[Any]) -> ColumnElement[int]:
+        """Of what PostgreSQL counts exactly, in decimals."""
+        return cast(extract("epoch", at) * 1_000_000, BigInteger)
 
     def is_conflict(self, error: DBAPIError) -> bool:
         """Deadlocks and serialization failures."""
@@ -125,6 +148,18 @@ class PostgreSQL(Database):
         text = func.convert_to(literal(f"{salt}:").concat(key), "UTF8")
         digits = literal("x").concat(func.substr(func.md5(text), 1, 15))
         return cast(cast(digits, postgresql.BIT(60)), BigInteger) % BUCKETS
+
+    def table_bytes(self, connection: Connection, tables: Sequence[Table]) -> dict[str, int]:
+        """With their indexes and what is stored out of line."""
+        schema = (connection.get_execution_options().get("schema_translate_map") or {}).get(None)
+        quoted = connection.dialect.identifier_preparer.quote
+        sizes = {}
+        for table in tables:
+            name = quoted(table.name) if schema is None else f"{quoted(schema)}.{quoted(table.name)}"
+            sizes[table.name] = connection.scalars(
+                select(func.pg_total_relation_size(cast(literal(name), postgresql.REGCLASS)))
+            ).one()
+        return sizes
 
     def settle(self, engine: Engine) -> None:
         """Collect statistics: its own daemon does after a minute, until when a fresh table is joined row by row."""

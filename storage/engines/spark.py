@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
 
-from sqlalchemy import URL, BigInteger, ColumnElement, Connection, Engine, Select, Table, cast, func, literal
+from sqlalchemy import (
+    TIMESTAMP,
+    URL,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    Table,
+    cast,
+    func,
+    literal,
+    text,
+)
 from sqlalchemy.exc import DBAPIError
 
 from ...errors import StoreError
@@ -30,6 +43,14 @@ class Spark(Database):
     def begin_reading(self, connection: Connection) -> Connection:
         """There are no transactions: each statement sees the tables as they are when it begins."""
         return connection
+
+    def table_names(self, connection: Connection) -> list[str]:
+        """Of the session's database, temporary views included."""
+        return sorted(name for _, name, *_ in connection.execute(text("SHOW TABLES")))
+
+    def micros(self, at: ColumnElement[Any]) -> ColumnElement[int]:
+        """By a function of that name; a time without a zone is cast in the session's, which is UTC."""
+        return func.unix_micros(cast(at, TIMESTAMP(timezone=True)), type_=BigInteger)
 
     def is_conflict(self, error: DBAPIError) -> bool:
         """Never: nothing is written."""

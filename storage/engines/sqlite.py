@@ -10,10 +10,24 @@ import json
 import math
 import time
 from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sqlalchemy import URL, BigInteger, ColumnElement, Connection, Engine, Table, event, func, select
+from sqlalchemy import (
+    URL,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    column,
+    event,
+    func,
+    quoted_name,
+    select,
+    text,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
@@ -21,11 +35,17 @@ from ...errors import StoreError
 from ...experiments.hashing import bucket_of_bytes
 from .base import BUSY_SECONDS, TIMED_OUT, Database, Row, insert_text
 from .files import check_file
+from .foreign import ColumnType, Kind, empty, verbatim
 
 __all__ = ["SQLite"]
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _READ_ONLY = "offerlift_read_only"
 _DEADLINE = "offerlift_deadline"
+
+# Text may be a time; what is read as one and is none becomes NULL.
+_KINDS: dict[str, Kind] = {"integer": "integer", "real": "number", "text": "text", "null": "other", "blob": "other"}
 
 
 class SQLite(Database):
@@ -33,6 +53,7 @@ class SQLite(Database):
 
     label = "SQLite"
     driver = "sqlite+pysqlite"
+    times_are_text = True
     hints: ClassVar[Mapping[str, str]] = {
         "file is not a database": "It is no SQLite file; give another path.",
         "malformed": "The file is damaged; restore it from a backup.",
@@ -84,6 +105,35 @@ class SQLite(Database):
 
         event.listen(engine, "commit", stop)
         event.listen(engine, "rollback", stop)
+
+    def only_read(self, engine: Engine) -> None:
+        """By SQLite itself."""
+
+        @event.listens_for(engine, "connect")
+        def prepare(connection: Any, _record: object) -> None:
+            connection.execute("PRAGMA query_only = ON")
+            connection.create_function("offerlift_micros", 1, _micros, deterministic=True)
+
+    def describe(self, connection: Connection, query: str) -> dict[str, ColumnType]:
+        """By the first value that is not NULL: in SQLite types are those of values, not of columns."""
+        cursor: Any = connection.execute(empty(query)).cursor
+        names = [column[0] for column in cursor.description]
+        found = {}
+        for name in names:
+            field = quoted_name(name, quote=True)
+            value = column(field)
+            rows = text(verbatim(query)).columns(value).subquery("described")
+            kind = connection.scalar(select(func.typeof(rows.c[name])).where(rows.c[name].is_not(None)).limit(1))
+            found[name] = ColumnType(_KINDS.get(kind or "null", "other"), kind or "NULL throughout")
+        return found
+
+    def micros(self, at: ColumnElement[Any]) -> ColumnElement[int]:
+        """Of ISO 8601, as SQLite keeps times; NULL for other text."""
+        return func.offerlift_micros(at, type_=BigInteger)
+
+    def least(self, *columns: ColumnElement[int]) -> ColumnElement[int]:
+        """SQLite calls it MIN."""
+        return func.min(*columns, type_=BigInteger)
 
     def begin_reading(self, connection: Connection) -> Connection:
         """Readers see the state at their first read, and neither wait nor block."""
@@ -137,6 +187,30 @@ class SQLite(Database):
         """By reading all of the file."""
         found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
         return None if found == "ok" else " ".join(found.split())
+
+    def table_bytes(self, connection: Connection, tables: Sequence[Table]) -> dict[str, int]:
+        """By counting pages, which reads the whole file; nothing where SQLite was compiled without `dbstat`."""
+        # Bytes of a tree, and the table that it belongs to.
+        statement = (
+            "SELECT m.tbl_name, SUM(s.pgsize) FROM dbstat AS s JOIN sqlite_master AS m ON m.name = s.name "
+            "WHERE s.aggregate GROUP BY m.tbl_name"
+        )
+        try:
+            found = dict(connection.exec_driver_sql(statement).all())
+        except DBAPIError as error:
+            if self.is_missing_table(error):
+                return {}
+            raise
+        return {table.name: found[table.name] for table in tables if table.name in found}
+
+    def total_bytes(self, connection: Connection, tables: Sequence[Table]) -> int | None:
+        """Size of the file, without its log."""
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        return pages * connection.exec_driver_sql("PRAGMA page_size").scalar_one()
+
+    def overwrite_erased(self, connection: Connection) -> None:
+        """With zeros, from now on in this connection."""
+        connection.exec_driver_sql("PRAGMA secure_delete = ON")
 
     def created(self, engine: Engine) -> None:
         """Let the file be read while it is written; it remembers."""
@@ -198,3 +272,12 @@ def _begin(connection: Connection) -> None:
 
 def _bucket(prefix: str, key: str) -> int:
     return bucket_of_bytes(prefix.encode(), key.encode())
+
+
+def _micros(written: object) -> int | None:
+    try:
+        at = datetime.fromisoformat(str(written).strip())
+    except ValueError:
+        return None
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
+    return (at - _EPOCH) // _MICROSECOND

@@ -110,7 +110,8 @@ def test_linked_ids_are_one_person(store, make_published, at, order):
     store.write_exposures([Exposure("exit", "stranger", "a", at(0))])
     store.write_outcomes(Outcome(visitor, visitor, "purchase", at(5), value=1) for visitor in "vwxyz")
     for i in order:
-        store.write_links([Link(*CHAIN[i], at(6))])
+        anonymous, customer = CHAIN[i]
+        store.write_links([Link(anonymous, customer, at(6))])
     seen = store.observations("exit")
     assert seen.arms["a"].visitors == 2
     assert amount(store) == (2, 5)

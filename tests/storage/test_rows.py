@@ -7,7 +7,8 @@ import gzip
 
 import pytest
 from offerlift.errors import InputError, StoreError
-from offerlift.storage.rows import CsvFile, Reject, write_rejects
+from offerlift.storage.csv_rows import CsvFile
+from offerlift.storage.rows import Reject, write_rejects
 
 
 def refused(path, **options):

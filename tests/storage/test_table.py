@@ -172,7 +172,7 @@ def test_whole_tables_that_are_refused(write):
     assert "1 distinct values" in refused(write("who,arm,spent,bought,before\n1,a,1,1,1\n"))
     many = "who,arm,spent,bought,before\n" + "".join(f"{i},{i},1,1,1\n" for i in range(60))
     assert "60 distinct values" in refused(write(many), control="7")
-    assert "none of the 1 rows can be read; line 2: an amount" in refused(
+    assert "none of the 1 rows can be read; line 2: column 'spent': an amount" in refused(
         write("who,arm,spent,bought,before\n1,a,x,1,1\n")
     )
     assert "no column 'money'" in refused(write(SHOP), revenue="money")

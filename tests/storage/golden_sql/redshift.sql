@@ -1,68 +1,187 @@
 SELECT
-  exposure.arm_id,
-  exposure.at - exposure.at % 86400000000 AS anon_1,
+  subject.arm_id,
+  subject.at - subject.at % 86400000000 AS anon_1,
+  MIN(subject.at) AS min_1,
+  MAX(subject.at) AS max_1,
   COUNT(*) AS count_1,
   SUM(CASE WHEN (
-    exposure.crossover_at <= 1777507200000000
+    subject.crossover_at <= 1777507200000000
   ) THEN 1 ELSE 0 END) AS sum_1,
-  MIN(exposure.at) AS min_1,
-  MAX(exposure.at) AS max_1
-FROM exposure
-WHERE
-  exposure.experiment_id = 1
-  AND exposure.phase = 1
-  AND exposure.at <= 1777507200000000
+  SUM(subject.returned) AS sum_2,
+  SUM(CASE WHEN (
+    subject.at <= 1776902400000000
+  ) THEN 1 ELSE 0 END) AS sum_3,
+  SUM(CASE WHEN (
+    subject.at <= 1776297600000000
+  ) THEN 1 ELSE 0 END) AS sum_4
+FROM (
+  SELECT
+    exposure.experiment_id AS experiment_id,
+    exposure.phase AS phase,
+    exposure.visitor_id AS visitor_id,
+    exposure.exposed_id AS exposed_id,
+    exposure.arm_id AS arm_id,
+    exposure.at AS at,
+    exposure.crossover_at AS crossover_at,
+    0 AS returned
+  FROM (
+    SELECT
+      exposure.experiment_id AS experiment_id,
+      exposure.phase AS phase,
+      exposure.visitor_id AS visitor_id,
+      exposure.visitor_id AS exposed_id,
+      exposure.arm_id AS arm_id,
+      exposure.at AS at,
+      exposure.crossover_at AS crossover_at
+    FROM exposure
+  ) AS exposure
+  WHERE
+    exposure.experiment_id = 1
+    AND exposure.phase = 1
+    AND exposure.at <= 1777507200000000
+) AS subject
 GROUP BY
-  exposure.arm_id,
-  exposure.at - exposure.at % 86400000000;
-
-SELECT
-  exposure.arm_id,
-  outcome.event_id,
-  COUNT(*) AS count_1
-FROM exposure
-JOIN outcome
-  ON outcome.visitor_id = exposure.visitor_id
-WHERE
-  exposure.experiment_id = 1
-  AND exposure.phase = 1
-  AND exposure.at <= 1777507200000000
-  AND outcome.at <= 1777507200000000
-  AND (
-    outcome.event_id = 2
-    AND outcome.at >= exposure.at + 0
-    AND outcome.at < exposure.at + 1209600000000
-    OR outcome.event_id = 2
-    AND outcome.at >= exposure.at + 0
-    AND outcome.at < exposure.at + 604800000000
-  )
-GROUP BY
-  exposure.arm_id,
-  outcome.event_id;
+  subject.at - subject.at % 86400000000,
+  subject.arm_id;
 
 SELECT
   moved.arm_id,
-  COUNT(*) AS count_1,
-  SUM(moved.x0) AS sum_1,
-  SUM(moved.x1) AS sum_2,
-  SUM(moved.x0 * moved.x0 * moved.x0) AS sum_3,
-  SUM(moved.x1 * moved.x1 * moved.x1) AS sum_4,
-  SUM(moved.x0 * moved.x0) AS sum_5,
-  SUM(moved.x1 * moved.x1) AS sum_6
+  SUM(moved.n0) AS sum_1,
+  SUM(moved.unreported) AS sum_2,
+  SUM(moved.w0) AS sum_3,
+  SUM(moved.w1) AS sum_4,
+  SUM(moved.x0) AS sum_5,
+  SUM(moved.x1) AS sum_6,
+  SUM(moved.x2) AS sum_7,
+  SUM(moved.x3) AS sum_8,
+  SUM(moved.x4) AS sum_9,
+  SUM(moved.x0 * moved.x0 * moved.x0) AS sum_10,
+  SUM(moved.x1 * moved.x1 * moved.x1) AS sum_11,
+  SUM(moved.x2 * moved.x2 * moved.x2) AS sum_12,
+  SUM(moved.x0 * moved.x0) AS sum_13,
+  SUM(moved.x1 * moved.x1) AS sum_14,
+  SUM(moved.x2 * moved.x2) AS sum_15,
+  SUM(moved.x2 * moved.x3) AS sum_16,
+  SUM(moved.x2 * moved.x4) AS sum_17
 FROM (
   SELECT
     visitors.arm_id AS arm_id,
-    visitors.visitor_id % 256 AS part,
-    visitors.x0 AS x0,
-    visitors.x1 AS x1
+    visitors.visitor_id - visitors.visitor_id % 32768 AS part,
+    visitors.n0 AS n0,
+    visitors.unreported AS unreported,
+    CASE WHEN (
+      visitors.at <= 1776902400000000
+    ) THEN 1 ELSE 0 END AS w0,
+    CASE WHEN (
+      visitors.at <= 1776297600000000
+    ) THEN 1 ELSE 0 END AS w1,
+    CASE
+      WHEN (
+        visitors.at <= 1776902400000000
+      )
+      THEN visitors.x0
+      ELSE CAST(0.0 AS DOUBLE PRECISION)
+    END AS x0,
+    CASE
+      WHEN (
+        visitors.at <= 1776902400000000
+      )
+      THEN visitors.x1
+      ELSE CAST(0.0 AS DOUBLE PRECISION)
+    END AS x1,
+    CASE
+      WHEN (
+        visitors.at <= 1776297600000000
+      )
+      THEN visitors.x2
+      ELSE CAST(0.0 AS DOUBLE PRECISION)
+    END AS x2,
+    CASE
+      WHEN (
+        visitors.at <= 1776297600000000
+      )
+      THEN COALESCE(value0.value, CAST(0.0 AS DOUBLE PRECISION))
+      ELSE CAST(0.0 AS DOUBLE PRECISION)
+    END AS x3,
+    CASE
+      WHEN (
+        visitors.at <= 1776297600000000
+      )
+      THEN CASE
+        WHEN (
+          value0.value IS NULL
+        )
+        THEN CAST(1.0 AS DOUBLE PRECISION)
+        ELSE CAST(0.0 AS DOUBLE PRECISION)
+      END
+      ELSE CAST(0.0 AS DOUBLE PRECISION)
+    END AS x4
   FROM (
     SELECT
-      exposure.arm_id AS arm_id,
-      exposure.visitor_id AS visitor_id,
+      happened.arm_id AS arm_id,
+      happened.visitor_id AS visitor_id,
+      happened.exposed_at AS at,
+      SUM(
+        CASE
+          WHEN (
+            happened.refunded_at IS NULL
+            AND (
+              happened.event_id = 2
+              AND happened.at >= happened.exposed_at + 0
+              AND happened.at < happened.exposed_at + 604800000000
+              AND (
+                happened.refunded_at IS NULL
+                OR happened.refunded_at < happened.exposed_at + 604800000000
+              )
+              OR happened.event_id = 2
+              AND happened.at >= happened.exposed_at + 0
+              AND happened.at < happened.exposed_at + 1209600000000
+              AND (
+                happened.refunded_at IS NULL
+                OR happened.refunded_at < happened.exposed_at + 1209600000000
+              )
+            )
+          )
+          THEN 1
+          ELSE 0
+        END
+      ) AS n0,
+      SUM(
+        CASE
+          WHEN (
+            happened.unreported = 1
+            AND (
+              happened.event_id = 2
+              AND happened.at >= happened.exposed_at + 0
+              AND happened.at < happened.exposed_at + 604800000000
+              AND (
+                happened.refunded_at IS NULL
+                OR happened.refunded_at < happened.exposed_at + 604800000000
+              )
+              OR happened.event_id = 2
+              AND happened.at >= happened.exposed_at + 0
+              AND happened.at < happened.exposed_at + 1209600000000
+              AND (
+                happened.refunded_at IS NULL
+                OR happened.refunded_at < happened.exposed_at + 1209600000000
+              )
+            )
+          )
+          THEN 1
+          ELSE 0
+        END
+      ) AS unreported,
       MAX(
         CASE
           WHEN (
-            outcome.outcome_id IS NOT NULL AND outcome.event_id = 2
+            happened.event_id = 2
+            AND happened.at >= happened.exposed_at + 0
+            AND happened.at < happened.exposed_at + 604800000000
+            AND (
+              happened.refunded_at IS NULL
+              OR happened.refunded_at < happened.exposed_at + 604800000000
+            )
+            AND happened.refunded_at IS NULL
           )
           THEN CAST(1.0 AS DOUBLE PRECISION)
           ELSE CAST(0.0 AS DOUBLE PRECISION)
@@ -71,104 +190,222 @@ FROM (
       SUM(
         CASE
           WHEN (
-            outcome.outcome_id IS NOT NULL AND outcome.event_id = 2
+            happened.event_id = 2
+            AND happened.at >= happened.exposed_at + 0
+            AND happened.at < happened.exposed_at + 604800000000
+            AND (
+              happened.refunded_at IS NULL
+              OR happened.refunded_at < happened.exposed_at + 604800000000
+            )
           )
-          THEN CAST(COALESCE(outcome.value, 0) AS DOUBLE PRECISION) - CAST(COALESCE(outcome.cost, 0) AS DOUBLE PRECISION)
+          THEN happened.value - happened.cost
           ELSE CAST(0.0 AS DOUBLE PRECISION)
         END
-      ) AS x1
-    FROM exposure
-    LEFT OUTER JOIN outcome
-      ON outcome.visitor_id = exposure.visitor_id
-      AND outcome.at >= exposure.at + 0
-      AND outcome.at < exposure.at + 604800000000
-      AND outcome.at <= 1777507200000000
-      AND outcome.event_id = 2
-    WHERE
-      exposure.experiment_id = 1
-      AND exposure.phase = 1
-      AND exposure.at <= 1776902400000000
-    GROUP BY
-      exposure.visitor_id,
-      exposure.arm_id
-  ) AS visitors
-) AS moved
-GROUP BY
-  moved.arm_id,
-  moved.part;
-
-SELECT
-  moved.arm_id,
-  COUNT(*) AS count_1,
-  SUM(moved.x0) AS sum_1,
-  SUM(moved.x1) AS sum_2,
-  SUM(moved.x2) AS sum_3,
-  SUM(moved.x0 * moved.x0 * moved.x0) AS sum_4,
-  SUM(moved.x1 * moved.x1 * moved.x1) AS sum_5,
-  SUM(moved.x2 * moved.x2 * moved.x2) AS sum_6,
-  SUM(moved.x0 * moved.x0) AS sum_7,
-  SUM(moved.x0 * moved.x1) AS sum_8,
-  SUM(moved.x0 * moved.x2) AS sum_9,
-  SUM(moved.x1 * moved.x1) AS sum_10,
-  SUM(moved.x1 * moved.x2) AS sum_11,
-  SUM(moved.x2 * moved.x2) AS sum_12
-FROM (
-  SELECT
-    visitors.arm_id AS arm_id,
-    visitors.visitor_id % 256 AS part,
-    visitors.x0 AS x0,
-    visitors.x1 AS x1,
-    visitors.x2 AS x2
-  FROM (
-    SELECT
-      exposure.arm_id AS arm_id,
-      exposure.visitor_id AS visitor_id,
+      ) AS x1,
       SUM(
         CASE
           WHEN (
-            outcome.outcome_id IS NOT NULL AND outcome.event_id = 2
+            happened.event_id = 2
+            AND happened.at >= happened.exposed_at + 0
+            AND happened.at < happened.exposed_at + 1209600000000
+            AND (
+              happened.refunded_at IS NULL
+              OR happened.refunded_at < happened.exposed_at + 1209600000000
+            )
           )
-          THEN CAST(COALESCE(outcome.value, 0) AS DOUBLE PRECISION)
+          THEN happened.value
           ELSE CAST(0.0 AS DOUBLE PRECISION)
         END
-      ) AS x0,
-      COALESCE(MAX(covariate0.value), CAST(0.0 AS DOUBLE PRECISION)) AS x1,
-      CASE
-        WHEN (
-          MAX(covariate0.value) IS NULL
-        )
-        THEN CAST(1.0 AS DOUBLE PRECISION)
-        ELSE CAST(0.0 AS DOUBLE PRECISION)
-      END AS x2
-    FROM exposure
-    LEFT OUTER JOIN outcome
-      ON outcome.visitor_id = exposure.visitor_id
-      AND outcome.at >= exposure.at + 0
-      AND outcome.at < exposure.at + 1209600000000
-      AND outcome.at <= 1777507200000000
-      AND outcome.event_id = 2
-    LEFT OUTER JOIN covariate AS covariate0
-      ON covariate0.name_id = 1
-      AND covariate0.visitor_id = exposure.visitor_id
-      AND covariate0.at = (
+      ) AS x2
+    FROM (
+      SELECT
+        subject.arm_id AS arm_id,
+        subject.visitor_id AS visitor_id,
+        subject.at AS exposed_at,
+        outcome.event_id AS event_id,
+        outcome.at AS at,
+        CAST(NULL AS BIGINT) AS refunded_at,
+        CAST(COALESCE(
+          CASE
+            WHEN (
+              outcome.currency <> 'EUR'
+              AND (
+                outcome.value IS NOT NULL
+                AND outcome.reporting_value IS NULL
+                OR outcome.cost IS NOT NULL
+                AND outcome.reporting_cost IS NULL
+              )
+            )
+            THEN NULL
+            WHEN (
+              outcome.currency <> 'EUR'
+            )
+            THEN outcome.reporting_value
+            ELSE outcome.value
+          END,
+          0
+        ) AS DOUBLE PRECISION) AS value,
+        CAST(COALESCE(
+          CASE
+            WHEN (
+              outcome.currency <> 'EUR'
+              AND (
+                outcome.value IS NOT NULL
+                AND outcome.reporting_value IS NULL
+                OR outcome.cost IS NOT NULL
+                AND outcome.reporting_cost IS NULL
+              )
+            )
+            THEN NULL
+            WHEN (
+              outcome.currency <> 'EUR'
+            )
+            THEN outcome.reporting_cost
+            ELSE outcome.cost
+          END,
+          0
+        ) AS DOUBLE PRECISION) AS cost,
+        CASE
+          WHEN (
+            outcome.currency <> 'EUR'
+            AND (
+              outcome.value IS NOT NULL
+              AND outcome.reporting_value IS NULL
+              OR outcome.cost IS NOT NULL
+              AND outcome.reporting_cost IS NULL
+            )
+          )
+          THEN 1
+          ELSE 0
+        END AS unreported
+      FROM (
         SELECT
-          MAX(covariate.at) AS max_1
-        FROM covariate
+          exposure.experiment_id AS experiment_id,
+          exposure.phase AS phase,
+          exposure.visitor_id AS visitor_id,
+          exposure.exposed_id AS exposed_id,
+          exposure.arm_id AS arm_id,
+          exposure.at AS at,
+          exposure.crossover_at AS crossover_at,
+          0 AS returned
+        FROM (
+          SELECT
+            exposure.experiment_id AS experiment_id,
+            exposure.phase AS phase,
+            exposure.visitor_id AS visitor_id,
+            exposure.visitor_id AS exposed_id,
+            exposure.arm_id AS arm_id,
+            exposure.at AS at,
+            exposure.crossover_at AS crossover_at
+          FROM exposure
+        ) AS exposure
         WHERE
-          covariate.name_id = 1
-          AND covariate.visitor_id = exposure.visitor_id
-          AND covariate.at <= exposure.at
-          AND covariate.at >= exposure.at - 2592000000000
+          exposure.experiment_id = 1
+          AND exposure.phase = 1
+          AND exposure.at <= 1777507200000000
+      ) AS subject
+      JOIN outcome
+        ON outcome.visitor_id = subject.visitor_id
+        AND outcome.event_id = 2
+        AND outcome.at >= subject.at
+        AND outcome.at <= 1777507200000000
+    ) AS happened
+    WHERE
+      happened.event_id = 2
+      AND happened.at >= happened.exposed_at + 0
+      AND happened.at < happened.exposed_at + 604800000000
+      AND (
+        happened.refunded_at IS NULL
+        OR happened.refunded_at < happened.exposed_at + 604800000000
       )
+      OR happened.event_id = 2
+      AND happened.at >= happened.exposed_at + 0
+      AND happened.at < happened.exposed_at + 1209600000000
+      AND (
+        happened.refunded_at IS NULL
+        OR happened.refunded_at < happened.exposed_at + 1209600000000
+      )
+    GROUP BY
+      happened.visitor_id,
+      happened.exposed_at,
+      happened.arm_id
+  ) AS visitors
+  LEFT OUTER JOIN covariate AS value0
+    ON value0.name_id = 1
+    AND value0.visitor_id = visitors.visitor_id
+    AND value0.at <= visitors.at
+    AND value0.at >= visitors.at - 2592000000000
+  LEFT OUTER JOIN covariate AS newer0
+    ON newer0.name_id = 1
+    AND newer0.visitor_id = visitors.visitor_id
+    AND newer0.at <= visitors.at
+    AND newer0.at > value0.at
+  WHERE
+    newer0.visitor_id IS NULL
+) AS moved
+GROUP BY
+  moved.part,
+  moved.arm_id;
+
+SELECT
+  moved.arm_id,
+  SUM(moved.w0) AS sum_1,
+  SUM(moved.x0) AS sum_2,
+  SUM(moved.x0 * moved.x0) AS sum_3,
+  SUM(moved.x0 * moved.x0 * moved.x0) AS sum_4
+FROM (
+  SELECT
+    subject.arm_id AS arm_id,
+    subject.visitor_id - subject.visitor_id % 32768 AS part,
+    CASE WHEN (
+      subject.at <= 1776297600000000
+    ) THEN 1 ELSE 0 END AS w0,
+    CASE
+      WHEN (
+        subject.at <= 1776297600000000
+      )
+      THEN value0.value
+      ELSE CAST(0.0 AS DOUBLE PRECISION)
+    END AS x0
+  FROM (
+    SELECT
+      exposure.experiment_id AS experiment_id,
+      exposure.phase AS phase,
+      exposure.visitor_id AS visitor_id,
+      exposure.exposed_id AS exposed_id,
+      exposure.arm_id AS arm_id,
+      exposure.at AS at,
+      exposure.crossover_at AS crossover_at,
+      0 AS returned
+    FROM (
+      SELECT
+        exposure.experiment_id AS experiment_id,
+        exposure.phase AS phase,
+        exposure.visitor_id AS visitor_id,
+        exposure.visitor_id AS exposed_id,
+        exposure.arm_id AS arm_id,
+        exposure.at AS at,
+        exposure.crossover_at AS crossover_at
+      FROM exposure
+    ) AS exposure
     WHERE
       exposure.experiment_id = 1
       AND exposure.phase = 1
-      AND exposure.at <= 1776297600000000
-    GROUP BY
-      exposure.visitor_id,
-      exposure.arm_id
-  ) AS visitors
+      AND exposure.at <= 1777507200000000
+  ) AS subject
+  JOIN covariate AS value0
+    ON value0.name_id = 1
+    AND value0.visitor_id = subject.visitor_id
+    AND value0.at <= subject.at
+    AND value0.at >= subject.at - 2592000000000
+  LEFT OUTER JOIN covariate AS newer0
+    ON newer0.name_id = 1
+    AND newer0.visitor_id = subject.visitor_id
+    AND newer0.at <= subject.at
+    AND newer0.at > value0.at
+  WHERE
+    newer0.visitor_id IS NULL
 ) AS moved
 GROUP BY
-  moved.arm_id,
-  moved.part;
+  moved.part,
+  moved.arm_id;

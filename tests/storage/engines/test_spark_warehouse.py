@@ -1,0 +1,87 @@
+"""Somebody's Parquet files on Spark: the same observations as from a store."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+from offerlift.experiments.metrics import Column, CovariateUse, Metric
+from offerlift.experiments.warehouse import ComputedCovariate
+from offerlift.storage.store import Store
+from offerlift.storage.warehouse import Warehouse
+
+from ..model import ARMS, Order, Shop
+from ..raw_shop import metadata, tables_of, write_parquet
+from ..test_statements import VISITORS, fill
+from ..test_warehouse import assert_same, assert_same_strata
+from .conftest import MASTER
+
+METRICS = (
+    Metric("conversion", "conversion", Column("purchase", "converted"), window_end=12),
+    Metric("margin", "margin", Column("purchase", "margin"), covariate=CovariateUse("history", 20), refund_window=0),
+    Metric("any", "count", Column(None, "count"), window_end=9),
+    Metric("value", "ratio", Column("purchase", "value"), Column("click", "count"), cap=900),
+)
+
+
+def shop() -> Shop:
+    """Sixty of each: crossovers, phases, refunds, other currencies, amounts and segments that are missing."""
+    drawn = random.Random(7)
+    log = [(drawn.choice(VISITORS), drawn.randint(1, 2), drawn.choice(ARMS), drawn.randint(0, 30)) for _ in range(60)]
+    orders = [
+        Order(
+            f"o{i}",
+            drawn.choice(VISITORS),
+            drawn.choice(["purchase", "click"]),
+            drawn.randint(0, 30),
+            drawn.choice([None, 1, 250, 1999]),
+            drawn.choice([None, 0, 120]),
+            *drawn.choice([(False, True), (True, True), (True, False)]),
+            refund_of=None if i < 45 else f"o{drawn.randint(0, 50)}",
+        )
+        for i in range(60)
+    ]
+    traits = {(drawn.choice(VISITORS), "history", drawn.randint(0, 30)): drawn.uniform(-50, 50) for _ in range(30)}
+    return Shop(log, orders, [(*key, value) for key, value in traits.items()], [], {(1, "v0"): "DE", (2, "v1"): "FR"})
+
+
+def test_parquet_on_spark_gives_what_a_store_gives(session, make_published, at, tmp_path):
+    """Observations and a breakdown of files and temporary views are those of SQLite."""
+    happened = shop()
+    write_parquet(tmp_path, happened, at)
+    for table in metadata.tables:
+        session.read.parquet(str(tmp_path / f"{table}.parquet")).createOrReplaceTempView(table)
+    tables = tables_of()
+    # By its path, the others as views.
+    log = replace(tables.assignments, table=("parquet", str(tmp_path / "exposure_log.parquet")))
+    tables = replace(tables, assignments=log)
+    published = make_published(metrics=METRICS)
+    definition = replace(published.definition, segments=("country",))
+    with Store.open("sqlite://") as store:
+        store.publish(replace(published, definition=definition, phase=2))
+        fill(store, "exit", happened, at)
+        stored, split = store.observations("exit", as_of=at(40)), store.breakdown("exit", "country", as_of=at(40))
+    with Warehouse.open(f"spark://{MASTER}") as warehouse:
+        assert_same(warehouse.observations(definition, tables, as_of=at(40)), stored)
+        found = warehouse.breakdown(definition, tables, "country", as_of=at(40))
+    for value, strata in split.values.items():
+        assert_same_strata(found.values[value], strata, METRICS)
+
+
+def test_a_covariate_of_facts_is_computed_on_spark(session, make_published, at, tmp_path):
+    """Clicks before the exposure, counted there, are those of the files by hand."""
+    happened = Shop(
+        [("v1", 1, "a", 10), ("v2", 1, "a", 10), ("v3", 1, "b", 10)],
+        [Order(f"o{i}", "v1", "click", t, None, None) for i, t in enumerate([4, 5, 9, 10])],
+    )
+    write_parquet(tmp_path, happened, at)
+    for table in metadata.tables:
+        session.read.parquet(str(tmp_path / f"{table}.parquet")).createOrReplaceTempView(table)
+    metric = Metric("any", "count", Column("click", "count"), covariate=CovariateUse("before"))
+    tables = replace(tables_of(), covariates=(ComputedCovariate("before", "click", "count", 5),))
+    with Warehouse.open(f"spark://{MASTER}") as warehouse:
+        seen = warehouse.observations(make_published(metrics=(metric,)).definition, tables, as_of=at(40))
+    # Those at 5 and 9: one at 4 is too early, that at the exposure is an outcome.
+    assert seen.moments["any"]["a"].mean_of("covariate:before") == 1.0
+    assert seen.moments["any"]["a"].mean_of("covariate:before:missing") == 0.0
+    assert seen.moments["any"]["a"].sum_of("click:count") == 1.0
