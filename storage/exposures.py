@@ -57,9 +57,9 @@ class First(NamedTuple):
 
 
 class PreparedExposure(NamedTuple):
-    """A checked exposure record; `index` is its position among the records written."""
+    """A checked exposure record; `place` is its position among the records written."""
 
-    index: int
+    place: int
     experiment: str
     phase: int
     visitor: str
@@ -153,7 +153,7 @@ def _of_known_arms(
                 message = f"unknown arm {one.mark.arm!r} of {one.experiment!r}; its arms are {listed}"
             else:
                 continue
-            tally.refused.append(Refusal(one.index, message))
+            tally.refused.append(Refusal(one.place, message))
     return taken
 
 

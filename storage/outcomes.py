@@ -66,9 +66,9 @@ class Content(NamedTuple):
 
 
 class PreparedOutcome(NamedTuple):
-    """A checked outcome; `index` is its position among the records written."""
+    """A checked outcome; `place` is its position among the records written."""
 
-    index: int
+    place: int
     event: str
     outcome_id: str
     content: Content
@@ -76,9 +76,9 @@ class PreparedOutcome(NamedTuple):
 
 
 class PreparedCovariate(NamedTuple):
-    """A checked covariate; `index` is its position among the records written."""
+    """A checked covariate; `place` is its position among the records written."""
 
-    index: int
+    place: int
     name: str
     visitor: str
     at: int
@@ -176,7 +176,7 @@ def store_outcomes(connection: Connection, records: Sequence[PreparedOutcome], n
         for one in groups[event]:
             stored = known.get(one.outcome_id)
             if stored is None and is_pruned(_time(one, now), horizon):
-                tally.refused.append(Refusal(one.index, too_old("an outcome", _time(one, now), horizon)))
+                tally.refused.append(Refusal(one.place, too_old("an outcome", _time(one, now), horizon)))
             elif stored is None:
                 known[one.outcome_id] = one.content
                 added[event][one.outcome_id] = one
@@ -184,7 +184,7 @@ def store_outcomes(connection: Connection, records: Sequence[PreparedOutcome], n
             elif stored == one.content or stored.same(one.content):
                 tally.repeated += 1
             else:
-                tally.conflicts.append(Conflict(one.index, _conflict(one, stored)))
+                tally.conflicts.append(Conflict(one.place, _conflict(one, stored)))
     # Of new outcomes only: what is not stored must not bring a forgotten visitor's id back.
     visitors = visitor_ids(connection, {one.content.visitor for group in added.values() for one in group.values()})
     for event, group in added.items():
@@ -206,7 +206,7 @@ def _stored_outcomes(connection: Connection, event_id: int, keys: Sequence[str])
         .join(visitor, visitor.c.id == outcome.c.visitor_id)
         .where(outcome.c.event_id == event_id, matches(connection, outcome.c.outcome_id, keys))
     )
-    return {key: Content(*content, at if at_given else None) for key, at_given, *content, at in rows}
+    return {row[0]: Content(*row[2:-1], at=row[-1] if row[1] else None) for row in rows}
 
 
 def _conflict(offered: PreparedOutcome, stored: Content) -> str:
@@ -289,7 +289,7 @@ def store_covariates(connection: Connection, records: Sequence[PreparedCovariate
                     f"covariate {name!r} of visitor {one.visitor!r} at {from_micros(one.at).isoformat()} "
                     f"is stored with {stored!r}; this one has {one.value!r}; the stored one stays"
                 )
-                tally.conflicts.append(Conflict(one.index, message))
+                tally.conflicts.append(Conflict(one.place, message))
         rows = [(names[name], *key, added[key]) for key in sorted(added)]
         if insert_missing(connection, covariate, ("name_id", "visitor_id", "at", "value"), rows) != len(rows):
             raise Raced

@@ -121,6 +121,34 @@ def test_large_numbers_are_kept(store):
     assert [dict(row) for row in found] == [rows[1], rows[0]]
 
 
+def test_many_rows_keep_text_and_nothing(store):
+    """Of 1,500 rows at once, text that means something to COPY or JSON comes back as it was, and nothing as nothing."""
+    ids = [
+        "\\N",
+        "\\.",
+        "a\tb",
+        "a\nb\r",
+        '"',
+        "\\",
+        "null",
+        "7",
+        "é\u2028",
+        *(f"o{number}" for number in range(1_491)),
+    ]
+    rows = [
+        {"visitor_id": place, "event_id": 1, "at": 5, "outcome_id": key, "at_given": 1, "currency": "EUR"}
+        | {"value": None if place % 2 else -place, "refund_of": ids[0] if place == 1_499 else None}
+        for place, key in enumerate(ids)
+    ]
+    assert (
+        writing(store._engine, lambda connection: insert_missing(connection, tables.outcome, *columns(rows))) == 1_500
+    )
+    with reading(store._engine) as connection:
+        fields = [tables.outcome.c[name] for name in rows[0]]
+        found = connection.execute(select(*fields).order_by(tables.outcome.c.visitor_id)).mappings().all()
+    assert [dict(row) for row in found] == rows
+
+
 def test_updates_reach_their_rows_only(store):
     """Of three rows, two are written over by key, with numbers, text and nothing; the third stays."""
     rows = [
