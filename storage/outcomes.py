@@ -206,7 +206,7 @@ def _stored_outcomes(connection: Connection, event_id: int, keys: Sequence[str])
         .join(visitor, visitor.c.id == outcome.c.visitor_id)
         .where(outcome.c.event_id == event_id, matches(connection, outcome.c.outcome_id, keys))
     )
-    return {row[0]: Content(*row[2:-1], at=row[-1] if row[1] else None) for row in rows}
+    return {row[0]: Content(*row[2:-1], at=row[-1] if row[1] else None) for row in map(tuple, rows)}
 
 
 def _conflict(offered: PreparedOutcome, stored: Content) -> str:
