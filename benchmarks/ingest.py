@@ -31,7 +31,7 @@ from typing import Any
 
 from offerlift.errors import StoreError
 from offerlift.experiments import BUILT_IN_METRICS, Arm, Definition, Exposure, Outcome, Plan, publish
-from offerlift.storage.store import Store
+from offerlift.storage.store import CHUNK, Store
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.schema import DropSchema
 
@@ -91,10 +91,10 @@ def main() -> None:
         "postgresql_over_sqlalchemy_executemany": None,
         "duckdb_over_sqlalchemy_executemany": None,
     }
-    seconds = {"sqlite": on_sqlite(made(blocks, 5_000))}
+    seconds = {"sqlite": on_sqlite(made(blocks, CHUNK))}
     found |= compared(seconds["sqlite"], "sqlite", "ingest_over_raw")
     for engine, measure, data in (
-        ("postgresql", on_postgresql, made(blocks // 2, 5_000)),
+        ("postgresql", on_postgresql, made(blocks // 3, CHUNK)),
         ("duckdb", on_duckdb, made(blocks // 5, 500)),
     ):
         try:
