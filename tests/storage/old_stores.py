@@ -34,7 +34,7 @@ def write_version_1(url: str) -> None:
                 connection.exec_driver_sql(statement)
         for part in ROWS:
             names = list(part["rows"][0])
-            table = sqlalchemy.table(part["table"], *(sqlalchemy.column(name) for name in names))
+            table = sqlalchemy.table(part["table"], *map(_column, names))
             connection.execute(table.insert(), part["rows"])
         # A store that gave these numbers out itself goes on after them.
         if engine.dialect.name in _TAKE_NUMBERS:
@@ -47,13 +47,18 @@ def write_version_1(url: str) -> None:
     engine.dispose()
 
 
+def _column(name: str) -> sqlalchemy.ColumnClause[Any]:
+    # Quoted, as `at` is a word of DuckDB's.
+    return sqlalchemy.column(sqlalchemy.sql.quoted_name(name, True))
+
+
 def stored_rows(url: str) -> list[dict[str, Any]]:
     """All rows of all tables that version 1 had, in the shape of ROWS and with the columns of version 1."""
     engine = sqlalchemy.create_engine(url)
     found = []
     with engine.connect() as connection:
         for part in ROWS:
-            columns = [sqlalchemy.column(name) for name in part["rows"][0]]
+            columns = list(map(_column, part["rows"][0]))
             rows = connection.execute(sqlalchemy.select(*columns).select_from(sqlalchemy.table(part["table"])))
             found.append({"table": part["table"], "rows": [dict(row._mapping) for row in rows]})
     engine.dispose()
