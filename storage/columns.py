@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, String, Text
+from sqlalchemy import BigInteger, Dialect, Integer, String, Text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import TypeCompiler
 
-__all__ = ["DOCUMENT", "ID", "NUMBER", "word"]
+__all__ = ["DOCUMENT", "ID", "NUMBER", "bytes_collation", "word"]
 
 
 class _ByteString(mysql.VARCHAR):
@@ -20,13 +20,19 @@ class _ByteText(mysql.LONGTEXT):
     """The same without a limit; a plain TEXT ends at 64 kB there."""
 
 
+def bytes_collation(dialect: Dialect) -> str:
+    """The collation of MySQL or MariaDB that compares by bytes; a server of either kind answers to a URL of the other.
+
+    Their default collations make "a", "A" and "á" one visitor, and utf8mb4_bin, which pads, makes "a" and "a " one.
+    """
+    return "utf8mb4_nopad_bin" if getattr(dialect, "is_mariadb", False) else "utf8mb4_0900_bin"
+
+
 @compiles(_ByteString, "mysql", "mariadb")
 @compiles(_ByteText, "mysql", "mariadb")
 def _compile_bytes(element: _ByteString | _ByteText, compiler: TypeCompiler, **_: Any) -> str:
-    # The default collations make "a", "A" and "á" one visitor, and utf8mb4_bin, which pads, makes "a" and "a " one.
-    collation = "utf8mb4_nopad_bin" if compiler.dialect.is_mariadb else "utf8mb4_0900_bin"  # type: ignore[attr-defined]
     kind = f"VARCHAR({element.length})" if isinstance(element, _ByteString) else "LONGTEXT"
-    return f"{kind} CHARACTER SET utf8mb4 COLLATE {collation}"
+    return f"{kind} CHARACTER SET utf8mb4 COLLATE {bytes_collation(compiler.dialect)}"
 
 
 def word(length: int) -> String:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -220,5 +221,5 @@ def _total(cells: Cells) -> Sums:
     return total
 
 
-def _whole(cell: Sequence[object]) -> tuple[int, ...]:
-    return tuple(map(int, cell))  # type: ignore[call-overload]
+def _whole(cell: Sequence[Any]) -> tuple[int, ...]:
+    return tuple(map(int, cell))

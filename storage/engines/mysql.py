@@ -34,6 +34,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from ...errors import StoreError
 from ...experiments.definition import BUCKETS
+from ..columns import bytes_collation
 from .base import BUSY_SECONDS, TIMED_OUT, Database, Row, insert_text, on_connect
 from .foreign import ColumnType, Kind
 from .statistics import collect_statistics
@@ -74,8 +75,7 @@ class _ByBytes(FunctionElement[str]):
 
 @compiles(_ByBytes, "mysql", "mariadb")
 def _compile_by_bytes(element: _ByBytes, compiler: SQLCompiler, **options: Any) -> str:
-    # A server of either kind answers to a URL of the other.
-    collation = "utf8mb4_nopad_bin" if compiler.dialect.is_mariadb else "utf8mb4_0900_bin"  # type: ignore[attr-defined]
+    collation = bytes_collation(compiler.dialect)
     return f"CONVERT({compiler.process(element.clauses, **options)} USING utf8mb4) COLLATE {collation}"
 
 
