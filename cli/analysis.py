@@ -11,7 +11,10 @@ from .importing import require_table_columns
 from .options import database_option, open_store, print_json, table_columns
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ..storage.observations import Observations
+    from ..storage.store import Store
 
 __all__ = ["analyze", "report"]
 
@@ -20,23 +23,41 @@ __all__ = ["analyze", "report"]
 @click.argument("experiment", required=False)
 @click.option("--table", type=click.Path(path_type=Path), help="Analyse this one-row-a-visitor file without a store.")
 @table_columns
+@click.option(
+    "--as-of", metavar="DATE", help="As it was at the end of that day, or at a time such as 2026-05-04T12:00Z."
+)
+@click.option("--by", type=click.Choice(["day"]), help="Print how the numbers grew, day by day, and no decision.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @database_option
-def analyze(experiment: str | None, table: Path | None, as_json: bool, db: str, **columns: Any) -> None:
+def analyze(
+    experiment: str | None,
+    table: Path | None,
+    as_of: str | None,
+    by: str | None,
+    as_json: bool,
+    db: str,
+    **columns: Any,
+) -> None:
     """Analyse EXPERIMENT: health first, then the decision, then the numbers."""
-    from ..reports import scorecard
+    from ..reports import course, render_course, render_text, scorecard
 
     if table is not None:
-        observations = _observations_of(table, experiment, columns)
+        for option, given in (("--as-of", as_of), ("--by", by)):
+            if given is not None:
+                raise click.UsageError(f"{option} needs the times that a store has; a table has none")
+        found, render = scorecard(_observations_of(table, experiment, columns)), render_text
     else:
-        observations = _stored_observations(experiment, columns, db)
-    card = scorecard(observations)
+        key = _stored_experiment(experiment, columns)
+        with open_store(db, create=False) as store:
+            at = _as_of(store, key, as_of)
+            if by is None:
+                found, render = scorecard(store.observations(key, as_of=at)), render_text
+            else:
+                found, render = course(store.cumulative(key, as_of=at)), render_course
     if as_json:
-        print_json(card.to_dict())
+        print_json(found.to_dict())
     else:
-        from ..reports import render_text
-
-        click.echo(render_text(card))
+        click.echo(render(found))
 
 
 @click.command()
@@ -53,14 +74,19 @@ def report(experiment: str, output: Path, db: str) -> None:
     click.echo(str(output))
 
 
-def _stored_observations(experiment: str | None, columns: dict[str, Any], db: str) -> Observations:
+def _stored_experiment(experiment: str | None, columns: dict[str, Any]) -> str:
     if experiment is None:
         raise click.UsageError("name an EXPERIMENT of the store, or give --table FILE")
     given = [name for name in ("arm", "control", "visitor", "revenue", "conversion", "covariate") if columns[name]]
     if given:
         raise click.UsageError(f"--{given[0]} says what a column of a file is; it goes with --table FILE")
-    with open_store(db, create=False) as store:
-        return store.observations(experiment)
+    return experiment
+
+
+def _as_of(store: Store, experiment: str, text: str | None) -> datetime | None:
+    from ..storage.times import as_of_time
+
+    return None if text is None else as_of_time(text, store.published(experiment).definition.utc_offset_minutes)
 
 
 def _observations_of(table: Path, experiment: str | None, columns: dict[str, Any]) -> Observations:

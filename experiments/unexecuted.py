@@ -34,12 +34,6 @@ def _unexecuted_split(definition: Definition) -> Iterator[Refusal]:
     if definition.segments and definition.holdout:
         seen = ", ".join(definition.segments)
         yield "segments", seen, "a holdout's exposures have no segments: name them in the experiments that it covers"
-    if definition.utc_offset_minutes:
-        yield (
-            "utc_offset",
-            str(definition.utc_offset_minutes),
-            "reports by day are not made yet; leave `utc_offset` out",
-        )
 
 
 def _unexecuted_metrics(definition: Definition) -> Iterator[Refusal]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from .course import Course, course
 from .html import render_html
 from .scorecard import scorecard
-from .text import render_text
+from .text import render_course, render_text
 from .tree import Scorecard
 
-__all__ = ["Scorecard", "render_html", "render_text", "scorecard"]
+__all__ = ["Course", "Scorecard", "course", "render_course", "render_html", "render_text", "scorecard"]

@@ -50,7 +50,7 @@ from .tree import (
 )
 from .words import column_in_words
 
-__all__ = ["ALPHA", "guardrail_result", "metric_rows"]
+__all__ = ["ALPHA", "guardrail_result", "metric_rows", "metric_unit", "metric_value"]
 
 ALPHA = 0.05
 """All intervals are two-sided at 95 %, whatever the plan's alpha, which enters the decision only."""
@@ -77,14 +77,14 @@ def _metric_row(observations: Observations, metric: Metric) -> MetricRow:
     definition = observations.definition
     found = observations.moments.get(metric.name, {})
     arms = {arm.name: found.get(arm.name) or Moments.zero(metric.moment_columns) for arm in definition.arms}
-    values = {name: _value(metric, moments) for name, moments in arms.items()}
+    values = {name: metric_value(metric, moments) for name, moments in arms.items()}
     posterior = _posterior(metric, arms, values, definition.control)
     best = posterior.probability_best if posterior else {}
     return MetricRow(
         metric=metric.name,
         kind=metric.kind,
         role=definition.role(metric.name),
-        unit=_unit(metric, definition.currency),
+        unit=metric_unit(metric, definition.currency),
         desired_change=metric.desired_change,
         condition=_condition(metric),
         arms=tuple(
@@ -211,7 +211,7 @@ def _adjusted_band(metric: Metric, treatment: Moments, control: Moments, boundar
     return adjusted.lift if adjusted is not None else LiftRow()
 
 
-def _value(metric: Metric, moments: Moments) -> Value:
+def metric_value(metric: Metric, moments: Moments) -> Value:
     """A metric's value in an arm, and the variance of that estimate."""
     if moments.n == 0:
         return None, None
@@ -224,7 +224,7 @@ def _value(metric: Metric, moments: Moments) -> Value:
 
 def _level_interval(metric: Metric, moments: Moments) -> Interval:
     """95 % interval of a metric's value in one arm: Wilson for shares, Student's t for means, normal for ratios."""
-    value, variance = _value(metric, moments)
+    value, variance = metric_value(metric, moments)
     if value is None or variance is None:
         return Interval()
     if metric.kind in PROPORTIONS:
@@ -285,7 +285,8 @@ def guardrail_result(
     return "failed" if best < -margin else "inconclusive"
 
 
-def _unit(metric: Metric, currency: str) -> str:
+def metric_unit(metric: Metric, currency: str) -> str:
+    """What a metric's value is given in: "share", "per visitor", "ratio" or a currency."""
     if metric.kind in PROPORTIONS:
         return "share"
     if metric.denominator is None:

@@ -15,7 +15,7 @@ from ..storage.observations import Observations
 from .format import count, join, p_value, percent, quote
 from .tree import HealthCheck
 
-__all__ = ["CROSSOVER_ALARM", "SRM_ALARM", "SRM_SEQUENTIAL_ALARM", "SRM_WARNING", "health_checks"]
+__all__ = ["CROSSOVER_ALARM", "SRM_ALARM", "SRM_SEQUENTIAL_ALARM", "SRM_WARNING", "health_checks", "planned_shares"]
 
 SRM_ALARM = 0.001
 """Pearson's test fails below this p-value where it is read once."""
@@ -65,7 +65,7 @@ def _srm(observations: Observations, *, confirmed: bool) -> HealthCheck:
     if not any(visitors.values()):
         return HealthCheck("srm", "not_run", "Nobody was exposed yet.")
     definition = observations.definition
-    p = sample_ratio_test(visitors, _shares(definition)).p_value
+    p = sample_ratio_test(visitors, planned_shares(definition)).p_value
     seen = _seen_and_planned(visitors, definition)
     if p >= SRM_WARNING:
         return HealthCheck("srm", "ok", f"{seen}; p = {_p(p)}: as planned.", p)
@@ -104,7 +104,7 @@ def _srm_sequential(observations: Observations) -> HealthCheck:
     if not any(visitors.values()):
         return HealthCheck("srm_sequential", "not_run", "Nobody was exposed yet.")
     looks = [counts for _, counts in observations.exposures_by_day] or [visitors]
-    p = running_sample_ratio_test(looks, _shares(observations.definition)).p_value
+    p = running_sample_ratio_test(looks, planned_shares(observations.definition)).p_value
     if p < SRM_SEQUENTIAL_ALARM:
         seen = _seen_and_planned(visitors, observations.definition)
         return HealthCheck(
@@ -129,7 +129,7 @@ def _srm_mature(observations: Observations) -> HealthCheck:
         return HealthCheck("srm_mature", "not_run", "No visitor's window has passed yet.")
     if mature == visitors:
         return HealthCheck("srm_mature", "not_run", "All visitors are analysed, so the first check has covered it.")
-    p = sample_ratio_test(mature, _shares(observations.definition)).p_value
+    p = sample_ratio_test(mature, planned_shares(observations.definition)).p_value
     if p < SRM_ALARM:
         seen = _seen_and_planned(mature, observations.definition, noun="analysed visitors")
         return HealthCheck(
@@ -270,7 +270,8 @@ def _rows(observations: Observations) -> HealthCheck:
     )
 
 
-def _shares(definition: Definition) -> dict[str, float]:
+def planned_shares(definition: Definition) -> dict[str, float]:
+    """The share of visitors that each arm was meant to have."""
     return {arm: float(share) for arm, share in definition.expected_shares.items()}
 
 

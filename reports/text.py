@@ -6,10 +6,11 @@ import textwrap
 from collections.abc import Sequence
 
 from . import format as fmt
+from .course import Course
 from .sentences import why_wider
 from .tree import ComparisonRow, MetricRow, Scorecard
 
-__all__ = ["render_text"]
+__all__ = ["render_course", "render_text"]
 
 WIDTH = 100
 NAME = 24
@@ -39,6 +40,34 @@ def render_text(card: Scorecard, *, color: bool = False) -> str:
         parts.append("The effects are not shown while a health check fails; --json has them.")
     parts += [_wrapped(note, "") for note in card.notes]
     return "\n\n".join("\n".join(part) if isinstance(part, list) else part for part in parts)
+
+
+def render_course(days: Course) -> str:
+    """The days as a page: visitors and the split, then each metric, one column an arm; without a final newline."""
+    right = f"phase {days.phase}, by day until {fmt.moment(days.as_of)}"
+    gap = " " * max(2, WIDTH - len(days.experiment) - len(right))
+    parts = [[f"{days.experiment}{gap}{right}"]]
+    if not days.days:
+        return "\n".join([*parts[0], "", "Nobody was exposed yet."])
+    arms = list(days.days[0].visitors)
+    rows = [["VISITORS", *map(_short, arms), "split p"]]
+    rows += [[one.day, *map(fmt.count, one.visitors.values()), fmt.p_value(one.srm_p_value)] for one in days.days]
+    parts.append(_table(rows, left=(0,)))
+    for i, metric in enumerate(days.days[0].metrics):
+        rows = [[fmt.label(metric.metric).upper(), *map(_short, arms)]]
+        for one in days.days:
+            values = one.metrics[i].arms
+            rows.append([one.day, *(fmt.level(value.value, metric.unit, value.standard_error) for value in values)])
+        parts.append(_table(rows, left=(0,)))
+    parts.append(
+        _wrapped(
+            "Everybody exposed by the end of a day, with what was known then: nobody waits for a window to pass, so "
+            "values differ from the scorecard's until the last one has. The split's p-value is the smallest "
+            "always-valid one so far.",
+            "",
+        )
+    )
+    return "\n\n".join("\n".join(part) for part in parts)
 
 
 def _head(card: Scorecard) -> list[str]:

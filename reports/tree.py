@@ -31,6 +31,7 @@ __all__ = [
     "MetricArmRow",
     "MetricRow",
     "Scorecard",
+    "plain",
 ]
 
 Action = Literal["do_not_read", "collecting", "ship", "stop_harm", "stop_no_effect", "review"]
@@ -253,7 +254,7 @@ class Scorecard:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object: plain dicts, lists, strings and finite floats; None for what is absent."""
-        return _plain(self)
+        return plain(self)
 
     def metric(self, name: str) -> MetricRow:
         """The row of that metric."""
@@ -265,14 +266,15 @@ class Scorecard:
         return all(check.status != "fail" for check in self.health)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """What JSON can say of frozen records, mappings, sequences and times; None for a number that is not finite."""
     if is_dataclass(value):
         shown = [f.name for f in fields(value) if f.metadata.get("json", True)]
-        return {name: _plain(getattr(value, name)) for name in shown}
+        return {name: plain(getattr(value, name)) for name in shown}
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, bool | str) or value is None:

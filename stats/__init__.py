@@ -29,6 +29,7 @@ from .bayes import (
     probability_b_beats_a,
 )
 from .fieller import Estimate, Shared, compare_estimates, fieller
+from .histogram import Histogram, LargestValues
 from .means import compare_means, mean_estimate
 from .moments import Moments
 from .multiplicity import adjusted_alpha, dunnett_critical
@@ -54,6 +55,8 @@ __all__ = [
     "Comparison",
     "Difference",
     "Estimate",
+    "Histogram",
+    "LargestValues",
     "Lift",
     "Moments",
     "Posterior",

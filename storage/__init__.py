@@ -9,11 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .distributions import Distribution, Distributions
     from .events import read_exposures, read_outcomes
     from .importing import ImportReport, import_exposures, import_outcomes, import_table, write_rejects
     from .observations import ArmCounts, Breakdown, Observations, Stratum
     from .results import Conflict, Refusal, WriteResult
     from .rows import Reject
+    from .series import Series, SinceExposure
     from .store import Store
     from .table import Table, read_table
     from .upgrading import SchemaVersion, check_version, schema_version, upgrade, upgrade_sql
@@ -22,11 +24,15 @@ __all__ = [
     "ArmCounts",
     "Breakdown",
     "Conflict",
+    "Distribution",
+    "Distributions",
     "ImportReport",
     "Observations",
     "Refusal",
     "Reject",
     "SchemaVersion",
+    "Series",
+    "SinceExposure",
     "Store",
     "Stratum",
     "Table",
@@ -45,11 +51,13 @@ __all__ = [
 ]
 
 _MODULES = {
+    "distributions": ("Distribution", "Distributions"),
     "events": ("read_exposures", "read_outcomes"),
     "importing": ("ImportReport", "import_exposures", "import_outcomes", "import_table", "write_rejects"),
     "observations": ("ArmCounts", "Breakdown", "Observations", "Stratum"),
     "results": ("Conflict", "Refusal", "WriteResult"),
     "rows": ("Reject",),
+    "series": ("Series", "SinceExposure"),
     "store": ("Store",),
     "table": ("Table", "read_table"),
     "upgrading": ("SchemaVersion", "check_version", "schema_version", "upgrade", "upgrade_sql"),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Subquery, and_, case, func, literal, null, select
+from sqlalchemy import ColumnElement, Subquery, and_, case, func, literal, null, select
 
+from ..experiments.metrics import DAY
 from .sources import Sources
 
-__all__ = ["MISSING", "Cohort", "keys_of", "subjects"]
+__all__ = ["MISSING", "Cohort", "day_of", "keys_of", "subjects"]
 
 MISSING = "(missing)"
 """What visitors without a value of a segment are listed under."""
@@ -25,6 +26,7 @@ class Cohort:
         as_of: microseconds; later rows are left out.
         names: numbers of events, covariates and segments.
         segment: name of the segment that every statement is split by, behind the arm; None: by none.
+        offset: microseconds that the clock by which days begin is ahead of UTC.
     """
 
     experiment_id: int
@@ -32,6 +34,7 @@ class Cohort:
     as_of: int
     names: Mapping[str, int]
     segment: str | None = None
+    offset: int = 0
 
     def number(self, name: str) -> int:
         """Number of a name; one that no row has where the name was never stored."""
@@ -102,3 +105,10 @@ def keys_of(cohort: Cohort) -> tuple[str, ...]:
     phase = ("phase",) if len(cohort.phases) > 1 else ()
     segment = ("segment",) if cohort.segment is not None else ()
     return (*phase, "arm_id", *segment)
+
+
+def day_of(at: ColumnElement[int], offset: int) -> ColumnElement[int]:
+    """The first microsecond of the day that a time lies on, by a clock ahead of UTC by so many microseconds."""
+    # A day is added because SQL's remainder of a negative number is negative: 1970 may have begun later there.
+    ahead = at + literal(offset + DAY, literal_execute=True) if offset else at
+    return at - ahead % literal(DAY, literal_execute=True)

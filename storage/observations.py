@@ -36,7 +36,8 @@ class Stratum:
         phase: its number.
         arms: counts by arm name.
         moments: metric name -> arm name -> moments of the mature visitors, as in `Observations`.
-        exposures_by_day: UTC days in order, each with the visitors first exposed on it by arm.
+        exposures_by_day: when the days of the definition's offset begin, in order, each with the visitors first exposed
+            on it by arm.
     """
 
     phase: int
@@ -75,8 +76,8 @@ class Observations:
         first_exposure, last_exposure: None without visitors.
         refused_rows: rows of a table that were left out because they could not be read.
         phase: of the version that was analysed.
-        exposures_by_day: UTC days in order, each with the visitors first exposed on it by arm of the definition; empty
-            where the days are not known, as in a table.
+        exposures_by_day: when the days of the definition's offset begin, in order, each with the visitors first exposed
+            on it by arm of the definition; empty where the days are not known, as in a table.
         earlier: strata of the phases before this one; `arms`, `moments` and `exposures_by_day` are of the phase that
             was analysed.
         unreported_rows: outcomes and refunds in another currency without a value in the reporting one: no money column

@@ -24,10 +24,13 @@ from .sums import Layout, Sums, add_covariate, add_outcomes, best_shift, moments
 from .tables import experiment, import_file, name
 from .times import from_micros
 
-__all__ = ["read_breakdown", "read_observations"]
+__all__ = ["Key", "cohort_of", "keyed", "read_breakdown", "read_observations"]
 
 ANY = "*"
 """What outcomes are counted under that only a metric of any event takes."""
+
+MINUTE = 60_000_000
+"""In microseconds."""
 
 Key = tuple[Any, ...]
 """Phase, arm_id and, where split by one, the segment's value."""
@@ -47,7 +50,7 @@ class Group:
 def read_observations(connection: Connection, published: Published, as_of: int) -> Observations:
     """Counts and moments of a published version, as of a time in microseconds."""
     definition = published.definition
-    cohort = _cohort(connection, published, as_of)
+    cohort = cohort_of(connection, published, as_of)
     sources = store_sources(connection, definition.currency, as_of)
     layout = Layout(definition.metrics)
     groups, times = read_groups(connection, sources, cohort, layout)
@@ -85,7 +88,7 @@ def read_breakdown(connection: Connection, published: Published, as_of: int, seg
             f"{definition.experiment!r} has no segment {segment!r}",
             hint=f"Its segments: {', '.join(definition.segments) or 'none'}; definitions name them in `segments`.",
         )
-    cohort = _cohort(connection, published, as_of, segment)
+    cohort = cohort_of(connection, published, as_of, segment)
     sources = store_sources(connection, definition.currency, as_of)
     layout = Layout(definition.metrics)
     groups, _ = read_groups(connection, sources, cohort, layout)
@@ -97,7 +100,12 @@ def read_breakdown(connection: Connection, published: Published, as_of: int, seg
     return Breakdown(segment, from_micros(as_of), values)
 
 
-def _cohort(connection: Connection, published: Published, as_of: int, segment: str | None = None) -> Cohort:
+def cohort_of(connection: Connection, published: Published, as_of: int, segment: str | None = None) -> Cohort:
+    """Whose rows an analysis of a published version reads: all phases up to its own.
+
+    Raises:
+        InputError: a metric says something that is not computed yet.
+    """
     definition = published.definition
     refuse_unexecuted(definition)
     used = {column.event for metric in definition.metrics for column in metric.columns if column.event is not None}
@@ -105,7 +113,8 @@ def _cohort(connection: Connection, published: Published, as_of: int, segment: s
     used |= {segment} if segment is not None else set()
     number = find_ids(connection, experiment, [definition.experiment])[definition.experiment]
     phases = tuple(range(1, published.phase + 1))
-    return Cohort(number, phases, as_of, find_ids(connection, name, used), segment)
+    offset = definition.utc_offset_minutes * MINUTE
+    return Cohort(number, phases, as_of, find_ids(connection, name, used), segment, offset)
 
 
 def _stratum(
@@ -159,13 +168,13 @@ def read_groups(
 ) -> tuple[dict[Key, Group], list[int]]:
     """What the statements give for each key, and some times of exposure, the first and the last among them."""
     groups: dict[Key, Group] = defaultdict(Group)
-    for key, row in _keyed(connection, cohort, arm_statement(sources, cohort, layout.windows)):
+    for key, row in keyed(connection, cohort, arm_statement(sources, cohort, layout.windows)):
         visitors, crossovers, returned, *mature = map(int, row)
         group = groups[key]
         group.visitors, group.crossovers, group.returned = visitors, crossovers, returned
         group.sums.visitors.update(zip(layout.windows, mature, strict=True))
     times: list[int] = []
-    for key, (day, visitors, first, last) in _keyed(connection, cohort, day_statement(sources, cohort)):
+    for key, (day, visitors, first, last) in keyed(connection, cohort, day_statement(sources, cohort)):
         groups[key].days[int(day)] += int(visitors)
         times += [first, last]
     _read_sums(connection, sources, cohort, layout, groups)
@@ -207,12 +216,12 @@ def _read_shifted(
 def _parts(connection: Connection, cohort: Cohort, statement: Select) -> dict[Key, list[Sequence[float]]]:
     """The rows of each key, without it."""
     parts: dict[Key, list[Sequence[float]]] = defaultdict(list)
-    for key, row in _keyed(connection, cohort, statement):
+    for key, row in keyed(connection, cohort, statement):
         parts[key].append(row)
     return parts
 
 
-def _keyed(connection: Connection, cohort: Cohort, statement: Select) -> Iterator[tuple[Key, Sequence[Any]]]:
+def keyed(connection: Connection, cohort: Cohort, statement: Select) -> Iterator[tuple[Key, Sequence[Any]]]:
     """Each row's key, its phase included, and the rest of the row."""
     size = len(keys_of(cohort))
     phase = cohort.phases if len(cohort.phases) == 1 else ()

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Double,
     FromClause,
@@ -21,22 +20,30 @@ from sqlalchemy import (
     Subquery,
     and_,
     case,
-    cast,
-    false,
     func,
     literal,
-    not_,
-    null,
     or_,
     select,
-    true,
 )
 
-from ..experiments.metrics import DAY, Column, CovariateUse
-from .cohort import Cohort, keys_of, subjects
+from ..experiments.metrics import Column, CovariateUse
+from .cohort import Cohort, day_of, keys_of, subjects
 from .features import Feature, Window
+from .happened import (
+    capped,
+    count_if,
+    counted_flags,
+    flag,
+    has_passed,
+    ids_of,
+    is_event,
+    join_covariate,
+    outcome_rows,
+    unreported_flag,
+    uses_within,
+)
 from .sources import Sources
-from .sums import Layout, Use
+from .sums import Layout
 
 __all__ = [
     "arm_statement",
@@ -44,6 +51,7 @@ __all__ = [
     "day_statement",
     "moment_statement",
     "orphan_statement",
+    "visitor_rows",
 ]
 
 PART = 2**15
@@ -60,17 +68,17 @@ def arm_statement(sources: Sources, cohort: Cohort, windows: Sequence[Window]) -
     return select(
         *keys,
         func.count(),
-        _count(subject.c.crossover_at <= cohort.as_of),
+        count_if(subject.c.crossover_at <= cohort.as_of),
         func.sum(subject.c.returned),
-        *(_count(subject.c.at <= window.closed(cohort.as_of)) for window in windows),
+        *(count_if(subject.c.at <= window.closed(cohort.as_of)) for window in windows),
     ).group_by(*keys)
 
 
 def day_statement(sources: Sources, cohort: Cohort) -> Select:
-    """The keys, UTC day (its first microsecond), visitors, first and last exposure."""
+    """The keys, day (its first microsecond), visitors, first and last exposure."""
     subject = subjects(sources, cohort)
     keys = [subject.c[key] for key in keys_of(cohort)]
-    day = subject.c.at - subject.c.at % literal(DAY, literal_execute=True)
+    day = day_of(subject.c.at, cohort.offset)
     # The day before the keys: visitors numbered as they came are nearly in its order already.
     return select(*keys, day, func.count(), func.min(subject.c.at), func.max(subject.c.at)).group_by(day, *keys)
 
@@ -80,14 +88,14 @@ def orphan_statement(sources: Sources, cohort: Cohort, events: Sequence[str | No
     if sources.orphan is None:
         return None
     subject, orphan = subjects(sources, cohort), sources.orphan
-    ids, visitor_id = _ids(sources, subject)
+    ids, visitor_id = ids_of(sources, subject)
     return (
         select(func.count())
         .select_from(ids.join(orphan, orphan.c.visitor_id == visitor_id))
         .where(
             orphan.c.at >= subject.c.at,
             orphan.c.at <= cohort.as_of,
-            or_(*(_is_event(event, orphan, cohort) for event in events)),
+            or_(*(is_event(event, orphan, cohort) for event in events)),
         )
     )
 
@@ -102,24 +110,21 @@ def moment_statement(sources: Sources, cohort: Cohort, layout: Layout, shifts: S
     The parts are there to be added by the reader: a database adds doubles one after the other, and its rounding errors
     grow with their number. `shifts` is what is subtracted from each feature first.
     """
-    visitors = _visitors(sources, cohort, layout)
-    closed = {window: _closed(visitors.c.at, window, cohort) for window in layout.windows}
+    visitors = visitor_rows(sources, cohort, layout)
+    closed = {window: has_passed(visitors.c.at, window, cohort) for window in layout.windows}
     source: FromClause = visitors
     known: dict[CovariateUse, ColumnElement[float]] = {}
     latest: list[ColumnElement[bool]] = []
     for i, use in enumerate(layout.covariates):
-        value, newer = (sources.covariate.alias(f"{what}{i}") for what in ("value", "newer"))
-        source = source.outerjoin(value, _before(value, visitors, use, cohort))
-        source = source.outerjoin(newer, _newer(newer, value, visitors, use, cohort))
-        known[use] = value.c.value
-        latest.append(newer.c.visitor_id.is_(None))
+        source, known[use], is_latest = join_covariate(sources, cohort, source, visitors, use, i, keep_missing=True)
+        latest.append(is_latest)
     counts = [f"n{i}" for i in range(len(layout.events))] + ["unreported"]
     moved = (
         select(
             *(visitors.c[key] for key in keys_of(cohort)),
             _part(visitors).label("part"),
             *(visitors.c[name] for name in counts),
-            *(_flag(closed[window]).label(f"w{i}") for i, window in enumerate(layout.windows)),
+            *(flag(closed[window]).label(f"w{i}") for i, window in enumerate(layout.windows)),
             *(
                 _moved(_feature_value(feature, i, visitors, known), closed[feature.window], shifts[i]).label(f"x{i}")
                 for i, feature in enumerate(layout.features)
@@ -150,21 +155,17 @@ def covariate_statement(
     for each window subtracted from c first.
     """
     subject = subjects(sources, cohort)
-    value, newer = (sources.covariate.alias(what) for what in ("value", "newer"))
-    closed = [_closed(subject.c.at, window, cohort) for window in windows]
+    source, value, is_latest = join_covariate(sources, cohort, subject, subject, use, keep_missing=False)
+    closed = [has_passed(subject.c.at, window, cohort) for window in windows]
     moved = (
         select(
             *(subject.c[key] for key in keys_of(cohort)),
             _part(subject).label("part"),
-            *(_flag(one).label(f"w{i}") for i, one in enumerate(closed)),
-            *(_moved(value.c.value, one, shifts[i]).label(f"x{i}") for i, one in enumerate(closed)),
+            *(flag(one).label(f"w{i}") for i, one in enumerate(closed)),
+            *(_moved(value, one, shifts[i]).label(f"x{i}") for i, one in enumerate(closed)),
         )
-        .select_from(
-            subject.join(value, _before(value, subject, use, cohort)).outerjoin(
-                newer, _newer(newer, value, subject, use, cohort)
-            )
-        )
-        .where(newer.c.visitor_id.is_(None))
+        .select_from(source)
+        .where(is_latest)
         .subquery("moved")
     )
     sums: list[ColumnElement] = []
@@ -175,28 +176,18 @@ def covariate_statement(
     return select(*keys, *sums).group_by(moved.c.part, *keys)
 
 
-def _visitors(sources: Sources, cohort: Cohort, layout: Layout) -> Subquery:
+def visitor_rows(sources: Sources, cohort: Cohort, layout: Layout) -> Subquery:
     """One row a visitor with outcomes: the keys, at, outcomes by event n0, n1, ..., outcome features x0, x1, ..."""
-    rows = _outcome_rows(sources, cohort, layout)
-    within = {use: _within(use, rows, cohort) for use in layout.uses}
-    named = [condition for (event, _), condition in within.items() if event is not None]
-    is_order = rows.c.refunded_at.is_(None)
-    counted = []
-    for event in layout.events:
-        of_event = and_(is_order, or_(*(condition for use, condition in within.items() if use[0] == event)))
-        # Each outcome is counted once: under its own event where a metric names it, otherwise under "any".
-        if event is None and named:
-            of_event = and_(of_event, not_(or_(*named)))
-        counted.append(_count(of_event))
-    for_money = and_(rows.c.unreported == 1, or_(false(), *(within[use] for use in layout.money_uses)))
+    rows = outcome_rows(sources, cohort, layout)
+    within = uses_within(layout, rows, cohort)
     keys = [rows.c[key] for key in keys_of(cohort)]
     return (
         select(
             *keys,
             rows.c.visitor_id,
             rows.c.exposed_at.label("at"),
-            *(one.label(f"n{i}") for i, one in enumerate(counted)),
-            _count(for_money).label("unreported"),
+            *(count_if(one).label(f"n{i}") for i, one in enumerate(counted_flags(layout, rows, within))),
+            count_if(unreported_flag(layout, rows, within)).label("unreported"),
             *(
                 _outcome_value(feature, within[feature.source.event, feature.window], rows).label(f"x{i}")
                 for i, feature in enumerate(layout.features)
@@ -206,125 +197,6 @@ def _visitors(sources: Sources, cohort: Cohort, layout: Layout) -> Subquery:
         .where(or_(*within.values()))
         .group_by(rows.c.visitor_id, rows.c.exposed_at, *keys)
         .subquery("visitors")
-    )
-
-
-def _outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClause:
-    """One row an outcome or refund after the exposure: who, event_id, at of the original, refunded_at, amounts."""
-    subject = subjects(sources, cohort)
-    who = [subject.c[key] for key in keys_of(cohort)] + [subject.c.visitor_id, subject.c.at.label("exposed_at")]
-
-    def joined(relation: FromClause, at: ColumnElement[int]) -> ColumnElement[bool]:
-        return and_(
-            relation.c.visitor_id == visitor_id,
-            or_(*(_is_event(event, relation, cohort) for event in layout.events)),
-            at >= subject.c.at,
-            relation.c.at <= cohort.as_of,
-        )
-
-    outcome = sources.outcome
-    value, cost, unreported = _amounts(outcome, sources.currency)
-    ids, visitor_id = _ids(sources, subject)
-    orders = select(
-        *who,
-        outcome.c.event_id,
-        outcome.c.at,
-        cast(null(), BigInteger).label("refunded_at"),
-        value.label("value"),
-        cost.label("cost"),
-        unreported.label("unreported"),
-    ).select_from(ids.join(outcome, joined(outcome, outcome.c.at)))
-    refund = sources.refund
-    if refund is None:
-        return orders.subquery("happened")
-    value, cost, unreported = _amounts(refund, sources.currency)
-    refunds = select(
-        *who,
-        refund.c.event_id,
-        refund.c.original_at,
-        refund.c.at,
-        -value,
-        -cost,
-        unreported,
-    ).select_from(ids.join(refund, joined(refund, refund.c.original_at)))
-    return orders.union_all(refunds).subquery("happened")
-
-
-def _ids(sources: Sources, subject: FromClause) -> tuple[FromClause, ColumnElement]:
-    """The subjects with each id of theirs, and that id."""
-    member = sources.member
-    if member is None:
-        return subject, subject.c.visitor_id
-    ids = subject.outerjoin(member, member.c.person_id == subject.c.visitor_id)
-    return ids, func.coalesce(member.c.visitor_id, subject.c.visitor_id)
-
-
-def _amounts(outcome: FromClause, currency: str) -> tuple[ColumnElement, ColumnElement, ColumnElement[int]]:
-    """Value and cost in the reporting currency, 0 where there are none, and whether they are not known in it."""
-    row = outcome.c
-    foreign = row.currency != currency
-    unknown = and_(
-        foreign,
-        or_(
-            and_(row.value.is_not(None), row.reporting_value.is_(None)),
-            and_(row.cost.is_not(None), row.reporting_cost.is_(None)),
-        ),
-    )
-    value, cost = (
-        cast(func.coalesce(case((unknown, null()), (foreign, reported), else_=own), 0), Double)
-        for reported, own in ((row.reporting_value, row.value), (row.reporting_cost, row.cost))
-    )
-    return value, cost, _flag(unknown)
-
-
-def _within(use: Use, rows: FromClause, cohort: Cohort) -> ColumnElement[bool]:
-    """Whether an outcome counts: the window holds it, and a refund came in time."""
-    event, window = use
-    found = and_(_is_event(event, rows, cohort), _holds(window, rows.c.at, rows.c.exposed_at))
-    if window.end is None:
-        return found
-    in_time = rows.c.refunded_at < rows.c.exposed_at + (window.end + window.refund)
-    return and_(found, or_(rows.c.refunded_at.is_(None), in_time))
-
-
-def _holds(window: Window, at: ColumnElement[int], exposed: ColumnElement[int]) -> ColumnElement[bool]:
-    """Whether an outcome's time lies in the window of an exposure's."""
-    opened = at >= exposed + window.start
-    return opened if window.end is None else and_(opened, at < exposed + window.end)
-
-
-def _closed(exposed: ColumnElement[int], window: Window, cohort: Cohort) -> ColumnElement[bool] | None:
-    """Whether a visitor's window has passed; None: everybody's has."""
-    return None if window.end is None else exposed <= window.closed(cohort.as_of)
-
-
-def _is_event(event: str | None, outcome: FromClause, cohort: Cohort) -> ColumnElement[bool]:
-    return true() if event is None else outcome.c.event_id == cohort.number(event)
-
-
-def _before(value: FromClause, subject: FromClause, use: CovariateUse, cohort: Cohort) -> ColumnElement[bool]:
-    """Whether a covariate's value was taken before the exposure, and not too long before."""
-    found = and_(
-        value.c.name_id == cohort.number(use.name),
-        value.c.visitor_id == subject.c.visitor_id,
-        value.c.at <= subject.c.at,
-    )
-    return found if use.window is None else and_(found, value.c.at >= subject.c.at - use.window)
-
-
-def _newer(
-    newer: FromClause, value: FromClause, subject: FromClause, use: CovariateUse, cohort: Cohort
-) -> ColumnElement[bool]:
-    """Whether a covariate has another value, later than that one and still before the exposure.
-
-    The latest value is the one without a newer one: a join, which every engine does well. A lookup of the maximum for
-    each visitor is refused by some, a grouped subquery is mistaken for a small table by others.
-    """
-    return and_(
-        newer.c.name_id == cohort.number(use.name),
-        newer.c.visitor_id == subject.c.visitor_id,
-        newer.c.at <= subject.c.at,
-        newer.c.at > value.c.at,
     )
 
 
@@ -341,10 +213,7 @@ def _outcome_value(feature: Feature, within: ColumnElement[bool], rows: FromClau
             total = func.sum(case((within, rows.c.value), else_=zero))
         case "margin":
             total = func.sum(case((within, rows.c.value - rows.c.cost), else_=zero))
-    if feature.cap is None:
-        return total
-    cap = literal(float(feature.cap), Double)
-    return case((total > cap, cap), else_=total)
+    return total if feature.cap is None else capped(total, feature.cap)
 
 
 def _feature_value(
@@ -370,11 +239,3 @@ def _part(relation: FromClause) -> ColumnElement[int]:
     else:
         number, size = relation.c.at, HOUR
     return number - number % literal(size, literal_execute=True)
-
-
-def _flag(condition: ColumnElement[bool] | None) -> ColumnElement[int]:
-    return literal(1) if condition is None else case((condition, 1), else_=0)
-
-
-def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.sum(_flag(condition))

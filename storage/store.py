@@ -17,6 +17,7 @@ from ..experiments.snapshot import Published
 from . import tables
 from .archive import read_archive
 from .audit import Audit, audit_assignments
+from .distributions import Distributions, read_distributions
 from .engine import database_url, open_engine, read, translated, writing
 from .engines import database_of
 from .exposures import prepare_exposures, store_exposures
@@ -28,6 +29,7 @@ from .opening import open_tables
 from .outcomes import prepare_covariates, prepare_outcomes, store_covariates, store_outcomes
 from .reading import read_breakdown, read_observations
 from .results import Tally, WriteResult
+from .series import Series, SinceExposure, read_series, read_since_exposure
 from .table import TableRow
 from .table_rows import store_table_rows
 from .times import now_micros, to_micros
@@ -265,6 +267,47 @@ class Store:
         return read(
             self._engine,
             lambda connection: read_breakdown(connection, latest_version(connection, experiment), at, segment),
+        )
+
+    def cumulative(self, experiment: str, *, as_of: datetime | None = None) -> Series:
+        """Moments of an experiment's latest version at the end of each day, as of now or of an earlier time.
+
+        Each day has all visitors exposed by its end with what was known of them then, mature or not.
+
+        Raises:
+            InputError: no experiment of that key, or a naive time.
+        """
+        at = now_micros() if as_of is None else to_micros(as_of)
+        return read(
+            self._engine, lambda connection: read_series(connection, latest_version(connection, experiment), at)
+        )
+
+    def since_exposure(self, experiment: str, *, days: int = 30, as_of: datetime | None = None) -> SinceExposure:
+        """Moments of an experiment's latest version 1, 2, ... days after each visitor's exposure.
+
+        Args:
+            experiment: its key.
+            days: most days that are read, at most 366.
+            as_of: the moment of the analysis; None: now.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or days outside 1 to 366.
+        """
+        at = now_micros() if as_of is None else to_micros(as_of)
+        return read(
+            self._engine,
+            lambda connection: read_since_exposure(connection, latest_version(connection, experiment), at, days),
+        )
+
+    def distributions(self, experiment: str, *, as_of: datetime | None = None) -> Distributions:
+        """Histograms of orders' and visitors' money, and each arm's largest values, of an experiment's latest version.
+
+        Raises:
+            InputError: no experiment of that key, or a naive time.
+        """
+        at = now_micros() if as_of is None else to_micros(as_of)
+        return read(
+            self._engine, lambda connection: read_distributions(connection, latest_version(connection, experiment), at)
         )
 
     def note_import(self, experiment: str, file: str, *, read: int, refused: int) -> None:

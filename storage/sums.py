@@ -85,6 +85,14 @@ class Sums:
     outcomes: dict[str | None, int] = field(default_factory=lambda: defaultdict(int))
     unreported: int = 0
 
+    def add(self, other: Sums, sign: int = 1) -> None:
+        """Add another's sums, or take them away."""
+        for name in ("visitors", "first", "third", "products", "outcomes"):
+            mine = getattr(self, name)
+            for key, value in getattr(other, name).items():
+                mine[key] += sign * value
+        self.unreported += sign * other.unreported
+
 
 def summed(rows: Sequence[Sequence[float]]) -> list[Fraction]:
     """The sums of each column over an arm's parts, exact but for one rounding, whatever the order."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 
 from ..errors import InputError
 
-__all__ = ["from_micros", "now_micros", "parse_time", "to_micros"]
+__all__ = ["as_of_time", "from_micros", "now_micros", "parse_time", "to_micros"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -52,6 +52,31 @@ def parse_time(text: str) -> datetime:
         raise InputError(f"a time must look like 2026-05-04T13:45:00Z, seen {text!r}") from None
     if at.utcoffset() is None:
         raise InputError(f"a time needs its offset (Z or +02:00), seen {text!r}")
+    return _plausible(at)
+
+
+def as_of_time(text: str, utc_offset_minutes: int) -> datetime:
+    """The moment of an analysis: a time with its offset, or a date, which means the end of that day by the offset.
+
+    Of today it is now: what has not happened yet has not passed either.
+
+    Raises:
+        InputError: neither, or one that lies in the future or before 1970.
+    """
+    now, local = datetime.now(UTC), timezone(timedelta(minutes=utc_offset_minutes))
+    try:
+        day = date.fromisoformat(text.strip())
+    except ValueError:
+        at = parse_time(text)
+        is_later = at > now
+    else:
+        today = now.astimezone(local).date()
+        if day == today:
+            return now
+        is_later = day > today
+        at = datetime.combine(day, time.max, local)
+    if is_later:
+        raise InputError(f"{text!r} lies in the future; an analysis is as of now or of an earlier time")
     return _plausible(at)
 
 

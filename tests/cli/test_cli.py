@@ -369,3 +369,68 @@ def test_the_statements_of_an_analysis_are_printed(capsys):
     assert "MOD(exposure.`at`, 86400000000)" in printed
     assert run(["sql", "free-shipping", "--dialect", "cobol"]) == 2
     assert "bigquery" in capsys.readouterr().err
+
+
+@pytest.fixture
+def two_days():
+    """The experiment of `init`, an hour ahead of UTC, with exposures around midnight, an order."""
+    run(["init"])
+    path = Path("offers/free-shipping.yaml")
+    path.write_text(path.read_text() + '\nutc_offset: "+01:00"\n')
+    assert run(["publish", "offers"]) == 0
+    assert run(["start", "free-shipping"]) == 0
+    write("e.csv", "visitor,arm,at\nv1,control,2026-01-05T22:59:59Z\nv2,free-from-39,2026-01-05T23:00:00Z\n")
+    write("o.csv", "id,visitor,at,total,paid\n1,v1,2026-01-07T09:00:00Z,80.10,51.00\n")
+    assert run(["import", "exposures", "e.csv", "--experiment", "free-shipping"]) == 0
+    assert run(["import", "outcomes", "o.csv", "--event", "purchase", "--value", "total", "--cost", "paid"]) == 0
+
+
+def test_analyze_by_day(capsys, two_days):
+    """Days begin at the definition's offset; the page and the JSON have each on which something changed."""
+    capsys.readouterr()
+    assert run(["analyze", "free-shipping", "--by", "day", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(day["day"], day["visitors"]) for day in found["days"]] == [
+        ("2026-01-05", {"control": 1, "free-from-39": 0}),
+        ("2026-01-06", {"control": 1, "free-from-39": 1}),
+        ("2026-01-07", {"control": 1, "free-from-39": 1}),
+    ]
+    margin = [
+        next(metric for metric in day["metrics"] if metric["metric"] == "margin_per_visitor") for day in found["days"]
+    ]
+    assert [metric["arms"][0]["value"] for metric in margin] == [0, 0, 29.1]
+    assert run(["analyze", "free-shipping", "--by", "day"]) == 0
+    assert "2026-01-07" in capsys.readouterr().out
+
+
+def test_analyze_as_of(capsys, two_days):
+    """A date is its end by the offset, a time is that moment: who came later is not there."""
+    capsys.readouterr()
+    for moment, visitors in [
+        ("2026-01-04", [0, 0]),
+        ("2026-01-05", [1, 0]),
+        ("2026-01-05T23:00:00Z", [1, 1]),
+        ("2026-01-06", [1, 1]),
+    ]:
+        assert run(["analyze", "free-shipping", "--as-of", moment, "--json"]) == 0
+        assert [arm["visitors"] for arm in json.loads(capsys.readouterr().out)["arms"]] == visitors
+    assert run(["analyze", "free-shipping", "--by", "day", "--as-of", "2026-01-05", "--json"]) == 0
+    assert [day["day"] for day in json.loads(capsys.readouterr().out)["days"]] == ["2026-01-05"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["free-shipping", "--as-of", "2099-01-01"], "future"),
+        (["free-shipping", "--as-of", "5 May"], "must look like"),
+        (["--table", "t.csv", *TABLE, "--as-of", "2026-01-01"], "--as-of needs the times"),
+        (["--table", "t.csv", *TABLE, "--by", "day"], "--by needs the times"),
+        (["free-shipping", "--by", "week"], "week"),
+    ],
+)
+def test_impossible_times_of_an_analysis(capsys, two_days, arguments, message):
+    """What has no time, and times that are none, are usage errors that say so."""
+    write("t.csv", GOOD)
+    capsys.readouterr()
+    assert run(["analyze", *arguments]) == 2
+    assert message in capsys.readouterr().err

@@ -163,16 +163,26 @@ def exact_moments(metric: Metric, rows: list[list[Fraction]]) -> Moments:
 
 def moments(shop: Shop, persons: list[Person], metric: Metric, as_of: int) -> Moments:
     """Moments of the mature ones among these persons."""
+    return moments_at(shop, [(one, as_of) for one in persons if is_mature(metric, one, as_of)], metric)
+
+
+def moments_at(shop: Shop, persons: list[tuple[Person, int]], metric: Metric) -> Moments:
+    """Moments of these persons, each with what is known of them at a time of their own."""
     rows = []
-    for person in persons:
-        if not is_mature(metric, person, as_of):
-            continue
-        row = [Fraction(number(shop, person, metric, column, as_of)) for column in metric.columns]
+    for person, known_at in persons:
+        row = [Fraction(number(shop, person, metric, column, known_at)) for column in metric.columns]
         if metric.covariate is not None:
             value = covariate(shop, person, metric.covariate)
             row += [Fraction(value or 0), Fraction(int(value is None))]
         rows.append(row)
     return exact_moments(metric, rows)
+
+
+def effects(shop: Shop, person: Person, metric: Metric, column: Column, as_of: int) -> list[int]:
+    """When each of a person's orders and refunds began to count: a refund not before its order is known."""
+    orders, refunds = counted(shop, person, metric, column, as_of)
+    made = {(one.event, one.key): one.at for one in shop.orders if one.refund_of is None}
+    return [one.at for one in orders] + [max(one.at, made[one.event, one.refund_of]) for one in refunds]
 
 
 def outcome_counts(shop: Shop, persons: list[Person], metrics, as_of: int) -> Counter:
@@ -215,3 +225,10 @@ def orphans(shop: Shop, persons: list[Person], metrics, as_of: int) -> int:
         for one in shop.orders
         for person in persons
     )
+
+
+def order_values(shop: Shop, persons: list[Person], metric: Metric, as_of: int) -> list[int]:
+    """What each order added to the numerator, where it is known in the reporting currency."""
+    orders = [one for person in persons for one in counted(shop, person, metric, metric.numerator, as_of)[0]]
+    margin = metric.numerator.measure == "margin"
+    return [one.amounts[0] - margin * one.amounts[1] for one in orders if not one.unreported]

@@ -14,7 +14,7 @@ from offerlift.experiments.scalars import Key, Label
 from offerlift.storage.cells import parse_flag, parse_number, parse_whole
 from offerlift.storage.money import LARGEST, check_currency, major_units, minor_units, parse_minor_units
 from offerlift.storage.names import check_event, check_key
-from offerlift.storage.times import from_micros, parse_time, to_micros
+from offerlift.storage.times import as_of_time, from_micros, parse_time, to_micros
 from pydantic import TypeAdapter
 
 
@@ -206,3 +206,38 @@ def test_numbers():
             parse_number(text)
     with pytest.raises(InputError, match="whole number"):
         parse_whole("1.5")
+
+
+def test_a_date_is_the_end_of_its_day():
+    """As of a date: the last microsecond of that day by the experiment's offset; a time is taken as it is."""
+    assert as_of_time("2026-05-04", 0) == datetime(2026, 5, 4, 23, 59, 59, 999999, UTC)
+    assert as_of_time(" 2026-05-04 ", 120) == datetime(2026, 5, 4, 21, 59, 59, 999999, UTC)
+    assert as_of_time("2026-05-04T12:00:00-01:00", 120) == datetime(2026, 5, 4, 13, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("offset", [-720, 0, 840])
+def test_today_is_now(offset):
+    """The day that is not over yet ends now: what may still come has not passed."""
+    before = datetime.now(UTC)
+    today = before.astimezone(timezone(timedelta(minutes=offset))).date()
+    found = as_of_time(today.isoformat(), offset)
+    # Midnight may strike in between; then the day is over.
+    assert before <= found <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("2099-12-31", "future"),
+        ("9999-12-31", "future"),
+        ("2099-12-31T00:00:00Z", "future"),
+        ("0001-01-01", "from 1970"),
+        ("2026-05-04T12:00:00", "offset"),
+        ("yesterday", "must look like"),
+        ("", "must look like"),
+    ],
+)
+def test_impossible_moments_of_an_analysis(text, message):
+    """The future, times without an offset, and what is no time are refused with what was seen."""
+    with pytest.raises(InputError, match=message):
+        as_of_time(text, 0)
