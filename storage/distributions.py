@@ -21,7 +21,7 @@ from .lookups import arm_ids
 from .money import exponent
 from .reading import Key, cohort_of, keyed
 from .sources import Sources, store_sources
-from .statements import arm_statement, visitor_rows
+from .statements import mature_statement, visitor_rows
 from .sums import Layout
 from .times import from_micros
 
@@ -117,7 +117,7 @@ def _read(
 ) -> Mapping[Key, Found]:
     layout = Layout([metric])
     read: dict[Key, Found] = defaultdict(Found)
-    for key, (_, _, _, mature) in keyed(connection, cohort, arm_statement(sources, cohort, [feature.window])):
+    for key, (mature,) in keyed(connection, cohort, mature_statement(sources, cohort, feature.window)):
         read[key].visitors[0] += int(mature)
     for key, (edge, number) in keyed(connection, cohort, _order_statement(sources, cohort, layout, feature)):
         read[key].orders[int(edge)] += int(number)

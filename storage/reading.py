@@ -19,7 +19,7 @@ from .lookups import arm_ids, find_ids
 from .money import exponent
 from .observations import ArmCounts, Breakdown, Observations, Stratum
 from .sources import Sources, store_sources
-from .statements import arm_statement, covariate_statement, day_statement, moment_statement, orphan_statement
+from .statements import covariate_statement, day_statement, moment_statement, orphan_statement
 from .sums import Layout, Sums, add_covariate, add_outcomes, best_shift, moments_of, summed
 from .tables import experiment, import_file, name
 from .times import from_micros
@@ -168,15 +168,17 @@ def read_groups(
 ) -> tuple[dict[Key, Group], list[int]]:
     """What the statements give for each key, and some times of exposure, the first and the last among them."""
     groups: dict[Key, Group] = defaultdict(Group)
-    for key, row in keyed(connection, cohort, arm_statement(sources, cohort, layout.windows)):
-        visitors, crossovers, returned, *mature = map(int, row)
-        group = groups[key]
-        group.visitors, group.crossovers, group.returned = visitors, crossovers, returned
-        group.sums.visitors.update(zip(layout.windows, mature, strict=True))
     times: list[int] = []
-    for key, (day, visitors, first, last) in keyed(connection, cohort, day_statement(sources, cohort)):
-        groups[key].days[int(day)] += int(visitors)
+    for key, row in keyed(connection, cohort, day_statement(sources, cohort, layout.windows)):
+        day, first, last, visitors, crossovers, returned, *mature = map(int, row)
         times += [first, last]
+        group = groups[key]
+        group.days[day] += visitors
+        group.visitors += visitors
+        group.crossovers += crossovers
+        group.returned += returned
+        for window, number in zip(layout.windows, mature, strict=True):
+            group.sums.visitors[window] += number
     _read_sums(connection, sources, cohort, layout, groups)
     return groups, times
 

@@ -46,9 +46,9 @@ from .sources import Sources
 from .sums import Layout
 
 __all__ = [
-    "arm_statement",
     "covariate_statement",
     "day_statement",
+    "mature_statement",
     "moment_statement",
     "orphan_statement",
     "visitor_rows",
@@ -61,26 +61,33 @@ HOUR = 3_600_000_000
 """Otherwise a sum is over those of an hour."""
 
 
-def arm_statement(sources: Sources, cohort: Cohort, windows: Sequence[Window]) -> Select:
-    """The keys, visitors, crossovers, those returned, then for each window the visitors for whom it has passed."""
+def mature_statement(sources: Sources, cohort: Cohort, window: Window) -> Select:
+    """The keys, and the visitors for whom the window has passed."""
     subject = subjects(sources, cohort)
     keys = [subject.c[key] for key in keys_of(cohort)]
+    return select(*keys, count_if(subject.c.at <= window.closed(cohort.as_of))).group_by(*keys)
+
+
+def day_statement(sources: Sources, cohort: Cohort, windows: Sequence[Window]) -> Select:
+    """The visitors by keys and day of their exposure.
+
+    Columns: the keys, the day (its first microsecond), first and last exposure, visitors, crossovers, those returned,
+    then for each window the visitors for whom it has passed.
+    """
+    subject = subjects(sources, cohort)
+    keys = [subject.c[key] for key in keys_of(cohort)]
+    day = day_of(subject.c.at, cohort.offset)
     return select(
         *keys,
+        day,
+        func.min(subject.c.at),
+        func.max(subject.c.at),
         func.count(),
         count_if(subject.c.crossover_at <= cohort.as_of),
         func.sum(subject.c.returned),
         *(count_if(subject.c.at <= window.closed(cohort.as_of)) for window in windows),
-    ).group_by(*keys)
-
-
-def day_statement(sources: Sources, cohort: Cohort) -> Select:
-    """The keys, day (its first microsecond), visitors, first and last exposure."""
-    subject = subjects(sources, cohort)
-    keys = [subject.c[key] for key in keys_of(cohort)]
-    day = day_of(subject.c.at, cohort.offset)
-    # The day before the keys: visitors numbered as they came are nearly in its order already.
-    return select(*keys, day, func.count(), func.min(subject.c.at), func.max(subject.c.at)).group_by(day, *keys)
+        # The day before the keys: visitors numbered as they came are nearly in its order already.
+    ).group_by(day, *keys)
 
 
 def orphan_statement(sources: Sources, cohort: Cohort, events: Sequence[str | None]) -> Select | None:
