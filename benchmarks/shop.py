@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 from offerlift.experiments import BUILT_IN_METRICS, Arm, Definition, Plan, publish
 from offerlift.experiments.metrics import DAY
 from offerlift.storage import Store
-from sqlalchemy import make_url
+from sqlalchemy import NullPool, create_engine, make_url, text
 
 __all__ = ["AS_OF", "CONVERSION", "FILLS", "OFFER", "OTHER", "PURCHASE", "START", "make"]
 
@@ -169,21 +170,23 @@ def fill_duckdb(folder: Path, url: str) -> None:
 
 
 def fill_postgresql(folder: Path, url: str) -> None:
-    import psycopg
-
     _publish(url)
-    with psycopg.connect(make_url(url).set(drivername="postgresql").render_as_string(False)) as connection:
+    # Every connection is new: none stays open beside those that are measured.
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.begin() as begun:
+        connection: Any = begun.connection.driver_connection
         connection.execute(NAMES)
         for table, rows in _tables(folder):
             columns = ", ".join(f'"{name}"' for name in rows.column_names)
             with connection.cursor().copy(f"COPY {table} ({columns}) FROM STDIN (FORMAT csv)") as copy:
                 for batch in rows.to_batches(max_chunksize=BATCH):
-                    text = BytesIO()
-                    csv.write_csv(pa.Table.from_batches([batch]), text, csv.WriteOptions(include_header=False))
-                    copy.write(text.getvalue())
-        connection.commit()
-        connection.autocommit = True
-        connection.execute("VACUUM ANALYZE")
+                    written = BytesIO()
+                    csv.write_csv(pa.Table.from_batches([batch]), written, csv.WriteOptions(include_header=False))
+                    copy.write(written.getvalue())
+    # As after a large write through the store: statistics, without which it joins row by row.
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as alone:
+        alone.execute(text("VACUUM ANALYZE exposure"))
+        alone.execute(text("VACUUM ANALYZE outcome"))
 
 
 FILLS: dict[str, Callable[[Path, str], None]] = {

@@ -84,9 +84,10 @@ def _engine(engine: str, small: Path, large: Path, rounds: int) -> tuple[dict[st
     with store_in(engine, large) as url:
         if url is None:
             return ratios, {}
+        # Before this process opens it: DuckDB lets in one at a time.
+        peak = max(peak_megabytes(what, url) for what in ("moments", "days"))
         # The contenders first, so that the clock knows their backends.
         times = turns(contenders(engine, url, large), rounds, clock_of(url))
-        peak = max(peak_megabytes(what, url) for what in ("moments", "days"))
     with store_in(engine, small) as url:
         assert url is not None
         less = turns({"moments": contenders(engine, url, small)["moments"]}, rounds, clock_of(url))
@@ -146,17 +147,30 @@ def _schema() -> Iterator[str | None]:
 def contenders(engine: str, url: str, folder: Path) -> dict[str, Callable[[], object]]:
     """What takes turns, once each has been seen to find the same."""
     store = Store.open(url, create=False)
-    sql = create_engine(url).connect()
+    engine_of_floor = create_engine(url)
+
+    def floor() -> object:
+        # A transaction left open would keep the schema from being dropped.
+        with engine_of_floor.connect() as connection:
+            return connection.execute(text(FLOORS[engine])).all()
+
     made: dict[str, Callable[[], object]] = {
-        "floor": lambda: sql.execute(text(FLOORS[engine])).all(),
+        "floor": floor,
         "moments": lambda: store.observations(shop.OFFER, as_of=shop.AS_OF),
         "days": lambda: store.cumulative(shop.OFFER, as_of=shop.AS_OF),
     }
+    floor()  # Connects, so that the clock finds its backend.
     ours = store.observations(shop.OFFER, as_of=shop.AS_OF)
     found = store.cumulative(shop.OFFER, as_of=shop.AS_OF)
     for metric, arms in ours.moments.items():
         for arm, moments in arms.items():
-            assert moments == found.moments[metric][arm][-1], f"the last day's {metric} in {arm} is another"
+            last = found.moments[metric][arm][-1]
+            same = (last.n, last.mean.tolist(), last.m2.tolist()) == (
+                moments.n,
+                moments.mean.tolist(),
+                moments.m2.tolist(),
+            )
+            assert same, f"the last day's {metric} in {arm} is another"
     if engine == "sqlite":
         made["one"] = lambda: store.observations(shop.CONVERSION, as_of=shop.AS_OF)
     if engine == "duckdb":
@@ -187,9 +201,9 @@ def clock_of(url: str) -> Callable[[], float]:
     if not url.startswith("postgresql"):
         return time.process_time
     name = make_url(url).query["application_name"]
-    sql = create_engine(url, isolation_level="AUTOCOMMIT").connect()
-    backends = sql.execute(text("SELECT pid FROM pg_stat_activity WHERE application_name = :name"), {"name": name})
-    files = [Path(f"/proc/{pid}/stat") for (pid,) in backends]
+    others = text("SELECT pid FROM pg_stat_activity WHERE application_name = :name AND pid <> pg_backend_pid()")
+    with closing(create_engine(url).connect()) as connection:
+        files = [Path(f"/proc/{pid}/stat") for (pid,) in connection.execute(others, {"name": name})]
     if not all(file.exists() and "(postgres)" in file.read_text() for file in files):
         return time.perf_counter
     tick = os.sysconf("SC_CLK_TCK")
