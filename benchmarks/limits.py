@@ -1,6 +1,7 @@
 """Whether the ratios that a benchmark printed with --json keep what is promised; exit code 1 where one does not.
 
-python benchmarks/assignment.py --quick --json | python benchmarks/limits.py
+python benchmarks/assignment.py --quick --json | python benchmarks/limits.py assignment
+python benchmarks/store.py --quick --json | python benchmarks/limits.py store
 """
 
 from __future__ import annotations
@@ -8,19 +9,45 @@ from __future__ import annotations
 import json
 import sys
 
-AT_MOST = {"assign_over_floor": 2.0, "start_over_bare_python": 3.0, "start_extra_megabytes": 10.0}
-AT_LEAST = {"assign_many_over_hashlib": 3.0, "eppo_logging_over_assign_recorded": 1.0, "growthbook_over_assign": 1.0}
+AT_MOST = {
+    "assignment": {"assign_over_floor": 2.0, "start_over_bare_python": 3.0, "start_extra_megabytes": 10.0},
+    "store": {
+        "sqlite_moments_over_floor": 3.0,
+        "sqlite_days_over_floor": 14.0,
+        "postgresql_moments_over_floor": 4.0,
+        "postgresql_days_over_floor": 8.0,
+        "duckdb_moments_over_floor": 6.0,
+        "duckdb_days_over_floor": 12.0,
+        "four_metrics_over_one": 1.5,
+        "sqlite_ten_times_the_visitors": 13.0,
+        "postgresql_ten_times_the_visitors": 16.0,
+        "duckdb_ten_times_the_visitors": 13.0,
+        "sqlite_peak_megabytes": 2500.0,
+        "duckdb_peak_megabytes": 2500.0,
+    },
+}
+AT_LEAST = {
+    "assignment": {
+        "assign_many_over_hashlib": 3.0,
+        "eppo_logging_over_assign_recorded": 1.0,
+        "growthbook_over_assign": 1.0,
+    },
+    "store": {"tea_tasting_over_duckdb_moments": 2.0, "pandas_over_duckdb_moments": 4.0},
+}
 
 
 def main() -> None:
+    if len(sys.argv) != 2 or sys.argv[1] not in AT_MOST:
+        raise SystemExit(f"say which benchmark: {', '.join(AT_MOST)}")
+    at_most, at_least = AT_MOST[sys.argv[1]], AT_LEAST[sys.argv[1]]
     ratios = json.load(sys.stdin)["ratios"]
     broken = 0
-    for name, limit in {**AT_MOST, **AT_LEAST}.items():
-        # A peer that is not installed has no ratio, and proves nothing.
+    for name, limit in {**at_most, **at_least}.items():
+        # A peer or an engine that is not installed has no ratio, and proves nothing.
         ratio = ratios.get(name)
-        kept = ratio is not None and (ratio <= limit if name in AT_MOST else ratio >= limit)
+        kept = ratio is not None and (ratio <= limit if name in at_most else ratio >= limit)
         broken += not kept
-        word = "at most" if name in AT_MOST else "at least"
+        word = "at most" if name in at_most else "at least"
         print(f"{'ok  ' if kept else 'FAIL'} {name:36} {ratio}  ({word} {limit:g})")
     raise SystemExit(1 if broken else 0)
 
