@@ -187,11 +187,11 @@ def _running(sources: Sources, cohort: Cohort, layout: Layout, clock: Clock) -> 
         .where(or_(*within.values()))
         .subquery("counted")
     )
-    # Rows of one instant may come in any order: they are of one day, and what they add to it is the same.
+    # Rows of one instant may come in any order, if it is the same for all of these: what they add is of one day.
     window: dict[str, Any] = {"partition_by": happened.c.visitor_id, "order_by": happened.c.effect, "rows": (None, 0)}
     return select(
         *(column for column in happened.c if column.name != "effect"),
-        func.row_number().over(partition_by=happened.c.visitor_id, order_by=happened.c.effect).label("place"),
+        func.count().over(**window).label("place"),
         *(func.sum(happened.c[f"d{i}"]).over(**window).label(f"r{i}") for i in range(len(amounts))),
     ).subquery("running")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ from ..experiments.warehouse import Relation
 from .engines import database_of
 from .engines.foreign import ColumnType, verbatim
 
-__all__ = ["Found", "MissingTableError", "common_visitor", "find"]
+__all__ = ["Found", "MissingTableError", "common_visitor", "find", "require_alike"]
 
 _FACTOR = {"seconds": 1_000_000, "milliseconds": 1_000, "microseconds": 1}
 _TYPES = {"text": String(), "integer": BigInteger(), "number": Double()}
@@ -158,8 +158,25 @@ def _reason(error: DBAPIError) -> str:
     return " ".join(str(error.orig).split())[:300]
 
 
+def require_alike(ids: Sequence[tuple[Found, str]]) -> None:
+    """See that ids which have to meet can.
+
+    Raises:
+        InputError: a column of decimals or floating-point numbers beside one of another type: as text, 12 is not 12.0.
+    """
+    types = {one.kind(name): (one, name) for one, name in ids}
+    if len(types) > 1 and any(kind.kind == "number" for kind in types):
+        listed = ", ".join(f"{name!r} of {one.label} is {kind.name}" for kind, (one, name) in types.items())
+        name = next(name for kind, (_, name) in types.items() if kind.kind == "number")
+        raise InputError(
+            f"ids of these types never meet: {listed}",
+            hint=f"Write `sql` with CAST({name} AS BIGINT) instead of `table`.",
+        )
+
+
 def common_visitor(connection: Connection, found: Mapping[Relation, Found]) -> dict[Relation, ColumnElement[Any]]:
     """The visitor of each relation, all in one type: as they are where they agree on it, otherwise as text."""
+    require_alike([(one, relation.visitor) for relation, one in found.items()])
     types = {one.kind(relation.visitor) for relation, one in found.items()}
     kinds = {one.kind for one in types}
     if kinds == {"integer"} or (len(types) == 1 and kinds == {"other"}):

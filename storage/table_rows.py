@@ -58,10 +58,12 @@ def store_table_rows(
             covariates.append(PreparedCovariate(index, covariate_name, row.visitor, before, row.covariate))
     written = store_exposures(connection, exposures, now)
     tally.new += written.new
+    # All that a row says is stored, or nothing of it.
+    refused = {one.index for one in written.refused}
     for done in (
         written,
-        store_outcomes(connection, outcomes, now),
-        store_covariates(connection, covariates),
+        store_outcomes(connection, [one for one in outcomes if one.place not in refused], now),
+        store_covariates(connection, [one for one in covariates if one.place not in refused]),
     ):
         tally.conflicts += done.conflicts
         tally.refused += done.refused

@@ -46,7 +46,7 @@ from .cells import LARGEST_NUMBER, SMALLEST_NUMBER
 from .cohort import Cohort
 from .engines import database_of
 from .features import refuse_unexecuted
-from .foreign import Found, common_visitor, find
+from .foreign import Found, common_visitor, find, require_alike
 from .happened import amounts
 from .money import exponent
 from .origins import Origin, offset_of, used_names
@@ -100,6 +100,7 @@ def warehouse_origin(
     split = _segments(rows, survey, exposure, segment)
     sources = Sources(definition.currency, exposure, happened, none, split)
     if with_refunds:
+        _check_ids(reading, facts, happened)
         sources = sources.with_refunds(happened, as_of)
     sources = replace(
         sources,
@@ -209,8 +210,33 @@ def _fact_rows(reading: Reading, fact: FactSource, with_refunds: bool) -> Select
         found.amount(fact.reporting_cost, factor).label("reporting_cost"),
     )
     if with_refunds:
-        rows = rows.add_columns(written(fact.id).label("outcome_id"), written(fact.refund_of).label("refund_of"))
+        # Files write "" where a table has NULL.
+        refund_of = func.nullif(written(fact.refund_of), "").label("refund_of")
+        rows = rows.add_columns(written(fact.id).label("outcome_id"), refund_of)
     return rows
+
+
+def _check_ids(reading: Reading, facts: Sequence[FactSource], happened: Subquery) -> None:
+    """See that each refund can find its order, and only one.
+
+    Raises:
+        InputError: ids of types that never meet, or two orders of one id.
+    """
+    require_alike([(reading.found[one], name) for one in facts for name in (one.id, one.refund_of) if name is not None])
+    order = happened.c.outcome_id
+    twice = (
+        select(order, happened.c.event_id)
+        .where(happened.c.refund_of.is_(None), order.is_not(None))
+        .group_by(order, happened.c.event_id)
+        .having(func.count() > 1)
+        .limit(1)
+    )
+    found = reading.connection.execute(twice).first()
+    if found is not None:
+        raise InputError(
+            f"the id {found[0]!r} of {found[1]!r} stands in several rows: a refund would be taken off once for each",
+            hint="Write `sql` with one row an order instead of `table`, or leave `refund_of` out.",
+        )
 
 
 def _covariate(

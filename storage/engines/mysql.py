@@ -97,7 +97,7 @@ class MySQL(Database):
         "unknown database": "Create it on the server, or check the URL.",
         "no database selected": "Give the database in the URL: mysql+pymysql://user:password@host/database.",
         "using password": "Check user and password in the URL.",
-        "command denied": "Ask for CREATE, SELECT, INSERT, UPDATE and DELETE on the database.",
+        "command denied": "Ask for CREATE, ALTER, INDEX, REFERENCES, SELECT, INSERT, UPDATE and DELETE there.",
         "access denied": "Check user, password and database in the URL, and what the user may do.",
         "connect": "Check host, port and database in the URL, and that the server runs.",
     }

@@ -194,6 +194,44 @@ def test_ids_may_be_numbers_here_and_text_there(analyse):
     assert seen.moments["conversion"]["a"].sum_of("purchase:converted") == 1
 
 
+def test_ids_of_types_that_never_meet_are_refused(analyse):
+    """12 and 12.0 are not the same text: an id that a file made a double is an error, not a shop without orders."""
+    log = "SELECT * REPLACE (CAST(substr(user_id, 2) AS BIGINT) AS user_id) FROM exposure_log"
+    facts = "SELECT * REPLACE (CAST(substr(user_id, 2) AS DOUBLE) AS user_id) FROM facts"
+    with pytest.raises(InputError, match=r"never meet: 'user_id' .* BIGINT, 'user_id' .* DOUBLE"):
+        analyse(assignments={"table": (), "sql": log}, facts={"table": (), "sql": facts})
+
+
+ORDERS = "SELECT *, 'o' || user_id AS own, CAST(NULL AS VARCHAR) AS original FROM facts WHERE kind = 'purchase'"
+
+
+def with_refund(original: str, amount: str = "1") -> str:
+    return (
+        f"{ORDERS} UNION ALL SELECT * REPLACE ('r' AS own, {original} AS original, {amount} AS total) FROM ({ORDERS})"
+    )
+
+
+def test_an_empty_original_is_an_order(analyse):
+    """What a file writes for NULL makes no refund of an order."""
+    query = f"SELECT * REPLACE ('' AS original) FROM ({ORDERS})"
+    refunds = {"value": "total", "id": "own", "refund_of": "original"}
+    plain = analyse(facts={"value": "total"}).moments["revenue_per_visitor"]["a"].sum_of("purchase:value")
+    seen = analyse(facts={"table": (), "sql": query, **refunds})
+    assert seen.moments["revenue_per_visitor"]["a"].sum_of("purchase:value") == plain > 0
+    assert seen.orphaned_refunds == 0
+
+
+def test_two_orders_of_one_id_are_refused(analyse):
+    """A refund would be taken off once for each row of its order; without repeats it is taken off once."""
+    refunds = {"value": "total", "id": "own", "refund_of": "original"}
+    plain = analyse(facts={"value": "total"}).moments["revenue_per_visitor"]["a"].sum_of("purchase:value")
+    once = analyse(facts={"table": (), "sql": with_refund("own"), **refunds})
+    assert once.moments["revenue_per_visitor"]["a"].sum_of("purchase:value") == pytest.approx(plain - 1)
+    twice = f"{with_refund('own')} UNION ALL {ORDERS}"
+    with pytest.raises(InputError, match="stands in several rows"):
+        analyse(facts={"table": (), "sql": twice, **refunds})
+
+
 def test_not_a_number_is_refused(analyse):
     """A sum that is NaN is an error that says where to look, not a report."""
     query = "SELECT * REPLACE (CAST('nan' AS DOUBLE) AS total) FROM facts"
