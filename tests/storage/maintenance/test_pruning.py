@@ -11,7 +11,8 @@ from offerlift.errors import InputError
 from offerlift.experiments.metrics import Column, Metric
 from offerlift.experiments.records import Exposure, Outcome
 from offerlift.reports import scorecard
-from offerlift.storage import tables
+from offerlift.storage import read_table, tables
+from offerlift.storage.importing import import_table
 from offerlift.storage.maintenance import pruning, unneeded
 from offerlift.storage.maintenance.inventory import take_inventory
 from offerlift.storage.maintenance.pruning import plan_pruning, prune_store
@@ -261,3 +262,19 @@ def test_a_pruned_experiment_is_not_audited(shop):
     with pytest.raises(InputError, match="were pruned"):
         shop.audit("old")
     assert shop.audit("new").checked == 10
+
+
+def test_a_pruned_table_that_is_imported_again_leaves_nothing(store, write):
+    """Each of its rows is refused once, and what it says of orders and covariates is not stored either."""
+    content = "visitor,arm,bought,before\n" + "".join(f"v{i},{'ab'[i % 2]},{i % 3 == 0:d},{i}\n" for i in range(6))
+    columns = {"key": "mailing", "arm": "arm", "control": "a", "visitor": "visitor", "conversion": "bought"}
+    table = read_table(write(content), **columns, covariate="before")
+    assert import_table(store, table).new == 6
+    prune_store(store, datetime.now(UTC))
+    more = read_table(write(content + "v6,a,1,6\n"), **columns, covariate="before")
+    again = import_table(store, more)
+    assert (again.read, again.new, again.refused) == (7, 0, 7)
+    with store.engine.connect() as connection:
+        found = connection.execute(select(tables.covariate)).all()
+        assert len(found) == 6
+        assert connection.execute(select(tables.outcome)).all() == []
