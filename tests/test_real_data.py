@@ -51,6 +51,16 @@ def numbers(document: object, path: str = "") -> dict[str, float]:
     return {}
 
 
+def far_apart(some: dict[str, float], others: dict[str, float]) -> dict[str, tuple[float, float]]:
+    """Numbers of the same paths that differ by more than rounding; a server adds up in another order each time."""
+    assert some.keys() == others.keys()
+    return {
+        path: (number, others[path])
+        for path, number in some.items()
+        if not math.isclose(number, others[path], rel_tol=1e-12, abs_tol=1e-300)
+    }
+
+
 @pytest.fixture(scope="module", params=TABLES)
 def table(request: pytest.FixtureRequest) -> tuple[str, str, list[str]]:
     name = request.param
@@ -137,11 +147,9 @@ def test_every_engine_agrees_with_the_file(store_url, table, from_file, capsys):
     first = capsys.readouterr().out
     stored = analysed(["analyze", name, "--db", url], capsys)
     assert stored["decision"] == from_file["decision"]
-    mine, theirs = numbers(stored), numbers(from_file)
-    assert mine.keys() == theirs.keys()
-    far = {p: (n, theirs[p]) for p, n in mine.items() if not math.isclose(n, theirs[p], rel_tol=1e-12, abs_tol=1e-300)}
-    assert far == {}
+    mine = numbers(stored)
+    assert far_apart(mine, numbers(from_file)) == {}
     assert run(["import", "table", file, "--experiment", name, *columns, "--db", url]) == 0
     again = capsys.readouterr().out
     assert again != first
-    assert numbers(analysed(["analyze", name, "--db", url], capsys)) == mine
+    assert far_apart(numbers(analysed(["analyze", name, "--db", url], capsys)), mine) == {}

@@ -130,7 +130,7 @@ def test_an_upgrade_keeps_every_row(old):
 
 
 def test_an_analysis_is_the_same_before_and_after(old):
-    """What the first release read of its store is read of the upgraded one, to the last bit of every moment."""
+    """What the first release read of its store is read of the upgraded one."""
     upgrade(old.url)
     assert_read_as_before(old.url)
 
