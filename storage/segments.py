@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
 
-from sqlalchemy import Connection, Select, delete, select
+from sqlalchemy import Connection, delete, select
 
 from .engines import insert_missing, locked, matches
 from .lookups import name_ids
@@ -33,8 +32,8 @@ def named_segments(connection: Connection, experiment_ids: Iterable[int]) -> dic
 
 def read_segments(connection: Connection, key: tuple[int, int], visitors: Collection[int]) -> dict[int, Categories]:
     """What is stored of these visitors in an experiment and phase; those without segments are left out."""
-    statement: Select[Any] = (
-        select(segment.c.visitor_id, segment.c.name_id, segment.c.value)
+    statement = (
+        select(*(segment.c[field] for field in ("visitor_id", "name_id", "value")))
         .where(segment.c.experiment_id == key[0], segment.c.phase == key[1])
         .where(matches(connection, segment.c.visitor_id, list(visitors)))
     )
