@@ -152,4 +152,7 @@ def test_every_engine_agrees_with_the_file(store_url, table, from_file, capsys):
     assert run(["import", "table", file, "--experiment", name, *columns, "--db", url]) == 0
     again = capsys.readouterr().out
     assert again != first
-    assert far_apart(numbers(analysed(["analyze", name, "--db", url], capsys)), mine) == {}
+    later = numbers(analysed(["analyze", name, "--db", url], capsys))
+    assert far_apart(later, mine) == {}
+    # SQLite adds up in one order, so there it is the same to the last bit.
+    assert later == mine or not url.startswith("sqlite")

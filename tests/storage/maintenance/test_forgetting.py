@@ -18,7 +18,7 @@ from offerlift.storage.maintenance.inventory import take_inventory
 from offerlift.storage.maintenance.pruning import prune_store
 from sqlalchemy import String, insert, select, update
 
-from .conftest import alike, day
+from .conftest import as_before, day
 
 AS_OF = datetime(2026, 11, 1, tzinfo=UTC)
 WHO = "jane.doe@example.org"
@@ -86,7 +86,7 @@ def test_the_id_is_nowhere_and_every_total_is_as_it_was(known):
     assert any(WHO in text for text in texts(known))
     done = forget_visitor(known, WHO)
     assert [text for text in texts(known) if WHO in text] == []
-    assert alike(state(known), before)
+    assert as_before(known, state(known), before)
     assert {one.table: one.rows for one in take_inventory(known).tables} == rows | {"segment": 0}
     assert (done.ids, done.linked, done.erased) == ((WHO,), ("cookie-1", "cookie-2"), {"segment": 2})
     assert (done.renamed_outcomes, done.anonymous) == (

@@ -18,7 +18,7 @@ from offerlift.storage.maintenance.inventory import take_inventory
 from offerlift.storage.maintenance.pruning import plan_pruning, prune_store
 from sqlalchemy import insert, select, update
 
-from .conftest import METRICS, alike, day
+from .conftest import METRICS, as_before, day
 
 BEFORE = day(90)
 
@@ -32,7 +32,7 @@ def test_scorecards_stay_as_they_are(shop, column):
     """Of the stopped experiment and of the running one: only rows that neither reads any more have gone."""
     before = card(shop, "old"), card(shop, "new")
     done = prune_store(shop, BEFORE)
-    assert alike((card(shop, "old"), card(shop, "new")), before)
+    assert as_before(shop, (card(shop, "old"), card(shop, "new")), before)
     assert before[0]["arms"][0]["visitors"] == 10
     assert before[1]["arms"][0]["visitors"] == 5
     assert (done.outcomes, done.needed) == (12, 3)
@@ -234,9 +234,9 @@ def test_an_interrupted_pruning_is_finished_by_the_next(shop, column, monkeypatc
         patch.setattr(pruning, step, killed)
         with pytest.raises(KeyboardInterrupt):
             prune_store(shop, BEFORE)
-    assert alike((card(shop, "old"), card(shop, "new")), before)
+    assert as_before(shop, (card(shop, "old"), card(shop, "new")), before)
     prune_store(shop, BEFORE)
-    assert alike((card(shop, "old"), card(shop, "new")), before)
+    assert as_before(shop, (card(shop, "old"), card(shop, "new")), before)
     assert (len(column("exposure", "at")), len(column("outcome", "at"))) == (10, 5)
 
 
