@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from ..errors import InputError
-from .fieller import Estimate, check_alpha, fieller
+from .fieller import Estimate, check_alpha, lift_at
 from .results import Lift
 from .roots import bracketed_root, increasing_root
 from .spending import Family, Sides, Spending, check_sides, spent_alpha
@@ -326,15 +326,7 @@ def repeated_lift(treatment: Estimate, control: Estimate, boundary: float, *, co
     Raises:
         InputError: a boundary that is not above 0.
     """
-    if not boundary > 0:
-        raise InputError(f"boundary {boundary!r}; it has to be above 0")
-    if control.mean <= 0:
-        return Lift(
-            "undefined", None, None, None, "the control's mean is not above 0, so a relative lift has no meaning"
-        )
-    return fieller(
-        treatment.mean, treatment.variance, control.mean, control.variance, boundary, covariance=covariance
-    ).lift()
+    return lift_at(boundary, treatment, control, covariance)
 
 
 def repeated_p_value(
