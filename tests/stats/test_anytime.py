@@ -66,7 +66,7 @@ def test_lift_and_difference_agree():
         assert excluded == (interval.low > 0 or interval.high < 0) == (interval.p_value < 0.05)
         crossed += excluded
     assert 50 < crossed < 350
-    assert anytime_lift(t, Estimate(0.0, 0.1, 9), a=3.0).kind == "undefined"
+    assert anytime_lift(Estimate(1.0, 0.1, 9), Estimate(0.0, 0.1, 9), a=3.0).kind == "undefined"
 
 
 def test_running_intersection_and_p_value_agree():
@@ -79,7 +79,7 @@ def test_running_intersection_and_p_value_agree():
             anytime_interval(difference(x / v, 1 / math.sqrt(v)), a=tuning_without_plan(v, n0=2.0))
             for x, v in zip(s, 0.04 * np.arange(1, 31), strict=True)
         ]
-        low, high, p = -math.inf, math.inf, 1.0
+        low, high, p, excluded = -math.inf, math.inf, 1.0, False
         for k in range(1, 31):
             running = running_anytime(looks[:k])
             assert running.p_value <= p

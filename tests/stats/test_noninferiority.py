@@ -37,7 +37,7 @@ def by_interval(low, high, margin, direction):
 @st.composite
 def estimates(draw, centre=1.0):
     se = 10.0 ** draw(st.floats(-4, 0.3))
-    return Estimate(centre + draw(st.floats(-0.6, 0.6)), se * se, draw(st.integers(8, 10**6)))
+    return Estimate(centre + draw(st.floats(-0.6, 0.6)), se * se, draw(st.integers(1, 12) | st.integers(8, 10**6)))
 
 
 @given(estimates(), estimates(), MARGINS, DIRECTIONS, st.sampled_from([0.025, 0.05, 0.001]), st.floats(-0.5, 0.5))
@@ -57,6 +57,9 @@ def test_agrees_with_the_interval_of_the_lift(t, c, margin, direction, alpha, co
         assert got.result == by_interval(lift.low, lift.high, margin, direction)
         assert got.reason == ""
         assert got.p_value + got.p_failed == pytest.approx(1.0)
+        if min(t.df, c.df) >= 4:
+            assert (got.p_value < alpha) == (got.result == "passed")
+            assert (got.p_failed < alpha) == (got.result == "failed")
 
 
 @st.composite
