@@ -115,6 +115,13 @@ def test_recursion_agrees_with_simulated_paths():
             assert shares_close((here & (at_first < 0)).sum(), runs, below)
 
 
+def test_repeated_significance_tests():
+    """Trap: 1.96 at each of 2, 3, 4, 5, 10, 20 equal looks errs in .083 to .248 (Armitage, McPherson and Rowe 1969)."""
+    for looks, error in ((2, 0.083), (3, 0.107), (4, 0.126), (5, 0.142), (10, 0.193), (20, 0.248)):
+        clocks = [k / looks for k in range(1, looks + 1)]
+        assert spent_by(clocks, [1.959964] * looks) == pytest.approx(error, abs=6e-4)
+
+
 def test_resolution_of_the_recursion():
     """Looks 0.2 % apart and looks far apart give the same crossing probabilities as paths with one more look do.
 
