@@ -45,6 +45,17 @@ from .ratios import compare_ratios, ratio_of
 from .results import Anytime, Comparison, Difference, Lift, Posterior, RatioInterval, SampleRatio
 from .skewness import SKEW_LIMIT, skew_kappa
 from .srm import homogeneity_test, running_sample_ratio_test, sample_ratio_test, sequential_sample_ratio_test
+from .strata import (
+    beta_posteriors_over_strata,
+    compare_adjusted_over_strata,
+    compare_means_over_strata,
+    compare_proportions_over_strata,
+    compare_ratios_over_strata,
+    mean_over_strata,
+    ratio_over_strata,
+    skew_kappa_over_strata,
+    stratum_weights,
+)
 
 __all__ = [
     "SKEW_LIMIT",
@@ -66,11 +77,16 @@ __all__ = [
     "adjusted_alpha",
     "anytime_interval",
     "beta_posteriors",
+    "beta_posteriors_over_strata",
     "compare_adjusted",
+    "compare_adjusted_over_strata",
     "compare_estimates",
     "compare_means",
+    "compare_means_over_strata",
     "compare_proportions",
+    "compare_proportions_over_strata",
     "compare_ratios",
+    "compare_ratios_over_strata",
     "counts_of",
     "dunnett_critical",
     "e_value",
@@ -79,6 +95,7 @@ __all__ = [
     "homogeneity_test",
     "log_e_value",
     "mean_estimate",
+    "mean_over_strata",
     "miettinen_nurminen_difference",
     "miettinen_nurminen_ratio",
     "mixture_boundary",
@@ -92,10 +109,13 @@ __all__ = [
     "normal_update",
     "probability_b_beats_a",
     "ratio_of",
+    "ratio_over_strata",
     "running_sample_ratio_test",
     "sample_ratio_test",
     "sequential_sample_ratio_test",
     "skew_kappa",
+    "skew_kappa_over_strata",
+    "stratum_weights",
     "tuning_one_look",
     "tuning_without_plan",
     "wilson_interval",
