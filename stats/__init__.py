@@ -42,6 +42,7 @@ from .proportions import (
     wilson_interval,
 )
 from .ratios import compare_ratios, ratio_of
+from .resampling import BootstrapPosterior, PermutationTest, bayesian_bootstrap, permutation_test
 from .results import Anytime, Comparison, Difference, Lift, Posterior, RatioInterval, SampleRatio
 from .skewness import SKEW_LIMIT, skew_kappa
 from .srm import homogeneity_test, running_sample_ratio_test, sample_ratio_test, sequential_sample_ratio_test
@@ -63,6 +64,7 @@ __all__ = [
     "Adjustment",
     "Anytime",
     "ArmsPosterior",
+    "BootstrapPosterior",
     "Comparison",
     "Difference",
     "Estimate",
@@ -70,12 +72,14 @@ __all__ = [
     "LargestValues",
     "Lift",
     "Moments",
+    "PermutationTest",
     "Posterior",
     "RatioInterval",
     "SampleRatio",
     "Shared",
     "adjusted_alpha",
     "anytime_interval",
+    "bayesian_bootstrap",
     "beta_posteriors",
     "beta_posteriors_over_strata",
     "compare_adjusted",
@@ -107,6 +111,7 @@ __all__ = [
     "normal_mixture_log_martingale",
     "normal_posteriors",
     "normal_update",
+    "permutation_test",
     "probability_b_beats_a",
     "ratio_of",
     "ratio_over_strata",
