@@ -28,6 +28,8 @@ from .bayes import (
     normal_update,
     probability_b_beats_a,
 )
+from .decomposition import Factor, RevenueDecomposition, decompose_revenue
+from .exact import conditional_mid_p
 from .fieller import Estimate, Shared, compare_estimates, fieller
 from .histogram import Histogram, LargestValues
 from .means import compare_means, mean_estimate
@@ -41,11 +43,19 @@ from .proportions import (
     newcombe_difference,
     wilson_interval,
 )
-from .ratios import compare_ratios, ratio_of
+from .quantiles import QuantileComparison, QuantileEstimate, compare_quantiles, quantile_interval
+from .ratios import compare_ratios, linearised, ratio_of
 from .resampling import BootstrapPosterior, PermutationTest, bayesian_bootstrap, permutation_test
 from .results import Anytime, Comparison, Difference, Lift, Posterior, RatioInterval, SampleRatio
+from .rope import rope_means, rope_rates
 from .skewness import SKEW_LIMIT, skew_kappa
-from .srm import homogeneity_test, running_sample_ratio_test, sample_ratio_test, sequential_sample_ratio_test
+from .srm import (
+    homogeneity_test,
+    running_sample_ratio_test,
+    sample_ratio_by_group,
+    sample_ratio_test,
+    sequential_sample_ratio_test,
+)
 from .strata import (
     beta_posteriors_over_strata,
     compare_adjusted_over_strata,
@@ -57,6 +67,7 @@ from .strata import (
     skew_kappa_over_strata,
     stratum_weights,
 )
+from .winsor import cap_from_orders, capped_moments
 
 __all__ = [
     "SKEW_LIMIT",
@@ -68,13 +79,17 @@ __all__ = [
     "Comparison",
     "Difference",
     "Estimate",
+    "Factor",
     "Histogram",
     "LargestValues",
     "Lift",
     "Moments",
     "PermutationTest",
     "Posterior",
+    "QuantileComparison",
+    "QuantileEstimate",
     "RatioInterval",
+    "RevenueDecomposition",
     "SampleRatio",
     "Shared",
     "adjusted_alpha",
@@ -82,6 +97,8 @@ __all__ = [
     "bayesian_bootstrap",
     "beta_posteriors",
     "beta_posteriors_over_strata",
+    "cap_from_orders",
+    "capped_moments",
     "compare_adjusted",
     "compare_adjusted_over_strata",
     "compare_estimates",
@@ -89,14 +106,18 @@ __all__ = [
     "compare_means_over_strata",
     "compare_proportions",
     "compare_proportions_over_strata",
+    "compare_quantiles",
     "compare_ratios",
     "compare_ratios_over_strata",
+    "conditional_mid_p",
     "counts_of",
+    "decompose_revenue",
     "dunnett_critical",
     "e_value",
     "expected_loss_beta",
     "fieller",
     "homogeneity_test",
+    "linearised",
     "log_e_value",
     "mean_estimate",
     "mean_over_strata",
@@ -113,9 +134,13 @@ __all__ = [
     "normal_update",
     "permutation_test",
     "probability_b_beats_a",
+    "quantile_interval",
     "ratio_of",
     "ratio_over_strata",
+    "rope_means",
+    "rope_rates",
     "running_sample_ratio_test",
+    "sample_ratio_by_group",
     "sample_ratio_test",
     "sequential_sample_ratio_test",
     "skew_kappa",

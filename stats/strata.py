@@ -31,7 +31,6 @@ from .proportions import (
     counts_of,
     restricted_variance,
     restricted_variance_of_ratio,
-    score_factor,
 )
 from .ratios import compare_ratios
 from .results import Comparison, Difference, RatioInterval
@@ -343,7 +342,7 @@ class _Table:
 
     @property
     def factor(self) -> float:
-        return score_factor(self.n_t + self.n_c, True)
+        return (self.n_t + self.n_c) / (self.n_t + self.n_c - 1)
 
     @property
     def is_certain(self) -> bool:
