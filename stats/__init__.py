@@ -6,7 +6,7 @@ treatment and c the control. Nothing here reads data, keeps state or draws rando
 
 from __future__ import annotations
 
-from .adjustment import AdjustedComparison, Adjustment, compare_adjusted
+from .adjustment import AdjustedComparison, Adjustment, CovariateBalance, compare_adjusted, covariate_balance
 from .anytime import (
     anytime_interval,
     e_value,
@@ -31,7 +31,7 @@ from .bayes import (
 from .decomposition import Factor, RevenueDecomposition, decompose_revenue
 from .exact import conditional_mid_p
 from .fieller import Estimate, Shared, compare_estimates, fieller
-from .histogram import Histogram, LargestValues
+from .histogram import LARGEST_SHARE_LIMIT, Histogram, LargestValues
 from .means import compare_means, mean_estimate
 from .moments import Moments
 from .multiplicity import adjusted_alpha, dunnett_critical
@@ -70,6 +70,7 @@ from .strata import (
 from .winsor import cap_from_orders, capped_moments
 
 __all__ = [
+    "LARGEST_SHARE_LIMIT",
     "SKEW_LIMIT",
     "AdjustedComparison",
     "Adjustment",
@@ -77,6 +78,7 @@ __all__ = [
     "ArmsPosterior",
     "BootstrapPosterior",
     "Comparison",
+    "CovariateBalance",
     "Difference",
     "Estimate",
     "Factor",
@@ -111,6 +113,7 @@ __all__ = [
     "compare_ratios_over_strata",
     "conditional_mid_p",
     "counts_of",
+    "covariate_balance",
     "decompose_revenue",
     "dunnett_critical",
     "e_value",

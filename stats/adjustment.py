@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import chdtrc
 
+from ..errors import InputError
 from .fieller import Estimate, Shared, compare_estimates, is_negligible
 from .means import compare_means
 from .moments import Moments
@@ -17,10 +19,12 @@ __all__ = [
     "AdjustedComparison",
     "AdjustedParts",
     "Adjustment",
+    "CovariateBalance",
     "adjusted_parts",
     "adjusted_without",
     "compare_adjusted",
     "compare_parts",
+    "covariate_balance",
 ]
 
 Array = NDArray[np.float64]
@@ -145,6 +149,53 @@ def compare_parts(
         1 - (adjusted.se / plain.se) ** 2,
     )
     return AdjustedComparison("ok", "", comparison.difference, comparison.lift, adjustment)
+
+
+@dataclass(frozen=True, slots=True)
+class CovariateBalance:
+    """A test of whether the arms differ in what was known before the exposure, which no offer can change.
+
+    Attributes:
+        p_value: of no difference in any covariate; 1 where none varies.
+        statistic: Wald's chi-squared.
+        df: degrees of freedom, the number of covariates that are not made up of the others.
+    """
+
+    p_value: float
+    statistic: float
+    df: int
+
+
+def covariate_balance(treatment: Moments, control: Moments, covariates: Sequence[str]) -> CovariateBalance:
+    """The comparison of the arms with y = x, for all covariates together: d' (S_t/n_t + S_c/n_c)⁺ d, chi-squared.
+
+    A small p-value (below .001) says that a covariate was measured after the exposure, that visitors were lost in one
+    arm, or that the assignment is not random: do not adjust by it. A large one does not prove that a covariate is from
+    before; only its time does. Large-sample: wants some dozen visitors in each arm.
+
+    Args:
+        treatment, control: moments with all `covariates`.
+        covariates: columns that should have been fixed before the exposure.
+
+    Raises:
+        InputError: no such column, or fewer than two visitors in an arm.
+    """
+    treatment, control = treatment.select(covariates), control.select(covariates)
+    if min(treatment.n, control.n) < 2:
+        raise InputError(f"{treatment.n} and {control.n} visitors; two in each arm are needed to compare covariates")
+    spread = sum(arm.m2 / (arm.n - 1) / arm.n for arm in (treatment, control))
+    scale = np.sqrt(np.diag(spread))
+    means = np.maximum(np.abs(treatment.mean), np.abs(control.mean))
+    varies = [k for k in range(len(scale)) if not is_negligible(float(scale[k]) ** 2, float(means[k]))]
+    if not varies:
+        return CovariateBalance(1.0, 0.0, 0)
+    unit = scale[varies]
+    values, vectors = np.linalg.eigh(spread[np.ix_(varies, varies)] / np.outer(unit, unit))
+    kept = values > 1e-10
+    apart = vectors[:, kept].T @ ((treatment.mean - control.mean)[varies] / unit)
+    statistic = float((apart**2 / values[kept]).sum())
+    df = int(kept.sum())
+    return CovariateBalance(float(chdtrc(df, statistic)), statistic, df)
 
 
 def adjusted_without(reason: str) -> AdjustedComparison:
