@@ -136,7 +136,7 @@ def test_conversion_mid_p_is_uniform(halves):
     spread = half[0] + half[1] * rng.random(SPLITS)
     assert scipy.stats.kstest(spread, "uniform").pvalue > 0.001
     lower_tail = half[0] + half[1] / 2
-    assert mid == pytest.approx(2 * np.minimum(lower_tail, 1 - lower_tail), rel=1e-6)
+    assert mid == pytest.approx(2 * np.minimum(lower_tail, 1 - lower_tail), rel=1e-6, abs=1e-9)
     for p in (mid, score[at.ravel()]):
         step = float(dealt.pmf(pairs[:, 0]).max())
         assert abs((p < 0.05).mean() - 0.05) < 3.5 * math.sqrt(0.05 * 0.95 / SPLITS) + step / 4
