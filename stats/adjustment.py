@@ -183,7 +183,7 @@ def covariate_balance(treatment: Moments, control: Moments, covariates: Sequence
     treatment, control = treatment.select(covariates), control.select(covariates)
     if min(treatment.n, control.n) < 2:
         raise InputError(f"{treatment.n} and {control.n} visitors; two in each arm are needed to compare covariates")
-    spread = sum(arm.m2 / (arm.n - 1) / arm.n for arm in (treatment, control))
+    spread = treatment.m2 / (treatment.n - 1) / treatment.n + control.m2 / (control.n - 1) / control.n
     scale = np.sqrt(np.diag(spread))
     means = np.maximum(np.abs(treatment.mean), np.abs(control.mean))
     varies = [k for k in range(len(scale)) if not is_negligible(float(scale[k]) ** 2, float(means[k]))]

@@ -44,6 +44,7 @@ def cap_from_orders(orders: Histogram | ArrayLike, *, share: float = 0.999) -> f
             f"a cap at a share of {share!r}; from {LEAST_SHARE} to below 1 of the *orders* is needed",
             hint="A lower one takes away much of the effect itself.",
         )
+    values = None
     if isinstance(orders, Histogram):
         n, zeros = orders.n, orders.counts.get(0, 0)
     else:
@@ -62,6 +63,7 @@ def cap_from_orders(orders: Histogram | ArrayLike, *, share: float = 0.999) -> f
         cap = orders.quantile(share)
         assert cap is not None, "there are orders"
         return cap
+    assert values is not None, "what is no histogram was read as values"
     return float(values[max(math.ceil(round(share * n, 9)), 1) - 1])
 
 

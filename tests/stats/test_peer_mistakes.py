@@ -1,5 +1,10 @@
 """Where another package is wrong on the same numbers: its formula, its answer, ours, and who is right."""
 
+# A None where a number belongs fails the test, as it should; stubs of scipy and statsmodels are incomplete.
+# pyright: reportOptionalMemberAccess=false, reportOptionalOperand=false, reportOptionalIterable=false
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
+
 import math
 
 import pytest

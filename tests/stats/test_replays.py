@@ -4,6 +4,11 @@ What 64,000 visitors spent stays as it is; only the arms are random, as in an ex
 Skipped without the file; OFFERLIFT_DATA names the folder that has it.
 """
 
+# A None where a number belongs fails the test, as it should; stubs of scipy and statsmodels are incomplete.
+# pyright: reportOptionalMemberAccess=false, reportOptionalOperand=false, reportOptionalIterable=false
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
+
 import csv
 import gzip
 import math

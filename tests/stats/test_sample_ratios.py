@@ -1,5 +1,10 @@
 """Sample ratios within days and segments, and of triggered visitors."""
 
+# A None where a number belongs fails the test, as it should; stubs of scipy and statsmodels are incomplete.
+# pyright: reportOptionalMemberAccess=false, reportOptionalOperand=false, reportOptionalIterable=false
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
+
 import numpy as np
 import pytest
 from offerlift.stats import homogeneity_test, sample_ratio_by_group, sample_ratio_test
