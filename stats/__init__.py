@@ -6,7 +6,7 @@ treatment and c the control. Nothing here reads data, keeps state or draws rando
 
 from __future__ import annotations
 
-from .adjustment import AdjustedComparison, Adjustment, compare_adjusted
+from .adjustment import AdjustedComparison, Adjustment, CovariateBalance, compare_adjusted, covariate_balance
 from .anytime import (
     BURN_IN_CONVERSIONS,
     VISITORS_WITHOUT_PLAN,
@@ -34,6 +34,8 @@ from .bayes import (
     normal_update,
     probability_b_beats_a,
 )
+from .decomposition import Factor, RevenueDecomposition, decompose_revenue
+from .exact import conditional_mid_p
 from .fieller import Estimate, Shared, compare_estimates, fieller
 from .group_sequential import (
     Boundaries,
@@ -53,7 +55,7 @@ from .group_sequential import (
     spent_by,
     stagewise_estimate,
 )
-from .histogram import Histogram, LargestValues
+from .histogram import LARGEST_SHARE_LIMIT, Histogram, LargestValues
 from .means import compare_means, mean_estimate
 from .moments import Moments
 from .multiplicity import adjust_p_values, adjusted_alpha, dunnett_critical, dunnett_p_values, e_bh
@@ -66,33 +68,62 @@ from .proportions import (
     newcombe_difference,
     wilson_interval,
 )
-from .ratios import compare_ratios, ratio_of
+from .quantiles import QuantileComparison, QuantileEstimate, compare_quantiles, quantile_interval
+from .ratios import compare_ratios, linearised, ratio_of
+from .resampling import BootstrapPosterior, PermutationTest, bayesian_bootstrap, permutation_test
 from .results import Anytime, Comparison, Difference, Lift, Posterior, RatioInterval, SampleRatio
+from .rope import rope_means, rope_rates
 from .skewness import SKEW_LIMIT, skew_kappa
 from .spending import Spending, spent_alpha
-from .srm import homogeneity_test, running_sample_ratio_test, sample_ratio_test, sequential_sample_ratio_test
+from .srm import (
+    homogeneity_test,
+    running_sample_ratio_test,
+    sample_ratio_by_group,
+    sample_ratio_test,
+    sequential_sample_ratio_test,
+)
+from .strata import (
+    beta_posteriors_over_strata,
+    compare_adjusted_over_strata,
+    compare_means_over_strata,
+    compare_proportions_over_strata,
+    compare_ratios_over_strata,
+    mean_over_strata,
+    ratio_over_strata,
+    skew_kappa_over_strata,
+    stratum_weights,
+)
+from .winsor import cap_from_orders, capped_moments
 
 __all__ = [
     "BURN_IN_CONVERSIONS",
+    "LARGEST_SHARE_LIMIT",
     "SKEW_LIMIT",
     "VISITORS_WITHOUT_PLAN",
     "AdjustedComparison",
     "Adjustment",
     "Anytime",
     "ArmsPosterior",
+    "BootstrapPosterior",
     "Boundaries",
     "Boundary",
     "Comparison",
+    "CovariateBalance",
     "Difference",
     "Estimate",
+    "Factor",
     "Histogram",
     "LargestValues",
     "Lift",
     "Moments",
     "NonInferiority",
+    "PermutationTest",
     "Posterior",
+    "QuantileComparison",
+    "QuantileEstimate",
     "RatioInterval",
     "RepeatedInterval",
+    "RevenueDecomposition",
     "RunningAnytime",
     "SampleRatio",
     "Shared",
@@ -102,15 +133,27 @@ __all__ = [
     "adjusted_alpha",
     "anytime_interval",
     "anytime_lift",
+    "bayesian_bootstrap",
     "beta_posteriors",
+    "beta_posteriors_over_strata",
+    "cap_from_orders",
+    "capped_moments",
     "classical_boundaries",
     "compare_adjusted",
+    "compare_adjusted_over_strata",
     "compare_estimates",
     "compare_means",
+    "compare_means_over_strata",
     "compare_proportions",
+    "compare_proportions_over_strata",
+    "compare_quantiles",
     "compare_ratios",
+    "compare_ratios_over_strata",
+    "conditional_mid_p",
     "counts_of",
+    "covariate_balance",
     "crossing_probabilities",
+    "decompose_revenue",
     "drift_for_power",
     "dunnett_critical",
     "dunnett_p_values",
@@ -121,8 +164,10 @@ __all__ = [
     "homogeneity_test",
     "inflation_factor",
     "intersection_union",
+    "linearised",
     "log_e_value",
     "mean_estimate",
+    "mean_over_strata",
     "miettinen_nurminen_difference",
     "miettinen_nurminen_ratio",
     "mixture_boundary",
@@ -138,20 +183,28 @@ __all__ = [
     "normal_mixture_log_martingale",
     "normal_posteriors",
     "normal_update",
+    "permutation_test",
     "probability_b_beats_a",
+    "quantile_interval",
     "ratio_of",
+    "ratio_over_strata",
     "repeated_interval",
     "repeated_lift",
     "repeated_p_value",
+    "rope_means",
+    "rope_rates",
     "running_anytime",
     "running_sample_ratio_test",
+    "sample_ratio_by_group",
     "sample_ratio_test",
     "sequential_boundaries",
     "sequential_sample_ratio_test",
     "skew_kappa",
+    "skew_kappa_over_strata",
     "spent_alpha",
     "spent_by",
     "stagewise_estimate",
+    "stratum_weights",
     "tuning_one_look",
     "tuning_with_plan",
     "tuning_without_plan",

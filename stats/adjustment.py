@@ -7,13 +7,25 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import chdtrc
 
+from ..errors import InputError
 from .fieller import Estimate, Shared, compare_estimates, is_negligible
 from .means import compare_means
 from .moments import Moments
-from .results import Comparison
+from .results import Comparison, Difference
 
-__all__ = ["AdjustedComparison", "Adjustment", "compare_adjusted"]
+__all__ = [
+    "AdjustedComparison",
+    "AdjustedParts",
+    "Adjustment",
+    "CovariateBalance",
+    "adjusted_parts",
+    "adjusted_without",
+    "compare_adjusted",
+    "compare_parts",
+    "covariate_balance",
+]
 
 Array = NDArray[np.float64]
 
@@ -70,8 +82,26 @@ def compare_adjusted(
     Raises:
         InputError: no such column, or alpha outside (0, 1).
     """
-    covariates = tuple(covariates)
+    parts = adjusted_parts(treatment, control, column, covariates)
+    if isinstance(parts, str):
+        return adjusted_without(parts)
+    plain = compare_means(treatment, control, column).difference
+    return compare_parts(parts, plain, column, covariates, alpha)
 
+
+@dataclass(frozen=True, slots=True)
+class AdjustedParts:
+    """Adjusted means of two arms, what they share, and the slopes behind them, shape (p,) each."""
+
+    treatment: Estimate
+    control: Estimate
+    shared: Shared
+    theta_treatment: Array
+    theta_control: Array
+
+
+def adjusted_parts(treatment: Moments, control: Moments, column: str, covariates: Sequence[str]) -> AdjustedParts | str:
+    """What `compare_adjusted` compares; or why an arm is too small for so many covariates."""
     treatment = treatment.select([column, *covariates])
     control = control.select([column, *covariates])
 
@@ -81,11 +111,9 @@ def compare_adjusted(
         if fit is None:
             seen = f"{arm.n} visitor{'s' if arm.n != 1 else ''}"
             many = f"{len(covariates)} covariate{'s' if len(covariates) != 1 else ''}"
-            return _without(f"{seen} in the {name} {'are' if arm.n != 1 else 'is'} too few for {many}")
+            return f"{seen} in the {name} {'are' if arm.n != 1 else 'is'} too few for {many}"
         fits.append(fit)
     (theta_t, residual_t), (theta_c, residual_c) = fits
-    if residual_t.variance + residual_c.variance == 0:
-        return _without(f"{column!r} does not vary beyond its covariates")
 
     both = treatment + control
     centre = both.mean[1:]
@@ -93,28 +121,85 @@ def compare_adjusted(
     mean_t = residual_t.mean - float(theta_t @ (treatment.mean[1:] - centre))
     mean_c = residual_c.mean - float(theta_c @ (control.mean[1:] - centre))
     tt, tc, cc = (float(a @ s_xx @ b) / both.n for a, b in ((theta_t, theta_t), (theta_t, theta_c), (theta_c, theta_c)))
-    comparison = compare_estimates(
+    return AdjustedParts(
         Estimate(mean_t, residual_t.variance, residual_t.df),
         Estimate(mean_c, residual_c.variance, residual_c.df),
-        shared=Shared(tt, tc, cc, both.n - 2),
-        alpha=alpha,
-        method="cuped",
+        Shared(tt, tc, cc, both.n - 2),
+        theta_t,
+        theta_c,
     )
-    plain, adjusted = compare_means(treatment, control, column).difference, comparison.difference
+
+
+def compare_parts(
+    parts: AdjustedParts, plain: Difference | None, column: str, covariates: Sequence[str], alpha: float
+) -> AdjustedComparison:
+    """The comparison of adjusted means, beside the plain difference."""
+    if parts.treatment.variance + parts.control.variance == 0:
+        return adjusted_without(f"{column!r} does not vary beyond its covariates")
+    comparison = compare_estimates(parts.treatment, parts.control, shared=parts.shared, alpha=alpha, method="cuped")
+    adjusted = comparison.difference
     assert plain is not None, "what varies beyond its covariates varies"
     assert adjusted is not None, "an estimate with variance has a difference"
     adjustment = Adjustment(
-        covariates,
-        tuple(theta_t.tolist()),
-        tuple(theta_c.tolist()),
-        mean_t,
-        mean_c,
+        tuple(covariates),
+        tuple(parts.theta_treatment.tolist()),
+        tuple(parts.theta_control.tolist()),
+        parts.treatment.mean,
+        parts.control.mean,
         1 - (adjusted.se / plain.se) ** 2,
     )
     return AdjustedComparison("ok", "", comparison.difference, comparison.lift, adjustment)
 
 
-def _without(reason: str) -> AdjustedComparison:
+@dataclass(frozen=True, slots=True)
+class CovariateBalance:
+    """A test of whether the arms differ in what was known before the exposure, which no offer can change.
+
+    Attributes:
+        p_value: of no difference in any covariate; 1 where none varies.
+        statistic: Wald's chi-squared.
+        df: degrees of freedom, the number of covariates that are not made up of the others.
+    """
+
+    p_value: float
+    statistic: float
+    df: int
+
+
+def covariate_balance(treatment: Moments, control: Moments, covariates: Sequence[str]) -> CovariateBalance:
+    """The comparison of the arms with y = x, for all covariates together: d' (S_t/n_t + S_c/n_c)⁺ d, chi-squared.
+
+    A small p-value (below .001) says that a covariate was measured after the exposure, that visitors were lost in one
+    arm, or that the assignment is not random: do not adjust by it. A large one does not prove that a covariate is from
+    before; only its time does. Large-sample: wants some dozen visitors in each arm.
+
+    Args:
+        treatment, control: moments with all `covariates`.
+        covariates: columns that should have been fixed before the exposure.
+
+    Raises:
+        InputError: no such column, or fewer than two visitors in an arm.
+    """
+    treatment, control = treatment.select(covariates), control.select(covariates)
+    if min(treatment.n, control.n) < 2:
+        raise InputError(f"{treatment.n} and {control.n} visitors; two in each arm are needed to compare covariates")
+    spread = treatment.m2 / (treatment.n - 1) / treatment.n + control.m2 / (control.n - 1) / control.n
+    scale = np.sqrt(np.diag(spread))
+    means = np.maximum(np.abs(treatment.mean), np.abs(control.mean))
+    varies = [k for k in range(len(scale)) if not is_negligible(float(scale[k]) ** 2, float(means[k]))]
+    if not varies:
+        return CovariateBalance(1.0, 0.0, 0)
+    unit = scale[varies]
+    values, vectors = np.linalg.eigh(spread[np.ix_(varies, varies)] / np.outer(unit, unit))
+    kept = values > 1e-10
+    apart = vectors[:, kept].T @ ((treatment.mean - control.mean)[varies] / unit)
+    statistic = float((apart**2 / values[kept]).sum())
+    df = int(kept.sum())
+    return CovariateBalance(float(chdtrc(df, statistic)), statistic, df)
+
+
+def adjusted_without(reason: str) -> AdjustedComparison:
+    """An adjusted comparison that has no numbers, and why."""
     plain = Comparison.without("insufficient", reason)
     return AdjustedComparison(plain.status, reason, None, plain.lift)
 

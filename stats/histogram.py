@@ -17,10 +17,14 @@ from types import MappingProxyType
 
 from ..errors import InputError
 
-__all__ = ["DIGITS", "Histogram", "LargestValues", "bin_of", "bin_width"]
+__all__ = ["DIGITS", "LARGEST_SHARE_LIMIT", "Histogram", "LargestValues", "bin_of", "bin_width"]
 
 DIGITS = 17
 """Values of so many digits are told apart; a larger one counts as the largest of them, 10¹⁷ - 10¹⁵ in size."""
+
+
+LARGEST_SHARE_LIMIT = 0.05
+"""One visitor with more than this share of an arm's total decides its mean: a bot, a reseller, or a typing error."""
 
 
 def bin_width(edge: int) -> int:
@@ -126,3 +130,9 @@ class LargestValues:
         if number < 1:
             raise InputError(f"the share is that of at least 1 value, seen {number!r}")
         return sum(self.values[:number]) / self.total if self.total > 0 else None
+
+    @property
+    def is_concentrated(self) -> bool:
+        """Whether the largest value alone is more than `LARGEST_SHARE_LIMIT` of the total: look at it, and at a cap."""
+        share = self.share()
+        return share is not None and share > LARGEST_SHARE_LIMIT

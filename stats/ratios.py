@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from ..errors import InputError
 from .fieller import Estimate, compare_estimates
 from .moments import Moments
 from .results import Comparison
 
-__all__ = ["compare_ratios", "ratio_of"]
+__all__ = ["compare_ratios", "linearised", "ratio_of"]
 
 
 def ratio_of(moments: Moments, numerator: str, denominator: str) -> tuple[float, float] | None:
@@ -52,6 +55,41 @@ def compare_ratios(
             )
         estimates.append(estimate)
     return compare_estimates(*estimates, alpha=alpha, method="delta-welch")
+
+
+def linearised(
+    moments: Moments, numerator: str, denominator: str, ratio: float, *, column: str = "linearised"
+) -> Moments:
+    """The moments with one more column, y - R x of every visitor, at the control's ratio R (Budylin et al. 2018).
+
+    Its mean in the treatment is x̄_t (R_t - R_c) and 0 in the control: a mean per visitor with the sign of the ratio's
+    difference, for which everything that takes means will do (CUPED, strata, always-valid intervals). Both arms need
+    the same R, that of the control. Read the ratio itself from `compare_ratios`: the unit here is the numerator's per
+    visitor.
+
+    Args:
+        moments: of either arm, with both columns.
+        numerator, denominator: column names.
+        ratio: the control's Σy/Σx.
+        column: the new column's name.
+
+    Returns:
+        Moments whose new column has a third moment of 0, as it cannot be known from those of y and x.
+
+    Raises:
+        InputError: no such column, a name that is taken, or a ratio that is not finite.
+    """
+    y, x = moments.index(numerator), moments.index(denominator)
+    if not math.isfinite(ratio):
+        raise InputError(f"the control's ratio is {ratio!r}; a finite number is needed")
+    p = len(moments.columns)
+    combine = np.zeros((p + 1, p))
+    combine[:p] = np.eye(p)
+    combine[p, y] += 1.0
+    combine[p, x] -= ratio
+    m2 = combine @ moments.m2 @ combine.T
+    m2[p, p] = max(m2[p, p], 0.0)
+    return Moments((*moments.columns, column), moments.n, combine @ moments.mean, m2, np.append(moments.m3, 0.0))
 
 
 def _ratio_estimate(moments: Moments, numerator: str, denominator: str) -> Estimate | str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import SupportsFloat
 
@@ -14,7 +15,13 @@ from scipy.special import chdtrc, gammaln
 from ..errors import InputError
 from .results import SampleRatio
 
-__all__ = ["homogeneity_test", "running_sample_ratio_test", "sample_ratio_test", "sequential_sample_ratio_test"]
+__all__ = [
+    "homogeneity_test",
+    "running_sample_ratio_test",
+    "sample_ratio_by_group",
+    "sample_ratio_test",
+    "sequential_sample_ratio_test",
+]
 
 Counts = Mapping[str, int] | Sequence[int]
 Shares = Mapping[str, SupportsFloat] | Sequence[SupportsFloat]
@@ -103,6 +110,36 @@ def running_sample_ratio_test(looks: Iterable[Mapping[str, int]], shares: Mappin
         totals = {arm: total + added[arm] for arm, total in totals.items()}
         smallest = min(smallest, sequential_sample_ratio_test(totals, shares), key=lambda result: result.p_value)
     return smallest
+
+
+def sample_ratio_by_group(
+    groups: Mapping[Hashable, Mapping[str, int]], shares: Mapping[str, SupportsFloat]
+) -> dict[Hashable, SampleRatio]:
+    """The fixed test within every day, segment or other group of visitors, with p-values adjusted for their number.
+
+    A warning, never a verdict: a split that is wrong in one group only points at its cause. p is Holm's (1979) over the
+    groups, so that a healthy experiment raises any of them as seldom as one test.
+
+    Triggered visitors, or any other part that was chosen after the assignment, are compared with the assigned ones by
+    `homogeneity_test(triggered, assigned)`: a trigger that depends on the arm spoils the comparison whatever the split.
+
+    Args:
+        groups: by group, visitors by arm.
+        shares: intended shares or weights of the same arms.
+
+    Returns:
+        By group in the order given, with the adjusted p-value.
+
+    Raises:
+        InputError: as `sample_ratio_test`.
+    """
+    tests = {name: sample_ratio_test(counts, shares) for name, counts in groups.items()}
+    adjusted: dict[Hashable, float] = {}
+    largest = 0.0
+    for rank, name in enumerate(sorted(tests, key=lambda name: tests[name].p_value)):
+        largest = max(largest, min((len(tests) - rank) * tests[name].p_value, 1.0))
+        adjusted[name] = largest
+    return {name: replace(test, p_value=adjusted[name]) for name, test in tests.items()}
 
 
 def homogeneity_test(successes: Counts, totals: Counts) -> SampleRatio:
