@@ -28,6 +28,7 @@ from .bayes import (
     normal_update,
     probability_b_beats_a,
 )
+from .endpoints import Endpoint, Mean, Rate, Signal
 from .fieller import Estimate, Shared, compare_estimates, fieller
 from .group_sequential import (
     Boundaries,
@@ -51,6 +52,16 @@ from .histogram import Histogram, LargestValues
 from .means import compare_means, mean_estimate
 from .moments import Moments
 from .multiplicity import adjusted_alpha, dunnett_critical
+from .power import (
+    Design,
+    Duration,
+    SampleSize,
+    achieved_power,
+    control_share_for,
+    detectable_lift,
+    required_visitors,
+    time_to_decide,
+)
 from .proportions import (
     compare_proportions,
     counts_of,
@@ -61,9 +72,25 @@ from .proportions import (
 )
 from .ratios import compare_ratios, ratio_of
 from .results import Anytime, Comparison, Difference, Lift, Posterior, RatioInterval, SampleRatio
+from .shrinkage import (
+    Programme,
+    Shrunk,
+    between_variance,
+    programme_total,
+    sceptical_prior,
+    shrink,
+    shrink_arms,
+    shrink_by_experience,
+)
 from .skewness import SKEW_LIMIT, skew_kappa
 from .spending import Spending, spent_alpha
 from .srm import homogeneity_test, running_sample_ratio_test, sample_ratio_test, sequential_sample_ratio_test
+from .value import (
+    expected_net_gain,
+    gain_of_waiting,
+    value_of_more_visitors,
+    value_of_perfect_information,
+)
 
 __all__ = [
     "SKEW_LIMIT",
@@ -74,35 +101,50 @@ __all__ = [
     "Boundaries",
     "Boundary",
     "Comparison",
+    "Design",
     "Difference",
+    "Duration",
+    "Endpoint",
     "Estimate",
     "Histogram",
     "LargestValues",
     "Lift",
+    "Mean",
     "Moments",
     "Posterior",
+    "Programme",
+    "Rate",
     "RatioInterval",
     "RepeatedInterval",
     "SampleRatio",
+    "SampleSize",
     "Shared",
+    "Shrunk",
+    "Signal",
     "Spending",
     "StagewiseEstimate",
+    "achieved_power",
     "adjusted_alpha",
     "anytime_interval",
     "beta_posteriors",
+    "between_variance",
     "classical_boundaries",
     "compare_adjusted",
     "compare_estimates",
     "compare_means",
     "compare_proportions",
     "compare_ratios",
+    "control_share_for",
     "counts_of",
     "crossing_probabilities",
+    "detectable_lift",
     "drift_for_power",
     "dunnett_critical",
     "e_value",
     "expected_loss_beta",
+    "expected_net_gain",
     "fieller",
+    "gain_of_waiting",
     "homogeneity_test",
     "inflation_factor",
     "log_e_value",
@@ -121,19 +163,28 @@ __all__ = [
     "normal_posteriors",
     "normal_update",
     "probability_b_beats_a",
+    "programme_total",
     "ratio_of",
     "repeated_interval",
     "repeated_lift",
     "repeated_p_value",
+    "required_visitors",
     "running_sample_ratio_test",
     "sample_ratio_test",
+    "sceptical_prior",
     "sequential_boundaries",
     "sequential_sample_ratio_test",
+    "shrink",
+    "shrink_arms",
+    "shrink_by_experience",
     "skew_kappa",
     "spent_alpha",
     "spent_by",
     "stagewise_estimate",
+    "time_to_decide",
     "tuning_one_look",
     "tuning_without_plan",
+    "value_of_more_visitors",
+    "value_of_perfect_information",
     "wilson_interval",
 ]
