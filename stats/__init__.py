@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .adjustment import AdjustedComparison, Adjustment, compare_adjusted
 from .anytime import (
+    VISITORS_WITHOUT_PLAN,
     anytime_interval,
     e_value,
     log_e_value,
@@ -94,6 +95,7 @@ from .value import (
 
 __all__ = [
     "SKEW_LIMIT",
+    "VISITORS_WITHOUT_PLAN",
     "AdjustedComparison",
     "Adjustment",
     "Anytime",
