@@ -6,7 +6,7 @@ treatment and c the control. Nothing here reads data, keeps state or draws rando
 
 from __future__ import annotations
 
-from .adjustment import AdjustedComparison, Adjustment, compare_adjusted
+from .adjustment import AdjustedComparison, Adjustment, compare_adjusted, explained_variance
 from .anytime import (
     VISITORS_WITHOUT_PLAN,
     anytime_interval,
@@ -145,6 +145,7 @@ __all__ = [
     "e_value",
     "expected_loss_beta",
     "expected_net_gain",
+    "explained_variance",
     "fieller",
     "gain_of_waiting",
     "homogeneity_test",
