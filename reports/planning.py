@@ -25,7 +25,7 @@ from ..stats import (
     required_visitors,
 )
 from .estimates import metric_unit
-from .format import join, label, percent, setting
+from .format import join, label, level, percent, setting
 from .history import History, MetricHistory
 
 __all__ = ["Forecast", "Need", "Shortcut", "Week", "forecast"]
@@ -243,6 +243,8 @@ def forecast(
     if known is None:
         raise InputError(f"nothing is known of {label(primary.name)}", hint="Give --baseline and --sd.")
     if r_squared is not None:
+        if not 0 <= r_squared < 1:
+            raise InputError(f"R² is {r_squared!r}; a share of the variance from 0 to below 1 is needed")
         known = replace(known, r_squared=r_squared)
     per_week = visitors_per_week if visitors_per_week is not None else history.visitors_per_week
     if per_week is not None and not 0 < per_week < math.inf:
@@ -388,7 +390,8 @@ def _all_weeks(needs: tuple[Need, ...]) -> int | None:
 def _by_week(question: _Question, needed: int | None, longest: float | None, effect: float | None) -> Iterator[Week]:
     """Rows until a little after the primary is decided, or the longest duration."""
     end = max(needed or 0, math.ceil(longest or 0)) or 52
-    for week in sorted({*SHOWN_WEEKS, *([needed] if needed else []), *([math.ceil(longest)] if longest else [])}):
+    ends = {week for week in (needed, math.ceil(longest or 0)) if week}
+    for week in sorted({*SHOWN_WEEKS, *ends}):
         row = _week(question, week, effect)
         if row.visitors * min(question.design.shares) >= 2:
             yield row
@@ -443,7 +446,7 @@ def _changes(
         covariate = definition.metric(plan.primary).covariate
         name = f" for {label(covariate.name)}" if covariate is not None else ""
         yield (
-            f"judging by the row adjusted{name} (adjusted: true)",
+            f"the row adjusted{name} (adjusted: true)",
             with_endpoint(known.endpoint.adjusted(known.r_squared)),
             "",
         )
@@ -454,7 +457,7 @@ def _changes(
         yield "traffic: 100%", replace(question, per_week=question.per_week / open_share), ""
     if known.capped is not None and not plan.adjusted:
         yield (
-            f"a cap of {known.capped.cap:,.2f} on a visitor (cap), 99% of the orders",
+            f"a cap of {level(known.capped.cap, definition.currency)} a visitor, at 99% of the orders",
             with_endpoint(known.capped.endpoint),
             "measures the capped value",
         )
@@ -489,7 +492,7 @@ def _other_splits(design: Design, question: _Question) -> Iterator[tuple[str, _Q
         best = (control, *[(1 - control) / treatments] * treatments)
         if abs(design.shares[0] - control) > 0.02:
             yield (
-                f"a larger control ({percent(control, 0.1)})",
+                f"a control of {percent(control, 0.1)}, the best for {treatments} treatments",
                 replace(question, design=replace(design, shares=best)),
                 "",
             )

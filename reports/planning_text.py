@@ -50,8 +50,8 @@ def _history(found: Forecast) -> list[str]:
     if found.source:
         since, until = (datetime.fromisoformat(at) if at else None for at in (found.since, found.until))
         when = f", {since:%-d %B %Y} to {until:%-d %B %Y}" if since and until else ""
-        visitors = f": {fmt.count(found.history_visitors)} analysed visitors of the control" if found.source else ""
-        head = f"HISTORY  {found.source}{visitors}{when}"
+        visitors = fmt.count(found.history_visitors or 0)
+        head = f"HISTORY  {found.source}: {visitors} analysed visitors of the control{when}"
     value = f"{fmt.label(found.primary)}  {fmt.level(found.mean, found.unit)}"
     if found.unit != "share":
         value += f", standard deviation {fmt.level(found.sd, found.unit)}"

@@ -96,11 +96,6 @@ class Design:
         if self.guardrails < 0:
             raise InputError(f"{self.guardrails!r} guardrails; 0 or more are needed")
 
-    @classmethod
-    def even(cls, arms: int, **settings: float | tuple[float, ...] | int | None) -> Design:
-        """A design with equal shares of so many arms, control included."""
-        return cls(shares=(1 / arms,) * arms, **settings)  # pyright: ignore[reportArgumentType]
-
     @property
     def target(self) -> float:
         """Power of each single test: 1 - β/(G + 1), so that by Bonferroni all succeed together with that of the design.
