@@ -281,6 +281,9 @@ def _capped(store: Store, past: Definition, metric: Metric, endpoint: Endpoint) 
     cap = seen.orders.quantile(CAP_SHARE) if seen is not None else None
     if seen is None or cap is None or not cap > 0:
         return None
+    # A bound that people would choose: two digits, rounded up.
+    unit = 10.0 ** (math.floor(math.log10(cap)) - 1)
+    cap = math.ceil(cap / unit) * unit
     (mean, variance), (cut_mean, cut_variance) = (_moments_of(seen.visitors, limit) for limit in (math.inf, cap))
     if not variance > 0 or not cut_mean > 0:
         return None

@@ -114,8 +114,7 @@ def test_a_cap_comes_from_the_orders(shop, capsys):
     assert run(["import", "outcomes", "big.csv", "--event", "purchase", "--value", "total"]) == 0
     capsys.readouterr()
     changes = [one["change"] for one in planned(capsys, "past")["shortcuts"]]
-    # Bins have two digits, their middle stands for them.
-    assert "a cap of €90.49 a visitor, at 99% of the orders" in changes
+    assert "a cap of €91.00 a visitor, at 99% of the orders" in changes
 
 
 def test_without_history_it_says_what_to_give(shop, capsys):
