@@ -255,6 +255,14 @@ def test_several_arms_use_dunnett_in_place_of_z():
     assert many / one == pytest.approx(((d + z) / (ndtri(0.975) + z)) ** 2, rel=1e-4)
 
 
+def test_the_smallest_treatment_counts():
+    """With unequal treatments the power is that of the smallest one, so that every treatment has it."""
+    uneven = Design(shares=(0.5, 0.3, 0.2))
+    alone = Design(alpha=uneven.level, shares=(5 / 7, 2 / 7))
+    power = achieved_power(Mean(1, 100), 0.05, 100_000, uneven)
+    assert power == pytest.approx(achieved_power(Mean(1, 100), 0.05, 70_000, alone), rel=1e-9)
+
+
 def test_the_control_share_is_the_best_there_is():
     """For four treatments √4 : 1 needs fewer visitors than an even split or an even larger control."""
 
