@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from .adjustment import AdjustedComparison, Adjustment, compare_adjusted, explained_variance
 from .anytime import (
+    BURN_IN_CONVERSIONS,
     VISITORS_WITHOUT_PLAN,
+    RunningAnytime,
     anytime_interval,
+    anytime_lift,
     e_value,
     log_e_value,
     mixture_boundary,
@@ -17,7 +20,9 @@ from .anytime import (
     mixture_rho,
     normal_mixture_bound,
     normal_mixture_log_martingale,
+    running_anytime,
     tuning_one_look,
+    tuning_with_plan,
     tuning_without_plan,
 )
 from .bayes import (
@@ -52,7 +57,8 @@ from .group_sequential import (
 from .histogram import Histogram, LargestValues
 from .means import compare_means, mean_estimate
 from .moments import Moments
-from .multiplicity import adjusted_alpha, dunnett_critical
+from .multiplicity import adjust_p_values, adjusted_alpha, dunnett_critical, dunnett_p_values, e_bh
+from .noninferiority import NonInferiority, intersection_union, non_inferiority, non_inferiority_proportions
 from .power import (
     Design,
     Duration,
@@ -94,6 +100,7 @@ from .value import (
 )
 
 __all__ = [
+    "BURN_IN_CONVERSIONS",
     "SKEW_LIMIT",
     "VISITORS_WITHOUT_PLAN",
     "AdjustedComparison",
@@ -113,11 +120,13 @@ __all__ = [
     "Lift",
     "Mean",
     "Moments",
+    "NonInferiority",
     "Posterior",
     "Programme",
     "Rate",
     "RatioInterval",
     "RepeatedInterval",
+    "RunningAnytime",
     "SampleRatio",
     "SampleSize",
     "Shared",
@@ -126,8 +135,10 @@ __all__ = [
     "Spending",
     "StagewiseEstimate",
     "achieved_power",
+    "adjust_p_values",
     "adjusted_alpha",
     "anytime_interval",
+    "anytime_lift",
     "beta_posteriors",
     "between_variance",
     "classical_boundaries",
@@ -142,6 +153,8 @@ __all__ = [
     "detectable_lift",
     "drift_for_power",
     "dunnett_critical",
+    "dunnett_p_values",
+    "e_bh",
     "e_value",
     "expected_loss_beta",
     "expected_net_gain",
@@ -150,6 +163,7 @@ __all__ = [
     "gain_of_waiting",
     "homogeneity_test",
     "inflation_factor",
+    "intersection_union",
     "log_e_value",
     "mean_estimate",
     "miettinen_nurminen_difference",
@@ -160,6 +174,8 @@ __all__ = [
     "newcombe_difference",
     "next_boundary",
     "nominal_level",
+    "non_inferiority",
+    "non_inferiority_proportions",
     "normal_expected_loss",
     "normal_mixture_bound",
     "normal_mixture_log_martingale",
@@ -172,6 +188,7 @@ __all__ = [
     "repeated_lift",
     "repeated_p_value",
     "required_visitors",
+    "running_anytime",
     "running_sample_ratio_test",
     "sample_ratio_test",
     "sceptical_prior",
@@ -186,6 +203,7 @@ __all__ = [
     "stagewise_estimate",
     "time_to_decide",
     "tuning_one_look",
+    "tuning_with_plan",
     "tuning_without_plan",
     "value_of_more_visitors",
     "value_of_perfect_information",

@@ -88,7 +88,7 @@ def miettinen_nurminen_difference(
     Raises:
         InputError: counts that are not whole, negative, x > n or n = 0.
     """
-    x_t, n_t, x_c, n_c = _check_counts(x_t, n_t, x_c, n_c)
+    x_t, n_t, x_c, n_c = check_counts(x_t, n_t, x_c, n_c)
     z, factor = -float(ndtri(check_alpha(alpha) / 2)), _factor(n_t + n_c, correction)
     p_t, p_c = x_t / n_t, x_c / n_c
     # n p (1 - p) / (n - 1) / n, which is 0 for a single visitor.
@@ -119,7 +119,7 @@ def miettinen_nurminen_ratio(
     Raises:
         InputError: counts that are not whole, negative, x > n or n = 0.
     """
-    x_t, n_t, x_c, n_c = _check_counts(x_t, n_t, x_c, n_c)
+    x_t, n_t, x_c, n_c = check_counts(x_t, n_t, x_c, n_c)
     z, factor = -float(ndtri(check_alpha(alpha) / 2)), _factor(n_t + n_c, correction)
     if x_t == 0 and x_c == 0:
         return RatioInterval("undefined", None, None, None, "no conversions in either arm: every ratio fits 0 / 0")
@@ -144,7 +144,7 @@ def wilson_interval(x: int, n: int, *, alpha: float = 0.05) -> tuple[float, floa
 
 def newcombe_difference(x_t: int, n_t: int, x_c: int, n_c: int, *, alpha: float = 0.05) -> tuple[float, float]:
     """Interval of p_t - p_c from the two Wilson intervals (Newcombe 1998, Stat Med 17:873, method 10)."""
-    x_t, n_t, x_c, n_c = _check_counts(x_t, n_t, x_c, n_c)
+    x_t, n_t, x_c, n_c = check_counts(x_t, n_t, x_c, n_c)
     p_t, p_c = x_t / n_t, x_c / n_c
     low_t, high_t = wilson_interval(x_t, n_t, alpha=alpha)
     low_c, high_c = wilson_interval(x_c, n_c, alpha=alpha)
@@ -159,7 +159,7 @@ def _check_count(x: int, n: int) -> tuple[int, int]:
     return int(x), int(n)
 
 
-def _check_counts(x_t: int, n_t: int, x_c: int, n_c: int) -> tuple[int, int, int, int]:
+def check_counts(x_t: int, n_t: int, x_c: int, n_c: int) -> tuple[int, int, int, int]:
     return (*_check_count(x_t, n_t), *_check_count(x_c, n_c))
 
 
