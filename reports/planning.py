@@ -25,7 +25,7 @@ from ..stats import (
     required_visitors,
 )
 from .estimates import metric_unit
-from .format import join, label, level, percent, setting
+from .format import count, join, label, level, percent, setting
 from .history import History, MetricHistory
 
 __all__ = ["Forecast", "Need", "Shortcut", "Week", "forecast"]
@@ -120,6 +120,7 @@ class Forecast:
         weeks: until everything is decided; None where it is not in five years, or cannot be said.
         decides_in_time: whether that is within the longest duration; None where one of both is missing.
         at_longest: the row of the longest duration.
+        at_sample_size: that of the plan's `sample_size`; None without one, or without traffic.
     """
 
     experiment: str
@@ -150,6 +151,7 @@ class Forecast:
     weeks: int | None
     decides_in_time: bool | None
     at_longest: Week | None
+    at_sample_size: Week | None
     by_week: tuple[Week, ...]
     shortcuts: tuple[Shortcut, ...]
     notes: tuple[str, ...]
@@ -301,6 +303,7 @@ def forecast(
         weeks=weeks,
         decides_in_time=in_time,
         at_longest=_week(question, longest, effect) if longest is not None and per_week is not None else None,
+        at_sample_size=_at_sample_size(definition, question, effect),
         by_week=tuple(_by_week(question, needs[0].weeks, longest, effect)) if per_week is not None else (),
         shortcuts=tuple(_shortcuts(definition, history, known, question)) if effect is not None else (),
         notes=tuple(notes),
@@ -311,13 +314,18 @@ def design_of(definition: Definition) -> Design:
     """The statistical design of a definition's plan."""
     plan = definition.plan
     looks = plan.looks if not plan.looks or plan.looks[-1] == 1 else (*plan.looks, 1.0)
+    shares = tuple(_shares(definition).values())
+    tuned_at = float(VISITORS_WITHOUT_PLAN)
+    if plan.sample_size is not None:
+        # Of a comparison half of what is planned.
+        tuned_at = plan.sample_size * (shares[0] + min(shares[1:])) / 2
     return Design(
         alpha=plan.alpha,
         power=plan.power,
-        shares=tuple(_shares(definition).values()),
+        shares=shares,
         looks=looks,
         readings=None if looks else LEAST_WEEKS,
-        tuned_at=None if looks else VISITORS_WITHOUT_PLAN,
+        tuned_at=None if looks else tuned_at,
         guardrails=len(plan.guardrails),
     )
 
@@ -411,6 +419,14 @@ def _week(question: _Question, week: float, effect: float | None) -> Week:
     return Week(math.floor(week), math.floor(visitors), seen, power)
 
 
+def _at_sample_size(definition: Definition, question: _Question, effect: float | None) -> Week | None:
+    planned = definition.plan.sample_size
+    if planned is None or question.per_week is None:
+        return None
+    weeks = planned / question.per_week + question.window_days / 7
+    return replace(_week(question, weeks, effect), week=math.ceil(weeks), visitors=planned)
+
+
 def _shortcuts(
     definition: Definition, history: History, known: MetricHistory, question: _Question
 ) -> Iterator[Shortcut]:
@@ -435,11 +451,8 @@ def _changes(
     if not design.looks:
         planned = replace(design, looks=PLANNED_LOOKS, readings=None, tuned_at=None)
         endpoint = Rate(question.endpoint.rate) if isinstance(question.endpoint, Rate) else question.endpoint
-        yield (
-            f"planned looks at {looks}",
-            replace(question, endpoint=endpoint, design=planned, weekly=False),
-            "in between it cannot be decided",
-        )
+        other = replace(question, endpoint=endpoint, design=planned, weekly=False)
+        yield f"planned looks at {looks}", other, f"sample_size {count(other.visitors() or 0)}"
     elif len(design.looks) > 2:
         yield "two planned looks, at 50% and 100%", replace(question, design=replace(design, looks=(0.5, 1.0))), ""
     if known.r_squared is not None and known.r_squared >= USEFUL_R_SQUARED and not plan.adjusted:

@@ -70,13 +70,18 @@ def _answer(found: Forecast) -> list[str]:
     if found.minimum_detectable_effect is None or found.visitors_per_week is None:
         return []
     effect = fmt.lift(found.needs[0].lift, 0.01)
-    longest = found.longest_weeks
+    longest, planned = found.longest_weeks, found.at_sample_size
     if found.weeks is None:
         text = f"ANSWER  More than five years, or never: at this traffic the plan does not decide on {effect}."
     else:
         window = f", the last {_days(found.window_days)} of it for the last visitors' window" * (found.window_days > 0)
         text = f"ANSWER  {_count(found.weeks, 'week')} to decide on a lift of {effect}{window}."
     lines = _wrapped(text, "")
+    if planned is not None and planned.power is not None:
+        lines += _wrapped(
+            f"The planned sample of {fmt.count(planned.visitors)} visitors is analysed after "
+            f"{_count(planned.week, 'week')} and shows {effect} with {fmt.percent(planned.power, 0.1)}."
+        )
     if longest is None:
         return lines
     if found.decides_in_time:

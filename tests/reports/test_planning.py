@@ -60,6 +60,21 @@ def test_planned_looks_are_planned_with_their_boundaries(planned):
     assert found.weeks < forecast(planned(), known()).weeks
 
 
+def test_a_planned_sample_is_held_against_the_need(planned):
+    """A sample that is too small is named with the power that it has; without looks the boundary is tuned to half."""
+    found = forecast(planned(sample_size=60_000), known())
+    design = Design(readings=6, tuned_at=30_000)
+    power = achieved_power(Mean(3.0, 90.0), 0.1, 60_000, design)
+    assert (found.at_sample_size.week, found.at_sample_size.visitors) == (7, 60_000)
+    assert found.at_sample_size.power == pytest.approx(power)
+    page = " ".join(render_forecast(found).split())
+    assert f"60,000 visitors is analysed after 7 weeks and shows +10.0% with {power * 100:.0f}%." in page
+    looks = forecast(planned(sample_size=60_000, looks=(0.5, 1.0)), known())
+    assert looks.at_sample_size.power == pytest.approx(
+        achieved_power(Mean(3.0, 90.0), 0.1, 60_000, Design(looks=(0.5, 1.0)))
+    )
+
+
 def test_the_window_is_waited_for(planned):
     """A window of four weeks in place of one adds three to the answer."""
     definition = planned()
