@@ -181,6 +181,9 @@ def _history(store: Store, definition: Definition, observations: Observations) -
         notes.append(
             f"{past.experiment} has other rules of eligibility: check the traffic, or give --visitors-per-week."
         )
+    if past.source == "table":
+        # All its visitors came at one instant, that of the import.
+        return History(past.experiment, metrics)
     return History(
         past.experiment,
         metrics,
@@ -193,9 +196,8 @@ def _history(store: Store, definition: Definition, observations: Observations) -
 
 def _metrics(observations: Observations, definition: Definition) -> Iterator[tuple[str, MetricHistory]]:
     """Each metric of the plan that the past visitors of the control give a value to."""
-    is_table = observations.definition.source == "table"
     for metric in definition.metrics:
-        found = _same_metric(observations.definition, metric, any_window=True, by_kind=is_table)
+        found = _same_metric(observations.definition, metric, any_window=True)
         if found is None:
             continue
         moments = _control(observations, found)
@@ -227,16 +229,16 @@ def endpoint_of(metric: Metric, moments: Moments) -> Mean | Rate:
     return Mean.of(moments, column)
 
 
-def _same_metric(past: Definition, metric: Metric, *, any_window: bool = False, by_kind: bool = False) -> Metric | None:
+def _same_metric(past: Definition, metric: Metric, *, any_window: bool = False) -> Metric | None:
     """The past definition's metric that measures the same columns (of a table, which has no events: the same kind)."""
 
     def same(other: Metric) -> bool:
-        if by_kind:
+        if not any_window and _window(other) != _window(metric):
+            return False
+        if past.source == "table":
             return other.kind == metric.kind and metric.denominator is None
         columns = (other.kind, other.numerator, other.denominator, other.cap)
-        return columns == (metric.kind, metric.numerator, metric.denominator, metric.cap) and (
-            any_window or _window(other) == _window(metric)
-        )
+        return columns == (metric.kind, metric.numerator, metric.denominator, metric.cap)
 
     matching = [other for other in past.metrics if same(other)]
     return next((other for other in matching if _window(other) == _window(metric)), matching[0] if matching else None)

@@ -261,7 +261,7 @@ def forecast(
         design,
         sign * (effect or 0.0),
         per_week,
-        window_days(primary),
+        window_days(definition, primary),
         weekly=not design.looks,
     )
     needs = tuple(_needs(definition, history, question, effect, notes))
@@ -330,9 +330,11 @@ def design_of(definition: Definition) -> Design:
     )
 
 
-def window_days(metric: Metric) -> float:
-    """Days after the exposure until a metric counts a visitor, refunds included; 0 without a window."""
-    return 0.0 if metric.window_end is None else (metric.window_end + metric.refund_window) / DAY
+def window_days(definition: Definition, metric: Metric) -> float:
+    """Days after the exposure until a metric counts a visitor, refunds included; 0 without a window, and of a table."""
+    if metric.window_end is None or definition.source == "table":
+        return 0.0
+    return (metric.window_end + metric.refund_window) / DAY
 
 
 def _shares(definition: Definition) -> dict[str, float]:
@@ -384,7 +386,7 @@ def _needs(
             question.design.of_guardrail(),
             0.0,
             question.per_week,
-            window_days(metric),
+            window_days(definition, metric),
             null_lift=null,
         )
         yield Need(name, "guardrail", null, guard.visitors(), guard.weeks())
@@ -489,7 +491,8 @@ def _changes(
             yield (
                 f"{label(name)} as primary",
                 replace(
-                    with_endpoint(_plain_endpoint(other.endpoint, bool(design.looks))), window_days=window_days(metric)
+                    with_endpoint(_plain_endpoint(other.endpoint, bool(design.looks))),
+                    window_days=window_days(definition, metric),
                 ),
                 "answers another question",
             )

@@ -175,6 +175,8 @@ class Rate:
             difference. `unpooled` is the Wald test, `baseline` divides by the variance without an effect (as many
             calculators on the web do), `arcsine` compares 2 arcsin √p (Cohen 1988).
 
+    A normal approximation: not for plans in which an arm expects fewer than some ten conversions.
+
     Raises:
         InputError: a rate outside (0, 1), or another test.
 

@@ -200,6 +200,8 @@ def achieved_power(
 ) -> float:
     """Chance to cross on the side of a true lift, with so many visitors in all arms at the end.
 
+    For plans. The power at the lift that was seen says nothing that the p-value does not (Hoenig and Heisey 2001).
+
     Crossing on the wrong side is no success and is left out, as in R's power.prop.test and power.t.test. The power in
     `design` plays no part.
 
@@ -234,6 +236,8 @@ def detectable_lift(
     direction: Direction = "increase",
 ) -> float | None:
     """The smallest lift that so many visitors show with the power of the design (MDE); None where a rate has no such.
+
+    What can be seen, not what is to be expected: most offers have a smaller effect.
 
     Args:
         endpoint, design, null_lift: as in `required_visitors`.
@@ -291,6 +295,7 @@ def time_to_decide(visitors: float, per_week: float, *, window_days: float = 0.0
     """How long it takes until so many visitors are analysed.
 
     Enrolment in whole weeks, since weekdays differ, and in at least two, since weeks do; then the metric's window.
+    Assumes steady traffic: a season's peak does not last.
 
     Args:
         visitors: in all arms together.

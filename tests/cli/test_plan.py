@@ -179,3 +179,19 @@ def test_an_unknown_experiment_exits_with_2(shop, capsys):
     """A key that the store does not have is named."""
     assert run(["plan", "nothing"]) == 2
     assert "nothing" in capsys.readouterr().err
+
+
+def test_an_imported_table_is_history_without_traffic(capsys):
+    """Its visitors came at the instant of the import: neither a traffic nor a window is made of that."""
+    define("new")
+    rows = [f"v{n},{('control', 'b')[n % 2]},{50 if n % 8 < 2 else 0}" for n in range(2_400)]
+    Path("t.csv").write_text("visitor,arm,spent\n" + "\n".join(rows) + "\n")
+    columns = ["--arm", "arm", "--control", "control", "--visitor", "visitor", "--revenue", "spent"]
+    assert run(["import", "table", "t.csv", "--experiment", "mailing", *columns]) == 0
+    capsys.readouterr()
+    found = planned(capsys, "mailing", "--lift", "10%")
+    assert (found["mean"], found["visitors_per_week"], found["window_days"]) == (12.5, None, 0.0)
+    assert (found["since"], found["weeks"]) == (None, None)
+    found = planned(capsys, "new", "--definitions", "offers", "--from", "mailing", "--visitors-per-week", "3000")
+    assert (found["mean"], found["window_days"]) == (12.5, 7.0)
+    assert found["weeks"] > 2
