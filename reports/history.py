@@ -24,6 +24,9 @@ ENOUGH = 1_000
 TRAFFIC_DAYS = 28
 """The latest days whose visitors are this week's traffic."""
 
+FEW_DAYS = 14
+"""Days of traffic below which it is said how few they are."""
+
 CAP_SHARE = 0.99
 """Share of the orders that a proposed cap leaves as they are."""
 
@@ -184,10 +187,13 @@ def _history(store: Store, definition: Definition, observations: Observations) -
     if past.source == "table":
         # All its visitors came at one instant, that of the import.
         return History(past.experiment, metrics)
+    traffic, days = _traffic(observations, definition)
+    if 0 < days < FEW_DAYS:
+        notes.append(f"The traffic is that of only {days} days; --visitors-per-week gives a better one.")
     return History(
         past.experiment,
         metrics,
-        _traffic(observations, definition),
+        traffic,
         observations.first_exposure,
         observations.last_exposure,
         tuple(notes),
@@ -249,15 +255,20 @@ def _window(metric: Metric) -> tuple[int, int | None]:
 
 
 def _control(observations: Observations, metric: Metric) -> Moments:
+    """Moments of the control's visitors of all phases; none where the control was another arm then."""
     control = observations.definition.control
-    return observations.moments.get(metric.name, {}).get(control) or Moments.zero(metric.moment_columns)
+    found = [stratum.moments.get(metric.name, {}).get(control) for stratum in observations.strata]
+    return Moments.merge([Moments.zero(metric.moment_columns), *(one for one in found if one is not None)])
 
 
-def _traffic(observations: Observations, definition: Definition) -> float | None:
-    """Visitors a week over the latest four weeks, as many as the experiment's own range and traffic let in."""
+def _traffic(observations: Observations, definition: Definition) -> tuple[float | None, int]:
+    """Visitors a week over the latest four weeks, as many as the experiment's own range and traffic let in; the days.
+
+    Those of the analysed phase: what the earlier ones let in may have been less.
+    """
     days = [(day, sum(arms.values())) for day, arms in observations.exposures_by_day]
     if not days:
-        return None
+        return None, 0
     last = days[-1][0]
     if last - days[0][0] >= timedelta(days=_WEEK):
         # The last day is not over, or the experiment ended on it.
@@ -266,7 +277,7 @@ def _traffic(observations: Observations, definition: Definition) -> float | None
     first = max(days[0][0], last - timedelta(days=TRAFFIC_DAYS - 1))
     visitors = sum(number for day, number in days if day >= first)
     length = (last - first).days + 1
-    return visitors / length * _WEEK / _let_in(observations.definition) * _let_in(definition)
+    return visitors / length * _WEEK / _let_in(observations.definition) * _let_in(definition), length
 
 
 def _let_in(definition: Definition) -> float:
@@ -279,7 +290,11 @@ def _capped(store: Store, past: Definition, metric: Metric, endpoint: Endpoint) 
     found = _same_metric(past, metric, any_window=True)
     if past.source == "table" or found is None or not isinstance(endpoint, Mean) or found.denominator is not None:
         return None
-    seen = store.distributions(past.experiment).metrics.get(found.name, {}).get(past.control)
+    try:
+        seen = store.distributions(past.experiment).metrics.get(found.name, {}).get(past.control)
+    except InputError:
+        # Its rows were pruned; the moments were kept, the single orders were not.
+        return None
     cap = seen.orders.quantile(CAP_SHARE) if seen is not None else None
     if seen is None or cap is None or not cap > 0:
         return None

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from types import SimpleNamespace
 
 import pytest
 from offerlift.errors import InputError
-from offerlift.experiments.definition import Arm
+from offerlift.experiments.definition import Arm, Rule
 from offerlift.experiments.metrics import CovariateUse
-from offerlift.reports import forecast, given_history, render_forecast, table_history
+from offerlift.reports import forecast, given_history, read_history, render_forecast, table_history
 from offerlift.reports.history import Capped, History, MetricHistory
 from offerlift.stats import VISITORS_WITHOUT_PLAN, Design, Mean, Rate, achieved_power, detectable_lift
+from offerlift.storage.observations import Stratum
 
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 WEEK = 7 * 86_400_000_000
 REVENUE = MetricHistory(Mean(3.0, 90.0), 5_000)
 
@@ -264,3 +268,97 @@ def test_the_page_fits_a_terminal_and_the_json_has_no_nan(planned):
     assert again["needs"][0]["metric"] == "revenue_per_visitor"
     assert set(again["by_week"][0]) == {"week", "visitors", "detectable_lift", "power"}
     assert again["shares"] == {"control": pytest.approx(1 / 3), "b": pytest.approx(1 / 3), "c": pytest.approx(1 / 3)}
+
+
+class Shop:
+    """A store of observations made by hand: what `read_history` asks of one."""
+
+    def __init__(self, *observed, pruned=False):
+        self.known = {one.definition.experiment: one for one in observed}
+        self.started = {key: n for n, key in enumerate(self.known)}
+        self.pruned = pruned
+
+    def experiments(self):
+        return sorted(self.known)
+
+    def published(self, key):
+        return SimpleNamespace(
+            definition=self.known[key].definition, started_at=NOW + timedelta(days=self.started[key])
+        )
+
+    def observations(self, key):
+        return self.known[key]
+
+    def distributions(self, key):
+        if self.pruned:
+            raise InputError("pruned")
+        return SimpleNamespace(metrics={})
+
+
+@pytest.fixture
+def past(observed, sample, changed):
+    """Makes a past experiment of that key, with so many visitors in each arm, over so many days."""
+
+    def make(key, visitors, *, days=20, **fields):
+        arms = {name: sample(visitors, visitors // 20) for name in ("control", "b")}
+        by_day = tuple((NOW - timedelta(days=days - day), {"control": 50, "b": 50}) for day in range(days))
+        return changed(observed(arms), experiment=key, exposures_by_day=by_day, **fields)
+
+    return make
+
+
+def test_the_latest_experiment_that_has_enough_visitors_is_the_history(planned, past):
+    """Its own few visitors are none; of the others the one started last counts that has a thousand in the control."""
+    own, early, late, few = past("exit-offer", 999), past("a", 5_000), past("b", 4_000), past("c", 999)
+    assert read_history(Shop(own, early, late, few), planned()).source == "b"
+    assert read_history(Shop(own, late, early, few), planned()).source == "a"
+    assert read_history(Shop(past("exit-offer", 1_000), early), planned()).source == "exit-offer"
+    assert read_history(Shop(own, few), planned()) is None
+    assert read_history(Shop(own, few), planned(), source="c").metrics["revenue_per_visitor"].visitors == 999
+
+
+def test_another_window_is_another_metric(planned, past):
+    """An experiment with a window of its own is no history, unless it is named; then it is said."""
+    other = past("a", 5_000)
+    metrics = tuple(replace(metric, window_end=2 * WEEK) for metric in other.definition.metrics)
+    other = replace(other, definition=replace(other.definition, metrics=metrics))
+    assert read_history(Shop(other), planned()) is None
+    notes = read_history(Shop(other), planned(), source="a").notes
+    assert "a measures revenue per visitor in another window." in notes
+
+
+def test_the_phases_of_a_history_are_put_together(planned, past):
+    """The control's visitors of an earlier phase count as well."""
+    now, before = past("a", 600), past("a", 700)
+    both = replace(now, earlier=(Stratum(1, before.arms, before.moments),), phase=2)
+    assert read_history(Shop(both), planned()).metrics["revenue_per_visitor"].visitors == 1_300
+
+
+def test_what_is_doubtful_about_the_traffic_is_said(planned, past):
+    """Other rules of eligibility and only a few days are named; the days before are all counted."""
+    rule = (Rule("country", "eq", "DE"),)
+    history = read_history(Shop(past("a", 5_000, days=5, eligibility=rule)), planned())
+    assert history.visitors_per_week == pytest.approx(700)
+    assert [note.split(":")[0] for note in history.notes] == [
+        "a has other rules of eligibility",
+        "The traffic is that of only 5 days; --visitors-per-week gives a better one.",
+    ]
+    assert read_history(Shop(past("exit-offer", 5_000)), planned()).notes == ()
+
+
+def test_a_pruned_history_proposes_no_cap(planned, past):
+    """Where the single orders were pruned the moments still make a plan."""
+    history = read_history(Shop(past("a", 5_000), pruned=True), planned())
+    assert history.metrics["revenue_per_visitor"].capped is None
+    assert forecast(planned(), history).needs[0].visitors > 0
+
+
+def test_a_history_without_a_usable_mean_is_refused(planned, past, observed, sample):
+    """A control that never bought has no mean to lift; the named experiment is refused, with what to give."""
+    nobody = observed({"control": sample(2_000, 0), "b": sample(2_000, 0)})
+    with pytest.raises(InputError, match="has no usable revenue per visitor"):
+        read_history(Shop(nobody), planned())
+    fewer = tuple(metric for metric in nobody.definition.metrics if metric.kind != "margin")
+    measured = replace(nobody, definition=replace(nobody.definition, metrics=fewer))
+    with pytest.raises(InputError, match="does not measure margin per visitor"):
+        read_history(Shop(measured), planned(primary="margin_per_visitor"), source="exit-offer")
