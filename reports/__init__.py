@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 from .course import Course, course
+from .history import History, given_history, read_history, table_history
 from .html import render_html
+from .planning import Forecast, forecast
+from .planning_text import render_forecast
 from .scorecard import scorecard
 from .text import render_course, render_text
 from .tree import Scorecard
 
-__all__ = ["Course", "Scorecard", "course", "render_course", "render_html", "render_text", "scorecard"]
+__all__ = [
+    "Course",
+    "Forecast",
+    "History",
+    "Scorecard",
+    "course",
+    "forecast",
+    "given_history",
+    "read_history",
+    "render_course",
+    "render_forecast",
+    "render_html",
+    "render_text",
+    "scorecard",
+    "table_history",
+]

@@ -6,7 +6,14 @@ treatment and c the control. Nothing here reads data, keeps state or draws rando
 
 from __future__ import annotations
 
-from .adjustment import AdjustedComparison, Adjustment, CovariateBalance, compare_adjusted, covariate_balance
+from .adjustment import (
+    AdjustedComparison,
+    Adjustment,
+    CovariateBalance,
+    compare_adjusted,
+    covariate_balance,
+    explained_variance,
+)
 from .anytime import (
     BURN_IN_CONVERSIONS,
     VISITORS_WITHOUT_PLAN,
@@ -35,6 +42,7 @@ from .bayes import (
     probability_b_beats_a,
 )
 from .decomposition import Factor, RevenueDecomposition, decompose_revenue
+from .endpoints import Endpoint, Mean, Rate, Signal
 from .exact import conditional_mid_p
 from .fieller import Estimate, Shared, compare_estimates, fieller
 from .group_sequential import (
@@ -60,6 +68,16 @@ from .means import compare_means, mean_estimate
 from .moments import Moments
 from .multiplicity import adjust_p_values, adjusted_alpha, dunnett_critical, dunnett_p_values, e_bh
 from .noninferiority import NonInferiority, intersection_union, non_inferiority, non_inferiority_proportions
+from .power import (
+    Design,
+    Duration,
+    SampleSize,
+    achieved_power,
+    control_share_for,
+    detectable_lift,
+    required_visitors,
+    time_to_decide,
+)
 from .proportions import (
     compare_proportions,
     counts_of,
@@ -73,6 +91,16 @@ from .ratios import compare_ratios, linearised, ratio_of
 from .resampling import BootstrapPosterior, PermutationTest, bayesian_bootstrap, permutation_test
 from .results import Anytime, Comparison, Difference, Lift, Posterior, RatioInterval, SampleRatio
 from .rope import rope_means, rope_rates
+from .shrinkage import (
+    Programme,
+    Shrunk,
+    between_variance,
+    programme_total,
+    sceptical_prior,
+    shrink,
+    shrink_arms,
+    shrink_by_experience,
+)
 from .skewness import SKEW_LIMIT, skew_kappa
 from .spending import Spending, spent_alpha
 from .srm import (
@@ -93,6 +121,7 @@ from .strata import (
     skew_kappa_over_strata,
     stratum_weights,
 )
+from .value import expected_net_gain, gain_of_waiting, value_of_more_visitors, value_of_perfect_information
 from .winsor import cap_from_orders, capped_moments
 
 __all__ = [
@@ -109,26 +138,36 @@ __all__ = [
     "Boundary",
     "Comparison",
     "CovariateBalance",
+    "Design",
     "Difference",
+    "Duration",
+    "Endpoint",
     "Estimate",
     "Factor",
     "Histogram",
     "LargestValues",
     "Lift",
+    "Mean",
     "Moments",
     "NonInferiority",
     "PermutationTest",
     "Posterior",
+    "Programme",
     "QuantileComparison",
     "QuantileEstimate",
+    "Rate",
     "RatioInterval",
     "RepeatedInterval",
     "RevenueDecomposition",
     "RunningAnytime",
     "SampleRatio",
+    "SampleSize",
     "Shared",
+    "Shrunk",
+    "Signal",
     "Spending",
     "StagewiseEstimate",
+    "achieved_power",
     "adjust_p_values",
     "adjusted_alpha",
     "anytime_interval",
@@ -136,6 +175,7 @@ __all__ = [
     "bayesian_bootstrap",
     "beta_posteriors",
     "beta_posteriors_over_strata",
+    "between_variance",
     "cap_from_orders",
     "capped_moments",
     "classical_boundaries",
@@ -150,17 +190,22 @@ __all__ = [
     "compare_ratios",
     "compare_ratios_over_strata",
     "conditional_mid_p",
+    "control_share_for",
     "counts_of",
     "covariate_balance",
     "crossing_probabilities",
     "decompose_revenue",
+    "detectable_lift",
     "drift_for_power",
     "dunnett_critical",
     "dunnett_p_values",
     "e_bh",
     "e_value",
     "expected_loss_beta",
+    "expected_net_gain",
+    "explained_variance",
     "fieller",
+    "gain_of_waiting",
     "homogeneity_test",
     "inflation_factor",
     "intersection_union",
@@ -185,28 +230,37 @@ __all__ = [
     "normal_update",
     "permutation_test",
     "probability_b_beats_a",
+    "programme_total",
     "quantile_interval",
     "ratio_of",
     "ratio_over_strata",
     "repeated_interval",
     "repeated_lift",
     "repeated_p_value",
+    "required_visitors",
     "rope_means",
     "rope_rates",
     "running_anytime",
     "running_sample_ratio_test",
     "sample_ratio_by_group",
     "sample_ratio_test",
+    "sceptical_prior",
     "sequential_boundaries",
     "sequential_sample_ratio_test",
+    "shrink",
+    "shrink_arms",
+    "shrink_by_experience",
     "skew_kappa",
     "skew_kappa_over_strata",
     "spent_alpha",
     "spent_by",
     "stagewise_estimate",
     "stratum_weights",
+    "time_to_decide",
     "tuning_one_look",
     "tuning_with_plan",
     "tuning_without_plan",
+    "value_of_more_visitors",
+    "value_of_perfect_information",
     "wilson_interval",
 ]
