@@ -154,5 +154,7 @@ def observations_of(table: Path, experiment: str | None, columns: dict[str, Any]
     for reject in rows.rejects[:5]:
         click.echo(f"{table}, {reject.place}: {reject.reason}", err=True)
     if rows.rejects:
-        click.echo(f"{len(rows.rejects)} rows were refused and are not in the numbers.", err=True)
+        count = len(rows.rejects)
+        refused = "1 row was refused and is" if count == 1 else f"{count} rows were refused and are"
+        click.echo(f"{refused} not in the numbers.", err=True)
     return rows.observations()

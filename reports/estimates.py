@@ -132,6 +132,7 @@ def _comparison(
         lift=lift,
         adjusted=adjusted_by,
         adjusted_reason=_in_words(adjusted.reason, metric) if adjusted is not None else "",
+        bayes_reason="" if against else _no_posterior(comparison, metric),
         judged_by=judged_by,
         anytime=replace(anytime, lift=band),
         sequential=None,
@@ -141,6 +142,12 @@ def _comparison(
         skew=_skew(metric, treatment, control),
         guardrail=_guardrail(metric, lift) if definition.role(metric.name) == "guardrail" else None,
     )
+
+
+def _no_posterior(comparison: Comparison, metric: Metric) -> str:
+    """Why there is no posterior: no comparison, or a difference although one arm does not vary."""
+    reason = _in_words(comparison.reason, metric)
+    return reason or f"{label(metric.name)} does not vary in one of the arms, which leaves it no posterior"
 
 
 def _in_words(reason: str, metric: Metric) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ..experiments.definition import Audience
 from ..storage.observations import Observations
 from .format import change, count, half_width, interval, join, label, lift, p_value, quote, setting
 from .health import mature_counts
@@ -29,12 +30,19 @@ SRM_SUSPECTED = "the sample ratio test fails, although the sequential check does
 
 def not_shown(definition: Definition) -> tuple[str, ...]:
     """What a definition asks for and the report does not show, a sentence each."""
-    if not definition.segments:
-        return ()
+    notes = []
+    if definition.plan.audience != Audience():
+        notes.append("The plan's audience: this report does not put a price on waiting or on switching yet.")
+    if definition.segments:
+        notes.append(_segments_not_shown(definition))
+    return tuple(notes)
+
+
+def _segments_not_shown(definition: Definition) -> str:
     names = join([quote(name) for name in definition.segments])
     which = "Segment" if len(definition.segments) == 1 else "Segments"
     pronoun = "it" if len(definition.segments) == 1 else "them"
-    return (f"{which} {names}: recorded with the exposures; this report does not split by {pronoun} yet.",)
+    return f"{which} {names}: recorded with the exposures; this report does not split by {pronoun} yet."
 
 
 def do_not_read(failed: Sequence[HealthCheck]) -> str:

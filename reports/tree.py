@@ -147,6 +147,7 @@ class ComparisonRow:
         adjusted: None where there is no covariate or it cannot be used (see `adjusted_reason`).
         judged_by: which row `anytime` is built on, `difference` or `adjusted`.
         sequential: the repeated interval at the last planned look; None until looks are planned.
+        bayes_reason: why there is no posterior; empty where there is one.
         skew: kappa, by which skewed values unbalance the tails of the interval; None for proportions and ratios.
         guardrail: where the metric is one.
     """
@@ -164,6 +165,7 @@ class ComparisonRow:
     anytime: AnytimeRow
     sequential: None
     bayes: BayesRow
+    bayes_reason: str
     skew: float | None
     guardrail: GuardrailRow | None
 
