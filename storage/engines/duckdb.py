@@ -80,6 +80,8 @@ class DuckDB(Database):
         "or keep the store in SQLite or on a server.",
         "interrupted": TIMED_OUT,
         "not a valid duckdb database": "It is no DuckDB file; give another path.",
+        "corrupt database": "The file is damaged; restore it from a backup.",
+        "could not read enough bytes": "The file is damaged; restore it from a backup.",
         "cannot open file": "Check that the folder exists and that you may write to it.",
         "read-only": "The file is opened for reading only; leave out access_mode.",
         "no space left": "Free some space, then try again; what was acknowledged is stored.",
