@@ -96,6 +96,10 @@ class Database(ForeignTables):
     def before_fork(self, engine: Engine) -> None:
         """Close what must not be open in two processes; the next use opens it again."""
 
+    def after_fork(self, engine: Engine) -> None:
+        """In the child: leave the connections to the parent, without closing them."""
+        engine.dispose(close=False)
+
     def alone(self, connection: Connection) -> AbstractContextManager[Any]:
         """Held by what changes tables, where its transaction alone does not keep others that do waiting.
 

@@ -144,6 +144,11 @@ class SQLite(Database):
         if not _in_memory(engine.url):
             engine.dispose()
 
+    def after_fork(self, engine: Engine) -> None:
+        """A store in memory was copied with the process; of a file, begin anew."""
+        if not _in_memory(engine.url):
+            super().after_fork(engine)
+
     def is_conflict(self, error: DBAPIError) -> bool:
         """Never: writers wait for one another."""
         return False
