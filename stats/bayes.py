@@ -198,6 +198,10 @@ def _normal_best(
     control's mean they are independent normals again: one outer integral over it.
     """
     treatments = [name for name in names if name != control]
+    if prior is None and len(names) == 2 and variance[names[0]] + variance[names[1]] > 0:
+        first, second = names
+        z = sign * (mean[first] - mean[second]) / math.sqrt(variance[first] + variance[second])
+        return {first: float(ndtr(z)), second: float(ndtr(-z))}
     if prior is None:
         means = np.array([[sign * mean[name] for name in names]])
         sds = np.sqrt([variance[name] for name in names])

@@ -15,7 +15,8 @@ import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
 from ..errors import InputError
-from .results import Comparison, Difference, Lift, RatioInterval
+from .elementwise import at_least_zero, everywhere, smaller, square_root
+from .results import Comparison, Difference, Inputs, Lift, RatioInterval
 from .roots import bracketed_root
 
 __all__ = ["Estimate", "Shared", "check_alpha", "compare_estimates", "fieller", "is_negligible"]
@@ -45,6 +46,9 @@ class Shared:
     df: float = math.inf
 
 
+_NOTHING_SHARED = Shared()
+
+
 def check_alpha(alpha: float) -> float:
     """The level as a float.
 
@@ -62,22 +66,82 @@ def is_negligible(variance: float, mean: float) -> bool:
 
 
 def compare_estimates(
-    treatment: Estimate, control: Estimate, *, shared: Shared | None = None, alpha: float = 0.05, method: str
+    treatment: Estimate,
+    control: Estimate,
+    *,
+    shared: Shared | None = None,
+    alpha: float = 0.05,
+    method: str,
+    inputs: Inputs | None = None,
 ) -> Comparison:
     """Difference and relative lift of two estimates, each variance at least 0 and not both 0."""
     alpha = check_alpha(alpha)
-    shared = shared or Shared()
-    estimate = treatment.mean - control.mean
-    common = max(shared.tt - 2 * shared.tc + shared.cc, 0.0)
-    variance = treatment.variance + control.variance + common
-    df = _satterthwaite(treatment, control, shared, treatment.variance, control.variance, common)
-    se = math.sqrt(variance)
-    margin = _quantile(df, alpha) * se
+    shared = shared or _NOTHING_SHARED
+    inputs = inputs or Inputs(treatment, control, (), alpha)
+    estimate, se, df, quantile = welch(treatment, control, shared, alpha)
+    margin = quantile * se
     p_value = min(1.0, 2 * float(stdtr(df, -abs(estimate) / se)))
     difference = Difference(estimate, se, df, estimate - margin, estimate + margin, p_value, method)
     if control.mean <= 0:
-        return Comparison("ok", "", difference, Lift("undefined", None, None, None, NOT_ABOVE_ZERO))
-    return Comparison("ok", "", difference, _WelchRatio(treatment, control, shared, alpha).interval().lift())
+        return Comparison("ok", "", difference, Lift("undefined", None, None, None, NOT_ABOVE_ZERO), inputs=inputs)
+    lift = lift_of(treatment, control, shared, alpha, quantile)
+    return Comparison("ok", "", difference, lift, inputs=inputs)
+
+
+def welch(treatment: Estimate, control: Estimate, shared: Shared, alpha: float) -> tuple[float, float, float, float]:
+    """Difference, its standard error, degrees of freedom and two-sided quantile; of floats or of arrays alike."""
+    common = at_least_zero(shared.tt - 2 * shared.tc + shared.cc)
+    variance = treatment.variance + control.variance + common
+    df = _satterthwaite(treatment, control, shared, treatment.variance, control.variance, common)
+    return treatment.mean - control.mean, square_root(variance), df, _quantile(df, alpha)
+
+
+def lift_of(treatment: Estimate, control: Estimate, shared: Shared, alpha: float, quantile: float) -> Lift:
+    """The lift of two estimates with a control's mean above 0; `quantile` is that of the difference."""
+    ends = lift_ends(treatment, control, shared, alpha, quantile)
+    if ends is None:
+        return _WelchRatio(treatment, control, shared, alpha).interval().lift()
+    return Lift("bounded", treatment.mean / control.mean - 1, ends[0] - 1, ends[1] - 1)
+
+
+def lift_ends(
+    treatment: Estimate, control: Estimate, shared: Shared, alpha: float, quantile: float
+) -> tuple[float, float] | None:
+    """Ends of the ratio's set where it is plainly bounded, of floats or of arrays alike; None elsewhere.
+
+    Fieller's closed form at the quantile of df(r), df and r in turn until neither moves. From 50 degrees of freedom on
+    the quantile hardly depends on r, so each turn gains two digits or more, and the set is one interval, bounded
+    wherever it is so at the largest quantile. With arrays it is None where any element is not plain.
+    """
+    least = smaller(smaller(treatment.df, control.df), shared.df)
+    scale = square_root(treatment.variance + shared.tt), square_root(control.variance + shared.cc)
+    if not everywhere((least >= 50) & (scale[0] > 0) & (scale[1] > 0)):
+        return None
+    # In units of their standard errors, so that squares of tiny or huge money neither vanish nor overflow.
+    t, c = treatment.mean / scale[0], control.mean / scale[1]
+    v_t, v_c = (treatment.variance / scale[0]) / scale[0], (control.variance / scale[1]) / scale[1]
+    tt, tc, cc = shared.tt / scale[0] / scale[0], shared.tc / scale[0] / scale[1], shared.cc / scale[1] / scale[1]
+    largest = _quantile(least, alpha)
+    if not everywhere((c > 1.001 * largest) & (abs(t) < 1e100) & (c < 1e100)):
+        return None
+    square, cross, spread = t * t + c * c - 2 * t * c * tc, t * c, 1 - tc * tc
+    ends = []
+    for side in (-1.0, 1.0):
+        q, before = quantile, math.inf
+        for _ in range(12):
+            q2 = q * q
+            root = at_least_zero(square - q2 * spread)
+            r = (cross - q2 * tc + side * q * square_root(root)) / (c * c - q2)
+            if everywhere(abs(r - before) <= 1e-15 * abs(r) + 1e-300):
+                break
+            before = r
+            v_shared = at_least_zero(tt - 2 * r * tc + r * r * cc)
+            v_r = r * r * v_c
+            q = _quantile(_satterthwaite(treatment, control, shared, v_t, v_r, v_shared), alpha)
+        else:
+            return None
+        ends.append(r * (scale[0] / scale[1]))
+    return ends[0], ends[1]
 
 
 def fieller(
@@ -122,7 +186,9 @@ _COMPLEMENT = "the control's mean is too close to 0 for its precision: only lift
 
 
 def _quantile(df: float, alpha: float) -> float:
-    """Two-sided quantile of Student's t."""
+    """Two-sided quantile of Student's t; of arrays too."""
+    if isinstance(df, np.ndarray):
+        return -stdtrit(np.minimum(df, 1e300), alpha / 2)
     return float(-ndtri(alpha / 2)) if math.isinf(df) else float(-stdtrit(df, alpha / 2))
 
 
@@ -131,8 +197,13 @@ def _satterthwaite(
 ) -> float:
     total = v_t + v_c + v_shared
     spread = v_t * v_t / treatment.df + v_c * v_c / control.df + v_shared * v_shared / shared.df
+    if everywhere(spread > 0):
+        return total * total / spread
     # Variances near 1e-160 have squares that underflow; the smaller df is the safe side.
-    return total * total / spread if spread > 0 else min(treatment.df, control.df)
+    least = smaller(treatment.df, control.df)
+    if isinstance(spread, np.ndarray):
+        return np.where(spread > 0, total * total / np.where(spread > 0, spread, 1.0), least)
+    return least
 
 
 class _WelchRatio:

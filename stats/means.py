@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .fieller import Estimate, compare_estimates, is_negligible
+from .fieller import Estimate, check_alpha, compare_estimates, is_negligible
 from .moments import Moments
-from .results import Comparison
+from .results import Comparison, Inputs
 
 __all__ = ["compare_means", "mean_estimate"]
 
@@ -36,11 +36,10 @@ def compare_means(treatment: Moments, control: Moments, column: str, *, alpha: f
     Raises:
         InputError: no such column, or alpha outside (0, 1).
     """
-    estimates = [mean_estimate(arm, column) for arm in (treatment, control)]
-    for estimate in estimates:
-        if isinstance(estimate, str):
-            return Comparison.without("insufficient", estimate)
-    t, c = (estimate for estimate in estimates if isinstance(estimate, Estimate))
+    inputs = Inputs(treatment, control, (column,), check_alpha(alpha))
+    t, c = mean_estimate(treatment, column), mean_estimate(control, column)
+    if isinstance(t, str) or isinstance(c, str):
+        return Comparison.without("insufficient", t if isinstance(t, str) else str(c), inputs=inputs)
     if t.variance + c.variance == 0:
-        return Comparison.without("insufficient", f"{column!r} does not vary within either arm")
-    return compare_estimates(t, c, alpha=alpha, method="welch")
+        return Comparison.without("insufficient", f"{column!r} does not vary within either arm", inputs=inputs)
+    return compare_estimates(t, c, alpha=alpha, method="welch", inputs=inputs)

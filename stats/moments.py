@@ -187,7 +187,7 @@ class Moments:
         """Sample covariance (n - 1) of two columns; NaN below two visitors."""
         if self.n < 2:
             return float("nan")
-        return float(self.m2[self.index(first), self.index(second)] / (self.n - 1))
+        return float(self.m2[self.index(first), self.index(second)]) / (self.n - 1)
 
     def select(self, columns: Sequence[str]) -> Moments:
         """The moments of some of the columns, in the order asked for."""

@@ -14,7 +14,7 @@ from scipy.special import ndtr, ndtri
 from ..errors import InputError
 from .fieller import check_alpha
 from .moments import Moments
-from .results import Comparison, Difference, RatioInterval
+from .results import Comparison, Difference, Inputs, RatioInterval
 from .roots import increasing_root
 
 __all__ = [
@@ -46,11 +46,12 @@ def compare_proportions(treatment: Moments, control: Moments, column: str, *, al
     """
     x_t, n_t = counts_of(treatment, column)
     x_c, n_c = counts_of(control, column)
-    check_alpha(alpha)
+    inputs = Inputs(treatment, control, (column,), check_alpha(alpha))
     if n_t == 0 or n_c == 0:
-        return Comparison.without("insufficient", "an arm has no visitors")
+        return Comparison.without("insufficient", "an arm has no visitors", inputs=inputs)
     difference = miettinen_nurminen_difference(x_t, n_t, x_c, n_c, alpha=alpha)
-    return Comparison("ok", "", difference, miettinen_nurminen_ratio(x_t, n_t, x_c, n_c, alpha=alpha).lift())
+    lift = miettinen_nurminen_ratio(x_t, n_t, x_c, n_c, alpha=alpha).lift()
+    return Comparison("ok", "", difference, lift, inputs=inputs)
 
 
 def counts_of(moments: Moments, column: str) -> tuple[int, int]:

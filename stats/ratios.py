@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from .fieller import Estimate, compare_estimates
+from .fieller import Estimate, check_alpha, compare_estimates
 from .moments import Moments
-from .results import Comparison
+from .results import Comparison, Inputs
 
 __all__ = ["compare_ratios", "ratio_of"]
 
@@ -40,18 +40,18 @@ def compare_ratios(
     Raises:
         InputError: no such column, or alpha outside (0, 1).
     """
+    inputs = Inputs(treatment, control, (numerator, denominator), check_alpha(alpha))
     estimates = []
     for name, arm in (("treatment", treatment), ("control", control)):
         estimate = _ratio_estimate(arm, numerator, denominator)
         if isinstance(estimate, str):
             status = "undefined" if arm.n >= 2 else "insufficient"
-            return Comparison.without(status, f"{estimate} in the {name}")
+            return Comparison.without(status, f"{estimate} in the {name}", inputs=inputs)
         if estimate.variance == 0:
-            return Comparison.without(
-                "insufficient", f"{numerator!r} per {denominator!r} shows no variance in the {name}"
-            )
+            reason = f"{numerator!r} per {denominator!r} shows no variance in the {name}"
+            return Comparison.without("insufficient", reason, inputs=inputs)
         estimates.append(estimate)
-    return compare_estimates(*estimates, alpha=alpha, method="delta-welch")
+    return compare_estimates(*estimates, alpha=alpha, method="delta-welch", inputs=inputs)
 
 
 def _ratio_estimate(moments: Moments, numerator: str, denominator: str) -> Estimate | str:

@@ -1,17 +1,21 @@
 """What the methods return: plain frozen records of Python floats, no arrays and never a NaN.
 
-A number that does not exist is None, with the reason beside it. t is the treatment, c the control.
+A number that does not exist is None, with the reason beside it. t is the treatment, c the control. Every record shows
+itself (`Shown`): as text, as a table in a notebook, as rows of a pandas or Polars data frame, as a chart.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .showing import Shown
 
 __all__ = [
     "Anytime",
     "Comparison",
     "Difference",
+    "Inputs",
     "IntervalKind",
     "Lift",
     "Posterior",
@@ -23,7 +27,7 @@ IntervalKind = Literal["bounded", "unbounded", "complement", "undefined"]
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Shown):
     """Treatment minus control, in the metric's unit.
 
     Attributes:
@@ -45,7 +49,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Lift:
+class Lift(Shown):
     """Relative lift m_t / m_c - 1 (0.05 is 5 % more) with its confidence set.
 
     Attributes:
@@ -74,7 +78,7 @@ class Lift:
 
 
 @dataclass(frozen=True, slots=True)
-class RatioInterval:
+class RatioInterval(Shown):
     """Confidence set of the ratio m_t / m_c itself; fields as in `Lift`, one higher."""
 
     kind: IntervalKind
@@ -89,27 +93,46 @@ class RatioInterval:
         return Lift(self.kind, *values, reason=self.reason)
 
 
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a comparison was computed from, so that it can be done again.
+
+    Attributes:
+        treatment, control: the arms' `Moments`; of `compare_estimates`, the `Estimate` of each.
+        columns: the columns that were read: the metric's, of a ratio the denominator's, then the covariates.
+        alpha: 1 minus the confidence level, two-sided.
+    """
+
+    treatment: Any
+    control: Any
+    columns: tuple[str, ...]
+    alpha: float
+
+
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown):
     """A treatment compared with the control on one metric.
 
     `status` is `ok`; `insufficient` (too few visitors or nothing varies) or `undefined` (the metric does not exist in
-    an arm), both with a `reason`, no difference and an undefined lift.
+    an arm), both with a `reason`, no difference and an undefined lift. `inputs` is what it was computed from.
     """
 
     status: Literal["ok", "insufficient", "undefined"]
     reason: str
     difference: Difference | None
     lift: Lift
+    inputs: Inputs | None = field(default=None, repr=False, compare=False, kw_only=True)
 
     @classmethod
-    def without(cls, status: Literal["insufficient", "undefined"], reason: str) -> Comparison:
+    def without(
+        cls, status: Literal["insufficient", "undefined"], reason: str, *, inputs: Inputs | None = None
+    ) -> Comparison:
         """A comparison that has no numbers, and why."""
-        return cls(status, reason, None, Lift("undefined", None, None, None, reason))
+        return cls(status, reason, None, Lift("undefined", None, None, None, reason), inputs=inputs)
 
 
 @dataclass(frozen=True, slots=True)
-class Anytime:
+class Anytime(Shown):
     """Always-valid interval and p-value of a difference, at the looks so far, and the boundary on |z| behind both."""
 
     low: float
@@ -119,7 +142,7 @@ class Anytime:
 
 
 @dataclass(frozen=True, slots=True)
-class Posterior:
+class Posterior(Shown):
     """One treatment against the control, on the difference scale t - c.
 
     Attributes:
@@ -136,7 +159,7 @@ class Posterior:
 
 
 @dataclass(frozen=True, slots=True)
-class SampleRatio:
+class SampleRatio(Shown):
     """A test on counts of visitors.
 
     Attributes:
