@@ -28,6 +28,8 @@ from .bayes import (
     normal_update,
     probability_b_beats_a,
 )
+from .by_arm import moments_by_arm
+from .comparing import ArmComparison, ArmsComparison, ArmValue, compare
 from .fieller import Estimate, Shared, compare_estimates, fieller
 from .histogram import Histogram, LargestValues
 from .means import compare_means, mean_estimate
@@ -42,7 +44,8 @@ from .proportions import (
     wilson_interval,
 )
 from .ratios import compare_ratios, ratio_of
-from .results import Anytime, Comparison, Difference, Lift, Posterior, RatioInterval, SampleRatio
+from .results import Anytime, Comparison, Difference, Inputs, Lift, Posterior, RatioInterval, SampleRatio
+from .showing import Shown
 from .skewness import SKEW_LIMIT, skew_kappa
 from .srm import homogeneity_test, running_sample_ratio_test, sample_ratio_test, sequential_sample_ratio_test
 
@@ -51,11 +54,15 @@ __all__ = [
     "AdjustedComparison",
     "Adjustment",
     "Anytime",
+    "ArmComparison",
+    "ArmValue",
+    "ArmsComparison",
     "ArmsPosterior",
     "Comparison",
     "Difference",
     "Estimate",
     "Histogram",
+    "Inputs",
     "LargestValues",
     "Lift",
     "Moments",
@@ -63,9 +70,11 @@ __all__ = [
     "RatioInterval",
     "SampleRatio",
     "Shared",
+    "Shown",
     "adjusted_alpha",
     "anytime_interval",
     "beta_posteriors",
+    "compare",
     "compare_adjusted",
     "compare_estimates",
     "compare_means",
@@ -84,6 +93,7 @@ __all__ = [
     "mixture_boundary",
     "mixture_lambda",
     "mixture_rho",
+    "moments_by_arm",
     "newcombe_difference",
     "normal_expected_loss",
     "normal_mixture_bound",

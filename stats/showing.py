@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import polars
     from matplotlib.axes import Axes
 
-__all__ = ["Row", "Shown", "load", "text_table"]
+__all__ = ["Row", "Shown", "html_table", "load", "paragraphs", "show", "text_table"]
 
 Row = dict[str, Any]
 
@@ -135,6 +135,11 @@ def html_table(rows: Sequence[Row]) -> str:
     head = _html_row("th", names)
     body = "".join(_html_row("td", [show(name, row.get(name)) for name in names]) for row in rows)
     return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
+
+
+def paragraphs(lines: Iterable[str]) -> str:
+    """Lines as HTML paragraphs."""
+    return "".join(f"<p>{escape(line)}</p>" for line in lines)
 
 
 def _html_row(tag: str, cells: Iterable[str]) -> str:
