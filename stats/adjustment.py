@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .fieller import Estimate, Shared, compare_estimates, is_negligible
-from .means import compare_means
+from .fieller import Estimate, Shared, check_alpha, compare_estimates, is_negligible
 from .moments import Moments
-from .results import Comparison
+from .results import Comparison, Inputs
+from .showing import Shown
 
 __all__ = ["AdjustedComparison", "Adjustment", "compare_adjusted"]
 
@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Adjustment:
+class Adjustment(Shown):
     """What an adjustment did.
 
     Attributes:
@@ -71,81 +71,100 @@ def compare_adjusted(
         InputError: no such column, or alpha outside (0, 1).
     """
     covariates = tuple(covariates)
-
-    treatment = treatment.select([column, *covariates])
-    control = control.select([column, *covariates])
-
+    inputs = Inputs(treatment, control, (column, *covariates), check_alpha(alpha))
+    arms = [arm.select([column, *covariates]) for arm in (treatment, control)]
     fits = []
-    for name, arm in (("treatment", treatment), ("control", control)):
-        fit = _fit(arm)
-        if fit is None:
+    for name, arm in zip(("treatment", "control"), arms, strict=True):
+        found = fit(np.array(float(arm.n)), arm.mean, arm.m2) if arm.n >= 2 else None
+        if found is None or found.df < 1:
             seen = f"{arm.n} visitor{'s' if arm.n != 1 else ''}"
             many = f"{len(covariates)} covariate{'s' if len(covariates) != 1 else ''}"
-            return _without(f"{seen} in the {name} {'are' if arm.n != 1 else 'is'} too few for {many}")
-        fits.append(fit)
-    (theta_t, residual_t), (theta_c, residual_c) = fits
-    if residual_t.variance + residual_c.variance == 0:
-        return _without(f"{column!r} does not vary beyond its covariates")
+            reason = f"{seen} in the {name} {'are' if arm.n != 1 else 'is'} too few for {many}"
+            return _without(reason, inputs)
+        fits.append(found)
+    if fits[0].variance + fits[1].variance == 0:
+        return _without(f"{column!r} does not vary beyond its covariates", inputs)
 
-    both = treatment + control
-    centre = both.mean[1:]
-    s_xx = both.m2[1:, 1:] / (both.n - 1)
-    mean_t = residual_t.mean - float(theta_t @ (treatment.mean[1:] - centre))
-    mean_c = residual_c.mean - float(theta_c @ (control.mean[1:] - centre))
-    tt, tc, cc = (float(a @ s_xx @ b) / both.n for a, b in ((theta_t, theta_t), (theta_t, theta_c), (theta_c, theta_c)))
-    comparison = compare_estimates(
-        Estimate(mean_t, residual_t.variance, residual_t.df),
-        Estimate(mean_c, residual_c.variance, residual_c.df),
-        shared=Shared(tt, tc, cc, both.n - 2),
-        alpha=alpha,
-        method="cuped",
-    )
-    plain, adjusted = compare_means(treatment, control, column).difference, comparison.difference
-    assert plain is not None, "what varies beyond its covariates varies"
-    assert adjusted is not None, "an estimate with variance has a difference"
+    t, c, shared = adjusted_estimates(*fits)
+    t, c = (Estimate(float(one.mean), float(one.variance), float(one.df)) for one in (t, c))
+    shared = Shared(*(float(value) for value in (shared.tt, shared.tc, shared.cc, shared.df)))
+    comparison = compare_estimates(t, c, shared=shared, alpha=alpha, method="cuped", inputs=inputs)
+    assert comparison.difference is not None, "an estimate with variance has a difference"
+    plain = sum(float(arm.m2[0, 0]) / (arm.n - 1) / arm.n for arm in arms)
     adjustment = Adjustment(
         covariates,
-        tuple(theta_t.tolist()),
-        tuple(theta_c.tolist()),
-        mean_t,
-        mean_c,
-        1 - (adjusted.se / plain.se) ** 2,
+        tuple(fits[0].theta.tolist()),
+        tuple(fits[1].theta.tolist()),
+        t.mean,
+        c.mean,
+        1 - comparison.difference.se**2 / plain,
     )
-    return AdjustedComparison("ok", "", comparison.difference, comparison.lift, adjustment)
+    return AdjustedComparison("ok", "", comparison.difference, comparison.lift, adjustment, inputs=inputs)
 
 
-def _without(reason: str) -> AdjustedComparison:
+def _without(reason: str, inputs: Inputs) -> AdjustedComparison:
     plain = Comparison.without("insufficient", reason)
-    return AdjustedComparison(plain.status, reason, None, plain.lift)
+    return AdjustedComparison(plain.status, reason, None, plain.lift, inputs=inputs)
 
 
-def _fit(arm: Moments) -> tuple[Array, Estimate] | None:
-    """Slopes of one arm (columns: y, then the covariates), and its mean with the residual variance of that mean."""
-    p = len(arm.columns) - 1
-    theta = np.zeros(p)
-    if arm.n < 2:
-        return None
-    spread = np.sqrt(np.diag(arm.m2))
-    varies = [i for i in range(1, p + 1) if not is_negligible(float(arm.m2[i, i]) / (arm.n - 1), float(arm.mean[i]))]
-    rank = 0
-    explained = 0.0
-    if varies:
-        # Columns in units of their spread, so that the cut-off of the pseudo-inverse does not depend on units.
-        unit = spread[varies]
-        correlation = arm.m2[np.ix_(varies, varies)] / np.outer(unit, unit)
-        values, vectors = np.linalg.eigh(correlation)
-        kept = values > 1e-10
-        rank = int(kept.sum())
-        xy = arm.m2[varies, 0] / unit
-        slope = vectors[:, kept] @ ((vectors[:, kept].T @ xy) / values[kept])
-        theta[[i - 1 for i in varies]] = slope / unit
-        explained = float(slope @ xy)
-    df = arm.n - 1 - rank
-    if df < 1:
-        return None
-    total = float(arm.m2[0, 0])
-    rest = total - explained
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """One arm regressed on its covariates; every field may have leading axes, one element a comparison.
+
+    Attributes:
+        theta: slopes, shape (..., p).
+        variance: of the mean, from the residuals.
+        df: of that variance; below 1 there is none.
+        n, mean, m2: what was fitted: (...), (..., 1 + p) and (..., 1 + p, 1 + p), the metric first.
+    """
+
+    theta: Array
+    variance: Array
+    df: Array
+    n: Array
+    mean: Array
+    m2: Array
+
+
+def fit(n: Array, mean: Array, m2: Array) -> Fit:
+    """Slopes of an arm, and the residual variance of its mean."""
+    count = n[..., None]
+    size = np.diagonal(m2, axis1=-2, axis2=-1)[..., 1:]
+    varies = ~is_negligible(size / (count - 1), mean[..., 1:])
+    # Columns in units of their spread, so that the cut-off of the pseudo-inverse does not depend on units.
+    unit = np.where(varies, np.sqrt(size), 1.0)
+    both = varies[..., :, None] & varies[..., None, :]
+    correlation = np.where(both, m2[..., 1:, 1:] / (unit[..., :, None] * unit[..., None, :]), 0.0)
+    values, vectors = np.linalg.eigh(correlation)
+    kept = values > 1e-10
+    xy = np.where(varies, m2[..., 1:, 0] / unit, 0.0)
+    along = (xy[..., None, :] @ vectors)[..., 0, :]
+    slope = (vectors @ np.where(kept, along / np.where(kept, values, 1.0), 0.0)[..., None])[..., 0]
+    total, df = m2[..., 0, 0], n - 1 - kept.sum(axis=-1)
+    rest = total - (slope * xy).sum(axis=-1)
     # A perfect fit leaves only rounding.
-    if rest <= 1e-13 * total or is_negligible(rest / df, float(arm.mean[0])):
-        rest = 0.0
-    return theta, Estimate(float(arm.mean[0]), rest / df / arm.n, df)
+    freedom = np.maximum(df, 1.0)
+    perfect = (rest <= 1e-13 * total) | is_negligible(rest / freedom, mean[..., 0])
+    variance = np.where(perfect, 0.0, rest) / freedom / n
+    return Fit(np.where(varies, slope / unit, 0.0), variance, df, n, mean, m2)
+
+
+def adjusted_estimates(treatment: Fit, control: Fit) -> tuple[Estimate, Estimate, Shared]:
+    """Adjusted means of both arms, and what the covariates' common mean adds to their variances."""
+    total = treatment.n + control.n
+    x_t, x_c = treatment.mean[..., 1:], control.mean[..., 1:]
+    # The update of Chan, Golub and LeVeque (1983), as in `Moments.__add__`.
+    delta, share = x_c - x_t, (control.n / total)[..., None]
+    between = delta[..., :, None] * delta[..., None, :] * (treatment.n[..., None, None] * share[..., None])
+    s_xx = (treatment.m2[..., 1:, 1:] + control.m2[..., 1:, 1:] + between) / (total - 1)[..., None, None]
+    centre = x_t * (1 - share) + x_c * share
+    estimates = [
+        Estimate(one.mean[..., 0] - (one.theta * (one.mean[..., 1:] - centre)).sum(axis=-1), one.variance, one.df)
+        for one in (treatment, control)
+    ]
+
+    def common(first: Fit, second: Fit) -> Array:
+        return (first.theta[..., None, :] @ s_xx @ second.theta[..., None])[..., 0, 0] / total
+
+    shared = Shared(common(treatment, treatment), common(treatment, control), common(control, control), total - 2)
+    return estimates[0], estimates[1], shared

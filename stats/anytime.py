@@ -8,10 +8,12 @@ variance to the variance of the estimate: reject when |z| > sqrt(2 (1 + a)/a · 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from scipy.special import lambertw, log_ndtr
 
 from ..errors import InputError
+from .elementwise import at_least_zero, exponential, log1p, square_root
 from .fieller import check_alpha
 from .results import Anytime, Difference
 from .roots import increasing_root
@@ -60,8 +62,12 @@ def mixture_boundary(a: float, alpha: float = 0.05) -> float:
         a: mixing variance over the variance of the estimate, above 0.
         alpha: chance of ever crossing without an effect.
     """
-    a, alpha = _check_tuning(a), check_alpha(alpha)
-    return math.sqrt(2 * (1 + a) / a * (0.5 * math.log1p(a) - math.log(alpha)))
+    return boundary_at(_check_tuning(a), check_alpha(alpha))
+
+
+def boundary_at(a: Any, alpha: float) -> Any:
+    """The boundary of checked arguments, of a number or an array."""
+    return square_root(2 * (1 + a) / a * (0.5 * log1p(a) - math.log(alpha)))
 
 
 def log_e_value(z: float, a: float) -> float:
@@ -69,7 +75,12 @@ def log_e_value(z: float, a: float) -> float:
     a = _check_tuning(a)
     if math.isnan(z):
         raise InputError("z is NaN")
-    return a / (1 + a) * z * z / 2 - 0.5 * math.log1p(a)
+    return log_ratio_at(z, a)
+
+
+def log_ratio_at(z: Any, a: Any) -> Any:
+    """The logarithm of checked arguments, of numbers or arrays."""
+    return a / (1 + a) * z * z / 2 - 0.5 * log1p(a)
 
 
 def e_value(z: float, a: float) -> float:
@@ -89,10 +100,15 @@ def anytime_interval(difference: Difference, *, a: float, alpha: float = 0.05) -
     """
     if not difference.se > 0:
         raise InputError(f"the difference has standard error {difference.se!r}; one above 0 is needed")
-    boundary = mixture_boundary(a, alpha)
-    margin = difference.se * boundary
-    p_value = math.exp(-max(log_e_value(difference.estimate / difference.se, a), 0.0))
-    return Anytime(difference.estimate - margin, difference.estimate + margin, p_value, boundary)
+    return Anytime(*anytime_at(difference.estimate, difference.se, _check_tuning(a), check_alpha(alpha)))
+
+
+def anytime_at(estimate: Any, se: Any, a: Any, alpha: float) -> tuple[Any, Any, Any, Any]:
+    """Low, high, p-value and boundary of checked arguments, of numbers or arrays."""
+    boundary = boundary_at(a, alpha)
+    margin = se * boundary
+    p_value = exponential(-at_least_zero(log_ratio_at(estimate / se, a)))
+    return estimate - margin, estimate + margin, p_value, boundary
 
 
 def mixture_rho(v_opt: float, alpha_opt: float = 0.05, *, two_sided: bool = True) -> float:

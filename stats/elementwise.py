@@ -10,12 +10,29 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["at_least_zero", "everywhere", "smaller", "square_root"]
+__all__ = ["at_least_zero", "chosen", "everywhere", "exponential", "log1p", "smaller", "square_root"]
 
 
 def square_root(x: Any) -> Any:
     """Square root of each value."""
     return np.sqrt(x) if isinstance(x, np.ndarray) else math.sqrt(x)
+
+
+def exponential(x: Any) -> Any:
+    """e to the power of each value."""
+    return np.exp(x) if isinstance(x, np.ndarray) else math.exp(x)
+
+
+def log1p(x: Any) -> Any:
+    """Logarithm of 1 + x."""
+    return np.log1p(x) if isinstance(x, np.ndarray) else math.log1p(x)
+
+
+def chosen(condition: Any, x: Any, y: Any) -> Any:
+    """x where a condition holds, y elsewhere."""
+    if isinstance(condition, np.ndarray):
+        return np.where(condition, x, y)
+    return x if condition else y
 
 
 def at_least_zero(x: Any) -> Any:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
 from ..errors import InputError
-from .elementwise import at_least_zero, everywhere, smaller, square_root
+from .elementwise import at_least_zero, chosen, everywhere, smaller, square_root
 from .results import Comparison, Difference, Inputs, Lift, RatioInterval
 from .roots import bracketed_root
 
@@ -26,11 +27,14 @@ NOT_ABOVE_ZERO = "the control's mean is not above 0, so a relative lift has no m
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """An arm's mean (or ratio), the variance of that mean, and the degrees of freedom of the variance."""
+    """An arm's mean (or ratio), the variance of that mean, and the degrees of freedom of the variance.
 
-    mean: float
-    variance: float
-    df: float
+    Inside this package also arrays of them, one element a comparison.
+    """
+
+    mean: Any
+    variance: Any
+    df: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,10 @@ class Shared:
     At a ratio r it adds tt - 2 r tc + r² cc to the variance of m_t - r m_c. All 0 for independent arms.
     """
 
-    tt: float = 0.0
-    tc: float = 0.0
-    cc: float = 0.0
-    df: float = math.inf
+    tt: Any = 0.0
+    tc: Any = 0.0
+    cc: Any = 0.0
+    df: Any = math.inf
 
 
 _NOTHING_SHARED = Shared()
@@ -60,9 +64,9 @@ def check_alpha(alpha: float) -> float:
     return float(alpha)
 
 
-def is_negligible(variance: float, mean: float) -> bool:
-    """Whether a variance is no more than what rounding leaves of a column of equal values."""
-    return math.sqrt(max(variance, 0.0)) <= 8 * 2.0**-52 * abs(mean)
+def is_negligible(variance: Any, mean: Any) -> Any:
+    """Whether a variance is no more than what rounding leaves of a column of equal values; of arrays too."""
+    return square_root(at_least_zero(variance)) <= 8 * 2.0**-52 * abs(mean)
 
 
 def compare_estimates(
@@ -78,69 +82,80 @@ def compare_estimates(
     alpha = check_alpha(alpha)
     shared = shared or _NOTHING_SHARED
     inputs = inputs or Inputs(treatment, control, (), alpha)
-    estimate, se, df, quantile = welch(treatment, control, shared, alpha)
-    margin = quantile * se
-    p_value = min(1.0, 2 * float(stdtr(df, -abs(estimate) / se)))
-    difference = Difference(estimate, se, df, estimate - margin, estimate + margin, p_value, method)
+    estimate, se, df, low, high, p_value, quantile = welch(treatment, control, shared, alpha)
+    difference = Difference(estimate, se, df, low, high, p_value, method)
     if control.mean <= 0:
         return Comparison("ok", "", difference, Lift("undefined", None, None, None, NOT_ABOVE_ZERO), inputs=inputs)
     lift = lift_of(treatment, control, shared, alpha, quantile)
     return Comparison("ok", "", difference, lift, inputs=inputs)
 
 
-def welch(treatment: Estimate, control: Estimate, shared: Shared, alpha: float) -> tuple[float, float, float, float]:
-    """Difference, its standard error, degrees of freedom and two-sided quantile; of floats or of arrays alike."""
+def welch(treatment: Estimate, control: Estimate, shared: Shared, alpha: float) -> tuple[Any, ...]:
+    """Difference, standard error, df, low, high, p-value and the interval's quantile; of floats or of arrays alike."""
     common = at_least_zero(shared.tt - 2 * shared.tc + shared.cc)
-    variance = treatment.variance + control.variance + common
+    estimate = treatment.mean - control.mean
+    se = square_root(treatment.variance + control.variance + common)
     df = _satterthwaite(treatment, control, shared, treatment.variance, control.variance, common)
-    return treatment.mean - control.mean, square_root(variance), df, _quantile(df, alpha)
+    quantile = _quantile(df, alpha)
+    margin = quantile * se
+    tail = stdtr(df, -abs(estimate) / se)
+    p_value = smaller(2 * (tail if isinstance(tail, np.ndarray) else float(tail)), 1.0)
+    return estimate, se, df, estimate - margin, estimate + margin, p_value, quantile
 
 
 def lift_of(treatment: Estimate, control: Estimate, shared: Shared, alpha: float, quantile: float) -> Lift:
     """The lift of two estimates with a control's mean above 0; `quantile` is that of the difference."""
-    ends = lift_ends(treatment, control, shared, alpha, quantile)
+    ends = None
+    if is_plain(treatment, control, shared, alpha):
+        ends = plain_ends(treatment, control, shared, alpha, quantile)
     if ends is None:
         return _WelchRatio(treatment, control, shared, alpha).interval().lift()
     return Lift("bounded", treatment.mean / control.mean - 1, ends[0] - 1, ends[1] - 1)
 
 
-def lift_ends(
-    treatment: Estimate, control: Estimate, shared: Shared, alpha: float, quantile: float
-) -> tuple[float, float] | None:
-    """Ends of the ratio's set where it is plainly bounded, of floats or of arrays alike; None elsewhere.
+def is_plain(treatment: Estimate, control: Estimate, shared: Shared, alpha: float) -> Any:
+    """Whether a ratio's set is one bounded interval whatever the quantile, far from where it would not be.
 
-    Fieller's closed form at the quantile of df(r), df and r in turn until neither moves. From 50 degrees of freedom on
-    the quantile hardly depends on r, so each turn gains two digits or more, and the set is one interval, bounded
-    wherever it is so at the largest quantile. With arrays it is None where any element is not plain.
+    From 50 degrees of freedom on the quantile hardly depends on r; the control's mean is above 0 by more than the
+    largest of them. Of floats or of arrays alike.
     """
     least = smaller(smaller(treatment.df, control.df), shared.df)
-    scale = square_root(treatment.variance + shared.tt), square_root(control.variance + shared.cc)
-    if not everywhere((least >= 50) & (scale[0] > 0) & (scale[1] > 0)):
-        return None
+    w_t, w_c = treatment.variance + shared.tt, control.variance + shared.cc
+    largest = 1.001 * _quantile(least, alpha)
+    sizes = (w_t > 1e-280) & (w_c > 1e-280) & (w_t < 1e280) & (w_c < 1e280)
+    t, c = abs(treatment.mean), control.mean
+    scale_t, scale_c = square_root(at_least_zero(w_t)), square_root(at_least_zero(w_c))
+    return (least >= 50) & sizes & (c > largest * scale_c) & (t < 1e100 * scale_t) & (c < 1e100 * scale_c)
+
+
+def plain_ends(
+    treatment: Estimate, control: Estimate, shared: Shared, alpha: float, quantile: Any
+) -> tuple[Any, Any] | None:
+    """Ends of the ratio's set where `is_plain`, of floats or of arrays alike; None where the search does not settle.
+
+    Fieller's closed form at the quantile of df(r), df and r in turn until neither moves: each turn gains two digits or
+    more. `quantile`, that of the difference, is where it starts.
+    """
     # In units of their standard errors, so that squares of tiny or huge money neither vanish nor overflow.
-    t, c = treatment.mean / scale[0], control.mean / scale[1]
-    v_t, v_c = (treatment.variance / scale[0]) / scale[0], (control.variance / scale[1]) / scale[1]
-    tt, tc, cc = shared.tt / scale[0] / scale[0], shared.tc / scale[0] / scale[1], shared.cc / scale[1] / scale[1]
-    largest = _quantile(least, alpha)
-    if not everywhere((c > 1.001 * largest) & (abs(t) < 1e100) & (c < 1e100)):
-        return None
+    scale_t, scale_c = square_root(treatment.variance + shared.tt), square_root(control.variance + shared.cc)
+    t, c = treatment.mean / scale_t, control.mean / scale_c
+    v_t, v_c = treatment.variance / scale_t / scale_t, control.variance / scale_c / scale_c
+    tt, tc, cc = shared.tt / scale_t / scale_t, shared.tc / scale_t / scale_c, shared.cc / scale_c / scale_c
     square, cross, spread = t * t + c * c - 2 * t * c * tc, t * c, 1 - tc * tc
     ends = []
     for side in (-1.0, 1.0):
         q, before = quantile, math.inf
         for _ in range(12):
             q2 = q * q
-            root = at_least_zero(square - q2 * spread)
-            r = (cross - q2 * tc + side * q * square_root(root)) / (c * c - q2)
-            if everywhere(abs(r - before) <= 1e-15 * abs(r) + 1e-300):
+            r = (cross - q2 * tc + side * q * square_root(at_least_zero(square - q2 * spread))) / (c * c - q2)
+            if everywhere(abs(r - before) <= 1e-15 * abs(r)):
                 break
-            before = r
+            before, v_r = r, r * r * v_c
             v_shared = at_least_zero(tt - 2 * r * tc + r * r * cc)
-            v_r = r * r * v_c
             q = _quantile(_satterthwaite(treatment, control, shared, v_t, v_r, v_shared), alpha)
         else:
             return None
-        ends.append(r * (scale[0] / scale[1]))
+        ends.append(r * (scale_t / scale_c))
     return ends[0], ends[1]
 
 
@@ -185,25 +200,21 @@ _UNBOUNDED = "the control's mean is too close to 0 for its precision: no relativ
 _COMPLEMENT = "the control's mean is too close to 0 for its precision: only lifts between the two values are ruled out"
 
 
-def _quantile(df: float, alpha: float) -> float:
+def _quantile(df: Any, alpha: float) -> Any:
     """Two-sided quantile of Student's t; of arrays too."""
     if isinstance(df, np.ndarray):
         return -stdtrit(np.minimum(df, 1e300), alpha / 2)
     return float(-ndtri(alpha / 2)) if math.isinf(df) else float(-stdtrit(df, alpha / 2))
 
 
-def _satterthwaite(
-    treatment: Estimate, control: Estimate, shared: Shared, v_t: float, v_c: float, v_shared: float
-) -> float:
+def _satterthwaite(treatment: Estimate, control: Estimate, shared: Shared, v_t: Any, v_c: Any, v_shared: Any) -> Any:
     total = v_t + v_c + v_shared
     spread = v_t * v_t / treatment.df + v_c * v_c / control.df + v_shared * v_shared / shared.df
-    if everywhere(spread > 0):
+    known = spread > 0
+    if everywhere(known):
         return total * total / spread
     # Variances near 1e-160 have squares that underflow; the smaller df is the safe side.
-    least = smaller(treatment.df, control.df)
-    if isinstance(spread, np.ndarray):
-        return np.where(spread > 0, total * total / np.where(spread > 0, spread, 1.0), least)
-    return least
+    return chosen(known, total * total / chosen(known, spread, 1.0), smaller(treatment.df, control.df))
 
 
 class _WelchRatio:

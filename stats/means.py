@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from .elementwise import chosen
 from .fieller import Estimate, check_alpha, compare_estimates, is_negligible
 from .moments import Moments
 from .results import Comparison, Inputs
@@ -13,10 +16,14 @@ def mean_estimate(moments: Moments, column: str) -> Estimate | str:
     """An arm's mean, the variance of that mean and its degrees of freedom; or why there is none."""
     if moments.n < 2:
         return f"{moments.n} visitor{'s' if moments.n != 1 else ''} in an arm; a variance needs two"
-    mean, variance = moments.mean_of(column), moments.variance_of(column)
-    if is_negligible(variance, mean):
-        variance = 0.0
-    return Estimate(mean, variance / moments.n, moments.n - 1)
+    at = moments.index(column)
+    return mean_from(moments.n, float(moments.mean[at]), float(moments.m2[at, at]))
+
+
+def mean_from(n: Any, mean: Any, square: Any) -> Estimate:
+    """The same of n, mean and centred sum of squares; of two visitors or more, of numbers or of arrays alike."""
+    variance = square / (n - 1)
+    return Estimate(mean, chosen(is_negligible(variance, mean), 0.0, variance) / n, n - 1)
 
 
 def compare_means(treatment: Moments, control: Moments, column: str, *, alpha: float = 0.05) -> Comparison:

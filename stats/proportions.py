@@ -60,14 +60,18 @@ def counts_of(moments: Moments, column: str) -> tuple[int, int]:
     Raises:
         InputError: the column's moments cannot be those of zeros and ones.
     """
-    n, at = moments.n, moments.index(column)
-    total = n * float(moments.mean[at])
+    at = moments.index(column)
+    return counts_from(column, moments.n, float(moments.mean[at]), float(moments.m2[at, at]))
+
+
+def counts_from(column: str, n: int, mean: float, square: float) -> tuple[int, int]:
+    """The same of n, mean and centred sum of squares."""
+    total = n * mean
     x = round(total)
     spread = x * (n - x) / n if n else 0.0
-    if abs(total - x) > 1e-6 or not 0 <= x <= n or abs(float(moments.m2[at, at]) - spread) > 1e-6 * max(spread, 1.0):
+    if abs(total - x) > 1e-6 or not 0 <= x <= n or abs(square - spread) > 1e-6 * max(spread, 1.0):
         raise InputError(
-            f"column {column!r} is not 0/1: {n} visitors with mean {float(moments.mean[at])!r}; "
-            "a conversion is 1 or 0 for each visitor"
+            f"column {column!r} is not 0/1: {n} visitors with mean {mean!r}; a conversion is 1 or 0 for each visitor"
         )
     return x, n
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+from .elementwise import chosen
 from .fieller import Estimate, check_alpha, compare_estimates
 from .moments import Moments
 from .results import Comparison, Inputs
@@ -61,11 +63,15 @@ def _ratio_estimate(moments: Moments, numerator: str, denominator: str) -> Estim
     below = float(moments.mean[x])
     if below <= 0:
         return f"the sum of {denominator!r} is not above 0"
-    ratio = float(moments.mean[y]) / below
-    s = moments.m2 / (moments.n - 1)
-    terms = float(s[y, y]), -2 * ratio * float(s[x, y]), ratio * ratio * float(s[x, x])
-    variance = sum(terms)
+    m2 = moments.m2
+    return ratio_from(moments.n, float(moments.mean[y]), below, float(m2[y, y]), float(m2[x, y]), float(m2[x, x]))
+
+
+def ratio_from(n: Any, mean_y: Any, mean_x: Any, yy: Any, xy: Any, xx: Any) -> Estimate:
+    """The estimate of n, means and centred sums of products; of numbers or of arrays alike."""
+    ratio = mean_y / mean_x
+    terms = yy / (n - 1), -2 * ratio * (xy / (n - 1)), ratio * ratio * (xx / (n - 1))
+    variance = terms[0] + terms[1] + terms[2]
     # The terms cancel exactly where every unit of the denominator brings the same; rounding leaves a little.
-    if variance <= 1e-13 * sum(abs(term) for term in terms):
-        variance = 0.0
-    return Estimate(ratio, variance / below**2 / moments.n, moments.n - 1)
+    negligible = variance <= 1e-13 * (abs(terms[0]) + abs(terms[1]) + abs(terms[2]))
+    return Estimate(ratio, chosen(negligible, 0.0, variance) / (mean_x * mean_x) / n, n - 1)
