@@ -30,6 +30,7 @@ from .bayes import (
 )
 from .by_arm import moments_by_arm
 from .comparing import ArmComparison, ArmsComparison, ArmValue, compare
+from .days import DaysComparison, compare_days
 from .fieller import Estimate, Shared, compare_estimates, fieller
 from .histogram import Histogram, LargestValues
 from .means import compare_means, mean_estimate
@@ -59,6 +60,7 @@ __all__ = [
     "ArmsComparison",
     "ArmsPosterior",
     "Comparison",
+    "DaysComparison",
     "Difference",
     "Estimate",
     "Histogram",
@@ -76,6 +78,7 @@ __all__ = [
     "beta_posteriors",
     "compare",
     "compare_adjusted",
+    "compare_days",
     "compare_estimates",
     "compare_means",
     "compare_proportions",

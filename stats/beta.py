@@ -17,7 +17,15 @@ from scipy.special import betainc, betaincc, betainccinv, betaincinv, ndtri
 from ..errors import InputError
 from .roots import increasing_root
 
-__all__ = ["Beta", "difference_interval", "expected_loss_beta", "probability_b_beats_a", "probability_best"]
+__all__ = [
+    "Beta",
+    "difference_interval",
+    "expected_excess",
+    "expected_loss_beta",
+    "probability_above",
+    "probability_b_beats_a",
+    "probability_best",
+]
 
 Array = NDArray[np.float64]
 
@@ -114,7 +122,7 @@ class Beta:
 
 def probability_b_beats_a(alpha_a: float, beta_a: float, alpha_b: float, beta_b: float) -> float:
     """P(B > A) for independent A ~ Beta(alpha_a, beta_a) and B ~ Beta(alpha_b, beta_b); any positive parameters."""
-    return _probability_above(Beta(alpha_b, beta_b), Beta(alpha_a, beta_a))
+    return probability_above(Beta(alpha_b, beta_b), Beta(alpha_a, beta_a))
 
 
 def _towards_zero(x: Beta, y: Beta) -> tuple[Beta, Beta]:
@@ -122,7 +130,7 @@ def _towards_zero(x: Beta, y: Beta) -> tuple[Beta, Beta]:
     return (y.complement(), x.complement()) if x.mean + y.mean > 1 else (x, y)
 
 
-def _probability_above(x: Beta, y: Beta) -> float:
+def probability_above(x: Beta, y: Beta) -> float:
     """P(X > Y)."""
     x, y = _towards_zero(x, y)
     if x.sd <= y.sd:
@@ -137,10 +145,10 @@ def expected_loss_beta(alpha_a: float, beta_a: float, alpha_b: float, beta_b: fl
 
     As ∫ P(B <= p < A) dp, which has only positive terms: small losses keep all their digits.
     """
-    return _expected_excess(Beta(alpha_a, beta_a), Beta(alpha_b, beta_b))
+    return expected_excess(Beta(alpha_a, beta_a), Beta(alpha_b, beta_b))
 
 
-def _expected_excess(x: Beta, y: Beta) -> float:
+def expected_excess(x: Beta, y: Beta) -> float:
     """E[max(X - Y, 0)]."""
     x, y = _towards_zero(x, y)
     start, end = y.low, x.high
@@ -198,7 +206,7 @@ def probability_best(arms: list[Beta]) -> list[float]:
     if len(arms) == 1:
         return [1.0]
     if len(arms) == 2:
-        return [_probability_above(arms[0], arms[1]), _probability_above(arms[1], arms[0])]
+        return [probability_above(arms[0], arms[1]), probability_above(arms[1], arms[0])]
     mirrored = sum(arm.mean for arm in arms) > len(arms) / 2
     if mirrored:
         arms = [arm.complement() for arm in arms]

@@ -26,6 +26,7 @@ __all__ = [
     "SIZE",
     "TRUE",
     "Line",
+    "draw_courses",
     "draw_lines",
     "draw_set",
     "look",
@@ -36,6 +37,7 @@ __all__ = [
 
 INK, MUTED, GRID, PAPER = "#1c2024", "#5f6873", "#d5d9de", "#fffffe"
 GAIN, LOSS, TRUE = "#0072b2", "#d55e00", "#b07a00"
+COURSES = (GAIN, LOSS, "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 SIZE = 8.2
 
 
@@ -161,6 +163,35 @@ def draw_lines(lines: Sequence[Line], axes: Axes | None = None, *, title: str = 
     if title:
         axes.set_title(title, loc="left", size=SIZE + 0.6, color=INK, weight="bold", parse_math=False)
     return axes
+
+
+def draw_courses(courses: Sequence[tuple[str, Any, Any, Any]], axes: Axes | None = None, *, title: str = "") -> Axes:
+    """Lines over days with their intervals as shades: (label, values, lows, highs), each of one number a day."""
+    axes = new_axes(3.0) if axes is None else axes
+    style(axes)
+    axes.yaxis.set_major_locator(_ticks())
+    axes.tick_params(axis="y", colors=MUTED, labelsize=SIZE, length=3)
+    axes.axhline(0, color=INK, linewidth=0.9, zorder=1)
+    for at, (label, values, lows, highs) in enumerate(courses):
+        days, colour = range(1, len(values) + 1), COURSES[at % len(COURSES)]
+        axes.fill_between(days, lows, highs, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(days, values, color=colour, linewidth=1.6, label=label)
+    # The first days are too wide to leave room for the others.
+    ends = sorted(abs(end) for _, _, lows, highs in courses for end in (*lows, *highs) if end == end)
+    if ends:
+        cap = 1.1 * ends[int(0.8 * (len(ends) - 1))]
+        axes.set_ylim(-cap, cap)
+    axes.set_xlabel("day", size=SIZE, color=MUTED)
+    axes.legend(frameon=False, fontsize=SIZE, labelcolor=INK)
+    if title:
+        axes.set_title(title, loc="left", size=SIZE + 0.6, color=INK, weight="bold", parse_math=False)
+    return axes
+
+
+def _ticks() -> Any:
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(5)
 
 
 def _limits(lines: Sequence[Line]) -> tuple[float, float]:
