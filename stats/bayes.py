@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from ..errors import InputError
-from .beta import Beta, difference_interval, expected_loss_beta, probability_b_beats_a, probability_best
+from .beta import (
+    Beta,
+    above_and_excess,
+    difference_interval,
+    expected_loss_beta,
+    probability_b_beats_a,
+    probability_best,
+)
 from .moments import Moments
 from .proportions import counts_of
 from .results import Posterior
@@ -86,13 +93,7 @@ def beta_posteriors(
             continue
         t = posterior[name]
         better, worse = (t, c) if direction == "increase" else (c, t)
-        low, high = difference_interval(t, c, level)
-        against[name] = Posterior(
-            probability_b_beats_a(worse.a, worse.b, better.a, better.b),
-            expected_loss_beta(worse.a, worse.b, better.a, better.b),
-            low,
-            high,
-        )
+        against[name] = Posterior(*above_and_excess(better, worse), *difference_interval(t, c, level))
     return ArmsPosterior(best, against)
 
 

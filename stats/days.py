@@ -19,7 +19,7 @@ from ..errors import InputError
 from .adjustment import adjusted_estimates, fit
 from .anytime import anytime_at, tuning_without_plan
 from .bayes import Direction, normal_expected_loss
-from .beta import Beta, expected_excess, probability_above
+from .beta import Beta, above_and_excess
 from .fieller import Estimate, Shared, check_alpha, is_plain, lift_of, plain_ends, welch
 from .means import mean_from
 from .moments import Moments
@@ -308,9 +308,8 @@ def _conversions(
             "anytime_low": low,
             "anytime_high": high,
             "anytime_p_value": p_value,
-            "probability_better": probability_above(better, worse),
-            "expected_loss": expected_excess(worse, better),
         }
+        numbers["probability_better"], numbers["expected_loss"] = above_and_excess(better, worse)
         for name, value in numbers.items():
             found[name][k] = value
         _put(found, k, miettinen_nurminen_ratio(x_t, n, x_c, m, alpha=alpha).lift())
