@@ -23,6 +23,7 @@ from .beta import (
 from .moments import Moments
 from .proportions import counts_of
 from .results import Posterior
+from .rules import laguerre, legendre
 
 __all__ = [
     "ArmsPosterior",
@@ -173,16 +174,9 @@ def normal_expected_loss(mu: float, sigma: float) -> float:
 
 def _mills_remainder(u: float) -> float:
     """φ(u) - u Φ(-u) for large u, where the two nearly cancel: ∫ (x - u) φ(x) dx by Gauss-Laguerre in u (x - u)."""
-    return (
-        math.exp(-u * u / 2)
-        / math.sqrt(2 * math.pi)
-        / (u * u)
-        * float(_LAGUERRE[1] @ (_LAGUERRE[0] * np.exp(-((_LAGUERRE[0] / u) ** 2) / 2)))
-    )
-
-
-_LAGUERRE = np.polynomial.laguerre.laggauss(48)
-_LEGENDRE = np.polynomial.legendre.leggauss(64)
+    x, w = laguerre(48)
+    rest = float(w @ (x * np.exp(-((x / u) ** 2) / 2)))
+    return math.exp(-u * u / 2) / math.sqrt(2 * math.pi) / (u * u) * rest
 
 
 def _normal_best(
@@ -269,8 +263,9 @@ def _normal_rule(ends: set[float]) -> tuple[Array, Array]:
     """Points and weights (summing to 1) of the standard normal: Gauss-Legendre between the given ends within ±9."""
     edges = np.array(sorted(end for end in ends if -9 <= end <= 9))
     half, middle = np.diff(edges)[:, None] / 2, (edges[1:] + edges[:-1])[:, None] / 2
-    u = (middle + half * _LEGENDRE[0]).ravel()
-    w = (half * _LEGENDRE[1]).ravel() * np.exp(-u * u / 2)
+    nodes, weights = legendre(64)
+    u = (middle + half * nodes).ravel()
+    w = (half * weights).ravel() * np.exp(-u * u / 2)
     return u, w / w.sum()
 
 

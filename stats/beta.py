@@ -10,7 +10,7 @@ overlap are integrated on one grid, and their distribution functions with them: 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from scipy.special import betainc, betaincc, betainccinv, betaincinv, ndtri
 
 from ..errors import InputError
 from .roots import increasing_root
+from .rules import legendre
 
 __all__ = [
     "Beta",
@@ -35,6 +36,7 @@ Array = NDArray[np.float64]
 _TAIL = 1e-18
 
 
+@cache
 def _rule(count: int) -> tuple[Array, Array, Array]:
     """Distances of the nodes from the left and the right end of (0, 1), each exact near its end, and weights."""
     t = np.linspace(-4.0, 4.0, count)
@@ -46,13 +48,11 @@ def _rule(count: int) -> tuple[Array, Array, Array]:
 _BELL = 30
 """From this a and b on a density is as good as analytic: it ends in nothing, far from 0 and 1."""
 
-_LEGENDRE = [np.polynomial.legendre.leggauss(count) for count in (64, 128)]
 
-
-@lru_cache(maxsize=2)
+@cache
 def _antiderivative(count: int) -> tuple[Array, Array, Array]:
     """Gauss-Legendre nodes and weights on (-1, 1), and the matrix that integrates a polynomial from -1 to each node."""
-    x, w = np.polynomial.legendre.leggauss(count)
+    x, w = legendre(count)
     degree = np.arange(count)
     values = np.polynomial.legendre.legvander(x, count)
     # Coefficients of the interpolating polynomial; ∫ P_k = (P_{k+1} - P_{k-1})/(2k + 1), and x + 1 for k = 0.
@@ -63,9 +63,8 @@ def _antiderivative(count: int) -> tuple[Array, Array, Array]:
     return x, w, integrals @ coefficients
 
 
-# Enough points for 1e-13 on one normal curve, and on one with steps half as wide.
-_RULE = _rule(225)
-_FINE_RULE = _rule(385)
+_ENOUGH, _FINE = 225, 385
+"""Points for 1e-13 on one normal curve, and on one with steps half as wide."""
 
 
 class Beta:
@@ -127,6 +126,10 @@ class Beta:
         """
         away = p - self.mean if self.mean <= 0.5 else self.rest - q
         u, v = away / self.mean, -away / self.rest
+        if self.is_bell:
+            # Nothing is left of a bell where the logarithms of p itself would be better.
+            floor = 1e-12 - 1
+            return (self.a - 1) * np.log1p(np.maximum(u, floor)) + (self.b - 1) * np.log1p(np.maximum(v, floor))
         with np.errstate(divide="ignore", invalid="ignore"):
             of_p = np.where(np.abs(u) < 0.5, np.log1p(u), np.log(p / self.mean))
             of_q = np.where(np.abs(v) < 0.5, np.log1p(v), np.log(q / self.rest))
@@ -136,7 +139,7 @@ class Beta:
     def mass(self) -> float:
         """The integral of exp(log_density): what its missing constant is."""
         if self._mass is None:
-            x, weight = _LEGENDRE[False]
+            x, weight = legendre(64)
             p = self.low + (self.high - self.low) * (x + 1) / 2
             self._mass = (self.high - self.low) / 2 * float(weight @ np.exp(self.log_density(p, 1 - p)))
         return self._mass
@@ -147,14 +150,14 @@ class Beta:
         if not inside and not fine and self._plain is not None:
             return self._plain
         if not inside and self.is_bell:
-            x, weight = _LEGENDRE[fine]
+            x, weight = legendre(128 if fine else 64)
             p = self.low + (self.high - self.low) * (x + 1) / 2
             mass = weight * np.exp(self.log_density(p, 1 - p))
             bell = p, mass / mass.sum()
             if not fine:
                 self._plain = bell
             return bell
-        left, right, weight = _FINE_RULE if fine else _RULE
+        left, right, weight = _rule(_FINE if fine else _ENOUGH)
         points, weights = [], []
         for start, end in zip([self.low, *inside], [*inside, self.high], strict=True):
             p = start + (end - start) * left
@@ -250,7 +253,7 @@ def _excess(x: Beta, y: Beta) -> float:
     if wide.sd > 2 * narrow.sd or end - start > 25 * narrow.sd:
         marks = {value for arm in (x, y) for value in (arm.low, *arm.around(), arm.high)}
         breaks = sorted(value for value in marks if start < value < end)
-    left, _, weight = _RULE
+    left, _, weight = _rule(_ENOUGH)
     total = 0.0
     for lower, upper in zip([start, *breaks], [*breaks, end], strict=True):
         p = lower + (upper - lower) * left

@@ -13,12 +13,11 @@ from scipy.special import chdtri, gammaln, ndtr, ndtri, stdtr, stdtrit
 from ..errors import InputError
 from .fieller import check_alpha
 from .roots import bracketed_root
+from .rules import legendre
 
 __all__ = ["adjusted_alpha", "dunnett_critical"]
 
 Array = NDArray[np.float64]
-
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
 
 
 def dunnett_critical(
@@ -112,8 +111,9 @@ def _control_rule(c: float, loading: Array, rest: Array) -> tuple[Array, Array]:
                 ends.update(middle + k * width for k in (-8, -3, 0, 3, 8))
     edges = np.array(sorted(end for end in ends if -10 <= end <= 10))
     half, centre = np.diff(edges)[:, None] / 2, (edges[1:] + edges[:-1])[:, None] / 2
-    x = (centre + half * _NODES).ravel()
-    w = (half * _WEIGHTS).ravel() * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
+    nodes, weights = legendre(48)
+    x = (centre + half * nodes).ravel()
+    w = (half * weights).ravel() * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
     return x, w
 
 
@@ -124,9 +124,10 @@ def _chi_rule(df: float) -> tuple[list[float], list[float]]:
     low = math.sqrt(max(float(chdtri(df, 1 - 1e-15)), 0.0) / df)
     high = math.sqrt(float(chdtri(df, 1e-17)) / df)
     half, centre = (high - low) / 2, (high + low) / 2
-    s = centre + half * _NODES
+    nodes, weights = legendre(48)
+    s = centre + half * nodes
     log_density = (
         math.log(2) + df / 2 * math.log(df / 2) - float(gammaln(df / 2)) + (df - 1) * np.log(s) - df * s**2 / 2
     )
-    weight = half * _WEIGHTS * np.exp(log_density)
+    weight = half * weights * np.exp(log_density)
     return s.tolist(), weight.tolist()
