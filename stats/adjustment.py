@@ -28,6 +28,10 @@ class Adjustment(Shown):
         mean_treatment, mean_control: adjusted means, at the covariates' mean over both arms.
         r_squared: share of the variance of the difference that was removed; below 0 where the adjustment cost more
             than it brought.
+
+    Example:
+        >>> Adjustment(("past",), (0.9,), (1.0,), 21.0, 20.0, 0.8).theta_control
+        (1.0,)
     """
 
     covariates: tuple[str, ...]
@@ -40,7 +44,14 @@ class Adjustment(Shown):
 
 @dataclass(frozen=True)
 class AdjustedComparison(Comparison):
-    """A comparison of adjusted means; `adjustment` is None where the status is not `ok`."""
+    """A comparison of adjusted means; `adjustment` is None where the status is not `ok`.
+
+    Example:
+        >>> from offerlift.stats import Moments
+        >>> few = Moments.from_arrays({"revenue": [1.0, 2.0], "past": [0.0, 1.0]})
+        >>> compare_adjusted(few, few, "revenue", ["past"]).reason
+        '2 visitors in the treatment are too few for 1 covariate'
+    """
 
     adjustment: Adjustment | None = None
 
@@ -50,13 +61,16 @@ def compare_adjusted(
 ) -> AdjustedComparison:
     """Difference and relative lift of means adjusted for covariates.
 
-    Lin (2013): θ_a = S_xx,a⁺ S_xy,a in each arm and m_a = ȳ_a - θ_a'(x̄_a - x̄), with x̄ over both arms of the comparison,
-    so that the difference is the treatment's coefficient of the least squares on T, x - x̄ and T (x - x̄). Its variance
-    is Σ s²_res,a/n_a + (θ_t - θ_c)' S_xx (θ_t - θ_c)/N with s²_res on n - 1 - p degrees of freedom. The last term is
-    for x̄ itself being estimated; least squares with HC2 errors leaves it out. The lift is Fieller's, with
+    Lin (2013): θ_a = S_xx,a⁺ S_xy,a in each arm and m_a = ȳ_a - θ_a'(x̄_a - x̄), with x̄ over both arms of the
+    comparison, so that the difference is the treatment's coefficient of the least squares on T, x - x̄ and T (x - x̄).
+    Its variance is Σ s²_res,a/n_a + (θ_t - θ_c)' S_xx (θ_t - θ_c)/N with s²_res on n - 1 - p degrees of freedom. The
+    last term is for x̄ itself being estimated; least squares with HC2 errors leaves it out. The lift is Fieller's, with
     V_a = s²_res,a/n_a + θ_a' S_xx θ_a/N and the covariance θ_t' S_xx θ_c/N.
 
     A covariate that does not vary in an arm takes no part there. All of them constant gives Welch's test.
+
+    Assumes covariates that the arm cannot have changed, and many more visitors than covariates. Not for anything
+    measured after the exposure, and not for choosing, after the fact, the covariate that gives the smallest p-value.
 
     Args:
         treatment, control: moments with `column` and all `covariates`.
@@ -69,6 +83,17 @@ def compare_adjusted(
 
     Raises:
         InputError: no such column, or alpha outside (0, 1).
+
+    Example:
+        >>> import numpy as np
+        >>> from offerlift.stats import Moments
+        >>> rng = np.random.default_rng(1)
+        >>> def arm(extra):
+        ...     past = rng.gamma(2, 10, 1000)
+        ...     return Moments.from_arrays({"revenue": past + rng.normal(extra, 5, 1000), "past": past})
+        >>> result = compare_adjusted(arm(1.0), arm(0.0), "revenue", ["past"])
+        >>> result.difference.p_value < 0.001, result.adjustment.r_squared > 0.8
+        (True, True)
     """
     covariates = tuple(covariates)
     inputs = Inputs(treatment, control, (column, *covariates), check_alpha(alpha))

@@ -30,6 +30,10 @@ class Estimate:
     """An arm's mean (or ratio), the variance of that mean, and the degrees of freedom of the variance.
 
     Inside this package also arrays of them, one element a comparison.
+
+    Example:
+        >>> compare_estimates(Estimate(5.2, 0.01, 99), Estimate(5.0, 0.01, 99), method="welch").difference.df
+        198.0
     """
 
     mean: Any
@@ -42,6 +46,12 @@ class Shared:
     """What both arms' estimates have in common: extra variance of each, their covariance, degrees of freedom.
 
     At a ratio r it adds tt - 2 r tc + r² cc to the variance of m_t - r m_c. All 0 for independent arms.
+
+    Example:
+        >>> shared = Shared(tt=0.001, tc=0.001, cc=0.001, df=198)
+        >>> pair = Estimate(5.2, 0.01, 99), Estimate(5.0, 0.01, 99)
+        >>> round(compare_estimates(*pair, shared=shared, method="cuped").difference.se, 4)
+        0.1414
     """
 
     tt: Any = 0.0
@@ -78,7 +88,17 @@ def compare_estimates(
     method: str,
     inputs: Inputs | None = None,
 ) -> Comparison:
-    """Difference and relative lift of two estimates, each variance at least 0 and not both 0."""
+    """Difference and relative lift of two estimates, each variance at least 0 and not both 0.
+
+    D = m_t - m_c with Welch's df (1947); the lift is {r : |T(r)| <= t(df(r))} - 1 (Fieller 1954; Tamhane and Logan
+    2004), so that it leaves out 0 exactly where p < alpha. Assumes normal estimates that are independent but for
+    `shared`. Not for conversions of a few visitors: `compare_proportions`.
+
+    Example:
+        >>> result = compare_estimates(Estimate(5.2, 0.01, 99), Estimate(5.0, 0.01, 99), method="welch")
+        >>> round(result.difference.p_value, 3), round(result.lift.low, 4), round(result.lift.high, 4)
+        (0.159, -0.0154, 0.0986)
+    """
     alpha = check_alpha(alpha)
     shared = shared or _NOTHING_SHARED
     inputs = inputs or Inputs(treatment, control, (), alpha)
@@ -167,11 +187,19 @@ def fieller(
     The set {r : (m_t - r m_c)² <= q² (V_t - 2 r C + r² V_c)}. Bounded when the control's mean is further than q
     standard errors from 0 (g = q² V_c / m_c² < 1); otherwise the complement of an interval, or every ratio.
 
+    Assumes normal means at a known quantile. Not for small samples, whose quantile depends on the ratio:
+    `compare_estimates`.
+
     Args:
         mean_t, variance_t: treatment's mean and the variance of that mean.
         mean_c, variance_c: the same of the control.
         quantile: two-sided quantile of the reference distribution, such as 1.96.
         covariance: of the two means.
+
+    Example:
+        >>> ratio = fieller(5.2, 0.01, 5.0, 0.01, 1.96)
+        >>> ratio.kind, round(ratio.low, 4), round(ratio.high, 4)
+        ('bounded', 0.985, 1.0982)
     """
     if mean_c == 0:
         return RatioInterval("undefined", None, None, None, "the control's mean is 0")

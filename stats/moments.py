@@ -34,6 +34,12 @@ class Moments:
         m2: shape (p, p), sums of products of deviations from the means, Σ(x - x̄)(y - ȳ). Sample covariance is
             m2 / (n - 1).
         m3: shape (p,), Σ(x - x̄)³.
+
+    Example:
+        >>> monday = Moments.from_arrays({"revenue": [0.0, 0.0, 30.0], "orders": [0, 0, 1]})
+        >>> tuesday = Moments.from_arrays({"revenue": [12.0, 0.0], "orders": [1, 0]})
+        >>> monday + tuesday
+        Moments(n=5, revenue: mean 8.4, sd 13.15; orders: mean 0.4, sd 0.5477)
     """
 
     columns: tuple[str, ...]

@@ -35,6 +35,9 @@ def dunnett_critical(
     common estimate of the standard deviation). The table printed in 1955 for two sides is an approximation; this is
     exact.
 
+    Assumes normal statistics that share one control. Not for metrics, whose correlations are unknown, nor for
+    guardrails that must all pass, which need no correction.
+
     Args:
         variances: variance of the mean of each treatment.
         control_variance: variance of the control's mean.
@@ -45,6 +48,10 @@ def dunnett_critical(
     Raises:
         InputError: no treatments, variances that are negative or both 0 in a comparison, df not above 0, alpha outside
             (0, 1), or other sides.
+
+    Example:
+        >>> round(dunnett_critical([1.0, 1.0, 1.0], 1.0), 3)
+        2.349
     """
     alpha = check_alpha(alpha)
     v = np.array([float(value) for value in variances], dtype=np.float64)
@@ -81,7 +88,14 @@ def adjusted_alpha(
     df: float = math.inf,
     sides: Literal[1, 2] = 2,
 ) -> float:
-    """Level for each single comparison that keeps the chance of any false crossing at alpha: 2 Φ(-c), or its t."""
+    """Level for each single comparison that keeps the chance of any false crossing at alpha: 2 Φ(-c), or its t.
+
+    Dunnett (1955). Assumes and excludes what `dunnett_critical` does.
+
+    Example:
+        >>> round(adjusted_alpha([1.0, 1.0, 1.0], 1.0), 4)
+        0.0188
+    """
     critical = dunnett_critical(variances, control_variance, alpha=alpha, df=df, sides=sides)
     tail = ndtr(-critical) if math.isinf(df) else stdtr(df, -critical)
     return min(sides * float(tail), alpha)

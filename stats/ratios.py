@@ -18,6 +18,16 @@ def ratio_of(moments: Moments, numerator: str, denominator: str) -> tuple[float,
 
     R = ȳ/x̄ and var(R) = (s²_y - 2 R s_xy + R² s²_x) / (n x̄²) over *visitors*, the unit that was randomised, so that a
     visitor's orders may depend on each other (Deng, Knoblich and Lu 2018).
+
+    Assumes that visitors are independent of each other and enough of them have a denominator for the ratio to be nearly
+    linear (some hundred). Not for a mean of ratios, which weighs a visitor with one order like one with ten.
+
+    Example:
+        >>> from offerlift.stats import Moments
+        >>> arm = Moments.from_arrays({"revenue": [0, 30, 50, 0], "orders": [0, 1, 2, 0]})
+        >>> ratio, se = ratio_of(arm, "revenue", "orders")
+        >>> round(ratio, 2), round(se, 2)
+        (26.67, 1.81)
     """
     estimate = _ratio_estimate(moments, numerator, denominator)
     return None if isinstance(estimate, str) else (estimate.mean, math.sqrt(estimate.variance))
@@ -30,6 +40,10 @@ def compare_ratios(
 
     A ratio over orders is conditional on buying: it is not a causal effect on a buyer.
 
+    The delta method (Deng, Knoblich and Lu 2018), then Welch (1947) and Fieller (1954) as in `compare_means`. Assumes
+    independent visitors and some hundred orders an arm. Not for deciding by average order value alone: an offer that
+    wins small orders lowers it and earns more; read revenue per visitor first.
+
     Args:
         treatment, control: moments with both columns.
         numerator, denominator: column names.
@@ -41,6 +55,13 @@ def compare_ratios(
 
     Raises:
         InputError: no such column, or alpha outside (0, 1).
+
+    Example:
+        >>> from offerlift.stats import Moments
+        >>> t = Moments.from_arrays({"revenue": [0, 30, 50, 0, 24], "orders": [0, 1, 2, 0, 1]})
+        >>> c = Moments.from_arrays({"revenue": [0, 28, 40, 0, 21], "orders": [0, 1, 2, 0, 1]})
+        >>> round(compare_ratios(t, c, "revenue", "orders").difference.estimate, 2)
+        3.75
     """
     inputs = Inputs(treatment, control, (numerator, denominator), check_alpha(alpha))
     estimates = []

@@ -37,6 +37,11 @@ class Difference(Shown):
         low, high: two-sided confidence interval at the level asked for.
         p_value: two-sided, from the same statistic as the interval: below alpha exactly when the interval leaves out 0.
         method: the name of the method.
+
+    Example:
+        >>> d = Difference(0.5, 0.1, 98.0, 0.302, 0.698, 2.6e-6, "welch")
+        >>> d.to_dicts()[0]["p_value"]
+        2.6e-06
     """
 
     estimate: float
@@ -58,6 +63,10 @@ class Lift(Shown):
             >= high. `undefined`: there is no relative lift; all None.
         estimate, low, high: None where they do not exist.
         reason: one sentence wherever something is None or the set is not an interval; "" otherwise.
+
+    Example:
+        >>> Lift("bounded", 0.05, 0.01, 0.09).excludes_zero()
+        True
     """
 
     kind: IntervalKind
@@ -79,7 +88,12 @@ class Lift(Shown):
 
 @dataclass(frozen=True, slots=True)
 class RatioInterval(Shown):
-    """Confidence set of the ratio m_t / m_c itself; fields as in `Lift`, one higher."""
+    """Confidence set of the ratio m_t / m_c itself; fields as in `Lift`, one higher.
+
+    Example:
+        >>> RatioInterval("unbounded", 1.5, 0.5, None, "no upper end").lift()
+        Lift(kind='unbounded', estimate=0.5, low=-0.5, high=None, reason='no upper end')
+    """
 
     kind: IntervalKind
     estimate: float | None
@@ -101,6 +115,10 @@ class Inputs:
         treatment, control: the arms' `Moments`; of `compare_estimates`, the `Estimate` of each.
         columns: the columns that were read: the metric's, of a ratio the denominator's, then the covariates.
         alpha: 1 minus the confidence level, two-sided.
+
+    Example:
+        >>> Inputs(None, None, ("revenue", "orders"), 0.05).columns
+        ('revenue', 'orders')
     """
 
     treatment: Any
@@ -115,6 +133,11 @@ class Comparison(Shown):
 
     `status` is `ok`; `insufficient` (too few visitors or nothing varies) or `undefined` (the metric does not exist in
     an arm), both with a `reason`, no difference and an undefined lift. `inputs` is what it was computed from.
+
+    Example:
+        >>> empty = Comparison.without("insufficient", "an arm has no visitors")
+        >>> empty.difference is None, empty.lift.kind, empty.reason
+        (True, 'undefined', 'an arm has no visitors')
     """
 
     status: Literal["ok", "insufficient", "undefined"]
@@ -133,7 +156,12 @@ class Comparison(Shown):
 
 @dataclass(frozen=True, slots=True)
 class Anytime(Shown):
-    """Always-valid interval and p-value of a difference, at the looks so far, and the boundary on |z| behind both."""
+    """Always-valid interval and p-value of a difference, at the looks so far, and the boundary on |z| behind both.
+
+    Example:
+        >>> Anytime(-0.1, 0.4, 0.3, 3.03).boundary
+        3.03
+    """
 
     low: float
     high: float
@@ -150,6 +178,14 @@ class Posterior(Shown):
         expected_loss: what is lost a visitor, on average, by choosing the treatment if it is worse: E[max(c - t, 0)],
             mirrored where a decrease is wanted.
         low, high: equal-tailed credible interval of t - c.
+
+    Example:
+        >>> print(Posterior(0.93, 0.0005, -0.01, 0.05))
+        Posterior
+          probability_better  93%
+          expected_loss       0.0005
+          low                 -0.01
+          high                0.05
     """
 
     probability_better: float
@@ -169,6 +205,10 @@ class SampleRatio(Shown):
         df: degrees of freedom; 0 for the sequential test, which needs none.
         method: the name of the method.
         reason: one sentence where the p-value needs explaining; "" otherwise.
+
+    Example:
+        >>> SampleRatio(0.04, 4.2, 1, "pearson-chi-squared").method
+        'pearson-chi-squared'
     """
 
     p_value: float

@@ -30,6 +30,17 @@ class Shown:
 
     Fields are columns; those of a record inside have its name in front; tuples of one length are rows beneath each
     other. Fields with `repr=False` are inputs, and left out.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True)
+        ... class Looks(Shown):
+        ...     share: tuple[float, ...]
+        ...     boundary: tuple[float, ...]
+        >>> print(Looks((0.5, 1.0), (2.96, 1.97)))
+        share  boundary
+          0.5      2.96
+            1      1.97
     """
 
     __slots__ = ()
@@ -151,8 +162,8 @@ def _names(rows: Sequence[Row]) -> list[str]:
     return [name for name in names if any(row.get(name) not in (None, "") for row in rows)]
 
 
-def _rows(record: object) -> list[Row]:
-    shown = {one.name: getattr(record, one.name) for one in fields(record) if one.repr}  # pyright: ignore[reportArgumentType]
+def _rows(record: Any) -> list[Row]:
+    shown = _own(record)
     series = {name: value for name, value in shown.items() if isinstance(value, tuple | list)}
     lengths = {len(value) for value in series.values()}
     if len(lengths) != 1 or lengths == {0}:
