@@ -26,7 +26,7 @@ from .moments import Moments
 from .proportions import counts_from, miettinen_nurminen_difference, miettinen_nurminen_ratio
 from .ratios import ratio_from
 from .results import Lift
-from .showing import Row, Shown
+from .showing import Row, Shown, html_table, paragraphs, text_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -112,6 +112,18 @@ class DaysComparison(Shown):
                     row[name] = None if math.isnan(value) else value
                 rows.append(row | {"lift_kind": str(self.lift_kind[i, day])})
         return rows
+
+    def __str__(self) -> str:
+        return "\n".join([self._title(), text_table(self._last())])
+
+    def _repr_html_(self) -> str:
+        return paragraphs([self._title()]) + html_table(self._last())
+
+    def _title(self) -> str:
+        return f"{self.metric} against {self.control}, the last day of {self.n.shape[1]}"
+
+    def _last(self) -> list[Row]:
+        return [row for row in self.to_dicts() if row["day"] == self.n.shape[1]]
 
     def __repr__(self) -> str:
         return f"DaysComparison({self.metric!r}, {', '.join(self.arms)} against {self.control}, {self.n.shape[1]} days)"

@@ -259,8 +259,8 @@ class _WelchRatio:
         self.scale = size_t / size_c
         self.estimate = treatment.mean / control.mean
         self.mean_t, self.mean_c = treatment.mean / size_t, control.mean / size_c
-        self.v_t, self.v_c = treatment.variance / size_t**2, control.variance / size_c**2
-        self.tt, self.cc = shared.tt / size_t**2, shared.cc / size_c**2
+        self.v_t, self.v_c = treatment.variance / size_t / size_t, control.variance / size_c / size_c
+        self.tt, self.cc = shared.tt / size_t / size_t, shared.cc / size_c / size_c
         self.tc = shared.tc / size_t / size_c
         self.df_t, self.df_c, self.df_shared = treatment.df, control.df, shared.df
         self.alpha = alpha

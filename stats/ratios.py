@@ -95,4 +95,4 @@ def ratio_from(n: Any, mean_y: Any, mean_x: Any, yy: Any, xy: Any, xx: Any) -> E
     variance = terms[0] + terms[1] + terms[2]
     # The terms cancel exactly where every unit of the denominator brings the same; rounding leaves a little.
     negligible = variance <= 1e-13 * (abs(terms[0]) + abs(terms[1]) + abs(terms[2]))
-    return Estimate(ratio, chosen(negligible, 0.0, variance) / (mean_x * mean_x) / n, n - 1)
+    return Estimate(ratio, chosen(negligible, 0.0, variance) / mean_x / mean_x / n, n - 1)
