@@ -24,6 +24,7 @@ from .moments import Moments
 from .proportions import counts_of
 from .results import Posterior
 from .rules import laguerre, legendre
+from .showing import Shown
 
 __all__ = [
     "ArmsPosterior",
@@ -40,7 +41,7 @@ Direction = Literal["increase", "decrease"]
 
 
 @dataclass(frozen=True, slots=True)
-class ArmsPosterior:
+class ArmsPosterior(Shown):
     """Posterior of all arms together.
 
     Attributes:
