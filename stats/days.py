@@ -193,28 +193,43 @@ def compare_days(
         raise InputError(f"arms have different numbers of days: { {name: len(days[name]) for name in days} }")
     metric = metric or days[control][0].columns[0]
     columns = [metric, *([per] if per else []), *covariates]
-    n_c, mean_c, m2_c = (part[None] for part in _stack(days[control], columns))
-    parts = [_stack(days[name], columns) for name in arms]
-    n_t, mean_t, m2_t = (np.stack(part) for part in zip(*parts, strict=True))
-    n_c, mean_c, m2_c = (np.broadcast_to(c, t.shape) for c, t in ((n_c, n_t), (mean_c, mean_t), (m2_c, m2_t)))
-    flat = [one.reshape(-1, *one.shape[2:]) for one in (n_t, mean_t, m2_t, n_c, mean_c, m2_c)]
+    c = _stack(days[control], columns)
+    t = _Stack.join([_stack(days[name], columns) for name in arms])
+    shape = (len(arms), len(c.n))
+    c_each = _Stack.join([c] * len(arms))
     sign = 1.0 if direction == "increase" else -1.0
     if kind == "conversion" and not covariates:
-        found = _conversions(metric, *flat, alpha, sign)
+        found = _conversions(metric, t, c_each, alpha, sign)
     else:
-        found = _means(*flat, per is not None, bool(covariates), alpha, sign)
-    shaped = {name: array.reshape(n_t.shape) for name, array in found.items()}
-    return DaysComparison(metric, control, tuple(arms), n_t, n_c[0].copy(), **shaped, alpha=alpha)
+        found = _means(t, c_each, "ratio" if per else "adjusted" if covariates else "mean", alpha, sign)
+    shaped = {name: array.reshape(shape) for name, array in found.items()}
+    return DaysComparison(metric, control, tuple(arms), t.n.reshape(shape), c.n, **shaped, alpha=alpha)
 
 
-def _stack(days: Sequence[Moments], columns: Sequence[str]) -> tuple[Array, Array, Array]:
-    """n, mean and m2 of some columns, the days as the first axis."""
+@dataclass(frozen=True, slots=True)
+class _Stack:
+    """Moments beneath each other: n (k), mean (k, p) and m2 (k, p, p)."""
+
+    n: Array
+    mean: Array
+    m2: Array
+
+    @classmethod
+    def join(cls, parts: Sequence[_Stack]) -> _Stack:
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("n", "mean", "m2")))
+
+    def at(self, where: NDArray[Any]) -> _Stack:
+        return _Stack(self.n[where], self.mean[where], self.m2[where])
+
+
+def _stack(days: Sequence[Moments], columns: Sequence[str]) -> _Stack:
+    """Some columns of an arm's days."""
     known = days[0].columns
     if any(day.columns != known for day in days):
         raise InputError(f"the moments of some days have other columns than {list(known)}")
     at = [days[0].index(column) for column in columns]
     mean, m2 = np.stack([day.mean for day in days]), np.stack([day.m2 for day in days])
-    return np.array([day.n for day in days], dtype=np.float64), mean[:, at], m2[:, at][:, :, at]
+    return _Stack(np.array([day.n for day in days], dtype=np.float64), mean[:, at], m2[:, at][:, :, at])
 
 
 def _nothing(count: int) -> dict[str, Any]:
@@ -222,51 +237,35 @@ def _nothing(count: int) -> dict[str, Any]:
 
 
 def _means(
-    n_t: Array,
-    mean_t: Array,
-    m2_t: Array,
-    n_c: Array,
-    mean_c: Array,
-    m2_c: Array,
-    is_ratio: bool,
-    is_adjusted: bool,
-    alpha: float,
-    sign: float,
+    treatment: _Stack, control: _Stack, kind: Literal["mean", "ratio", "adjusted"], alpha: float, sign: float
 ) -> dict[str, Any]:
-    """Means, ratios and adjusted means of flat arrays: what can be estimated is, and the rest stays NaN."""
-    found = _nothing(len(n_t))
-    possible = (n_t >= 2) & (n_c >= 2)
-    if is_ratio:
-        possible &= (mean_t[:, 1] > 0) & (mean_c[:, 1] > 0)
+    """Means, ratios and adjusted means: what can be estimated is, and the rest stays NaN."""
+    found = _nothing(len(treatment.n))
+    possible = (treatment.n >= 2) & (control.n >= 2)
+    if kind == "ratio":
+        possible &= (treatment.mean[:, 1] > 0) & (control.mean[:, 1] > 0)
     at = np.flatnonzero(possible)
-    arms = [(n[at], mean[at], m2[at]) for n, mean, m2 in ((n_t, mean_t, m2_t), (n_c, mean_c, m2_c))]
-    shared = Shared(*(np.zeros(len(at)) for _ in range(3)), np.full(len(at), np.inf))
-    if is_adjusted:
-        t, c, shared = adjusted_estimates(*(fit(*arm) for arm in arms))
-        usable = (t.df >= 1) & (c.df >= 1) & (t.variance + c.variance > 0)
-    elif is_ratio:
-        t, c = (ratio_from(n, mean[:, 0], mean[:, 1], m2[:, 0, 0], m2[:, 0, 1], m2[:, 1, 1]) for n, mean, m2 in arms)
-        usable = (t.variance > 0) & (c.variance > 0)
-    else:
-        t, c = (mean_from(n, mean[:, 0], m2[:, 0, 0]) for n, mean, m2 in arms)
-        usable = t.variance + c.variance > 0
-    at = at[usable]
-    t, c = (Estimate(one.mean[usable], one.variance[usable], one.df[usable]) for one in (t, c))
-    shared = Shared(shared.tt[usable], shared.tc[usable], shared.cc[usable], shared.df[usable])
+    t, c, shared, usable = _estimates(treatment.at(at), control.at(at), kind)
+    at, t, c, shared = at[usable], _at(t, usable), _at(c, usable), _shared_at(shared, usable)
     estimate, se, df, low, high, p_value, quantile = welch(t, c, shared, alpha)
-    a = tuning_without_plan(1.0, alpha) * (n_t + n_c)[at]
+    a = tuning_without_plan(1.0, alpha) * (treatment.n + control.n)[at]
     anytime_low, anytime_high, anytime_p, _ = anytime_at(estimate, se, a, alpha)
-    found["difference"][at], found["se"][at], found["df"][at] = estimate, se, df
-    found["low"][at], found["high"][at], found["p_value"][at] = low, high, p_value
-    found["anytime_low"][at], found["anytime_high"][at], found["anytime_p_value"][at] = (
-        anytime_low,
-        anytime_high,
-        anytime_p,
-    )
-    found["probability_better"][at] = ndtr(sign * estimate / se)
-    found["expected_loss"][at] = [
-        normal_expected_loss(-sign * d, sd) for d, sd in zip(estimate.tolist(), se.tolist(), strict=True)
-    ]
+    loss = [normal_expected_loss(-sign * d, sd) for d, sd in zip(estimate.tolist(), se.tolist(), strict=True)]
+    numbers = {
+        "difference": estimate,
+        "se": se,
+        "df": df,
+        "low": low,
+        "high": high,
+        "p_value": p_value,
+        "anytime_low": anytime_low,
+        "anytime_high": anytime_high,
+        "anytime_p_value": anytime_p,
+        "probability_better": ndtr(sign * estimate / se),
+        "expected_loss": loss,
+    }
+    for name, values in numbers.items():
+        found[name][at] = values
     plain = is_plain(t, c, shared, alpha)
     ends = plain_ends(_at(t, plain), _at(c, plain), _shared_at(shared, plain), alpha, quantile[plain])
     if ends is None:
@@ -276,29 +275,40 @@ def _means(
         found["lift"][where] = t.mean[plain] / c.mean[plain] - 1
         found["lift_low"][where], found["lift_high"][where] = ends[0] - 1, ends[1] - 1
         found["lift_kind"][where] = "bounded"
-    for k in np.flatnonzero(~plain & (c.mean > 0)):
-        lift = lift_of(_element(t, k), _element(c, k), Shared(*_floats(shared, k)), alpha, float(quantile[k]))
+    for k in np.flatnonzero(~plain & (c.mean > 0)).tolist():
+        both = Shared(*(float(part[k]) for part in (shared.tt, shared.tc, shared.cc, shared.df)))
+        lift = lift_of(_element(t, k), _element(c, k), both, alpha, float(quantile[k]))
         _put(found, int(at[k]), lift)
     return found
 
 
-def _conversions(
-    column: str,
-    n_t: Array,
-    mean_t: Array,
-    m2_t: Array,
-    n_c: Array,
-    mean_c: Array,
-    m2_c: Array,
-    alpha: float,
-    sign: float,
-) -> dict[str, Any]:
-    """Conversions of flat arrays, by the functions of single comparisons."""
-    found = _nothing(len(n_t))
-    posterior: Callable[[int, int], Beta] = _remembered()
+def _estimates(
+    treatment: _Stack, control: _Stack, kind: Literal["mean", "ratio", "adjusted"]
+) -> tuple[Estimate, Estimate, Shared, NDArray[np.bool_]]:
+    """Estimates of both arms, what they share, and where they vary."""
+    if kind == "adjusted":
+        fits = [fit(arm.n, arm.mean, arm.m2) for arm in (treatment, control)]
+        t, c, shared = adjusted_estimates(fits[0], fits[1])
+        return t, c, shared, (t.df >= 1) & (c.df >= 1) & (t.variance + c.variance > 0)
+    nothing = np.zeros(len(treatment.n))
+    shared = Shared(nothing, nothing, nothing, nothing + np.inf)
+    if kind == "ratio":
+        t, c = (
+            ratio_from(arm.n, arm.mean[:, 0], arm.mean[:, 1], arm.m2[:, 0, 0], arm.m2[:, 0, 1], arm.m2[:, 1, 1])
+            for arm in (treatment, control)
+        )
+        return t, c, shared, (t.variance > 0) & (c.variance > 0)
+    t, c = (mean_from(arm.n, arm.mean[:, 0], arm.m2[:, 0, 0]) for arm in (treatment, control))
+    return t, c, shared, t.variance + c.variance > 0
+
+
+def _conversions(column: str, treatment: _Stack, control: _Stack, alpha: float, sign: float) -> dict[str, Any]:
+    """Conversions, by the functions of single comparisons."""
+    found = _nothing(len(treatment.n))
+    posterior = _remembered()
     arms = [
-        zip(n.astype(int).tolist(), mean[:, 0].tolist(), m2[:, 0, 0].tolist(), strict=True)
-        for n, mean, m2 in ((n_t, mean_t, m2_t), (n_c, mean_c, m2_c))
+        zip(arm.n.astype(int).tolist(), arm.mean[:, 0].tolist(), arm.m2[:, 0, 0].tolist(), strict=True)
+        for arm in (treatment, control)
     ]
     tuning = tuning_without_plan(1.0, alpha)
     for k, (of_t, of_c) in enumerate(zip(*arms, strict=True)):
@@ -356,7 +366,3 @@ def _shared_at(shared: Shared, where: NDArray[np.bool_]) -> Shared:
 
 def _element(estimate: Estimate, k: int) -> Estimate:
     return Estimate(float(estimate.mean[k]), float(estimate.variance[k]), float(estimate.df[k]))
-
-
-def _floats(shared: Shared, k: int) -> tuple[float, float, float, float]:
-    return float(shared.tt[k]), float(shared.tc[k]), float(shared.cc[k]), float(shared.df[k])

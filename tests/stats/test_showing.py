@@ -136,7 +136,7 @@ def test_plots_take_the_readers_axes():
 def test_an_unbounded_lift_is_drawn_with_arrows():
     """A set without ends leaves the scale with arrows on both sides instead of failing."""
     axes = Lift("unbounded", 0.5, None, 0.8, "reason").plot()
-    assert "<" in {line.get_marker() for line in axes.get_lines()}
+    assert "<" in [line.get_marker() for line in axes.get_lines()]
     assert MUTED in {line.get_color() for line in axes.get_lines()}
 
 
