@@ -19,6 +19,7 @@ from .anytime import (
     tuning_one_look,
     tuning_without_plan,
 )
+from .arms import ArmComparison, ArmsComparison, ArmValue
 from .bayes import (
     ArmsPosterior,
     beta_posteriors,
@@ -29,7 +30,7 @@ from .bayes import (
     probability_b_beats_a,
 )
 from .by_arm import moments_by_arm
-from .comparing import ArmComparison, ArmsComparison, ArmValue, compare
+from .comparing import compare
 from .days import DaysComparison, compare_days
 from .fieller import Estimate, Shared, compare_estimates, fieller
 from .histogram import Histogram, LargestValues

@@ -157,7 +157,7 @@ def compare_days(
 
     Args:
         days: by arm, cumulative moments of each day, all arms with the same days; a store's
-            `series(...).moments[metric]`.
+            `cumulative(...).moments[metric]`.
         metric: the column to compare; the first one where None.
         control: name of the control.
         per: denominator of a ratio.
