@@ -32,6 +32,7 @@ from .anytime import (
     tuning_with_plan,
     tuning_without_plan,
 )
+from .arms import ArmComparison, ArmsComparison, ArmValue
 from .bayes import (
     ArmsPosterior,
     beta_posteriors,
@@ -41,6 +42,9 @@ from .bayes import (
     normal_update,
     probability_b_beats_a,
 )
+from .by_arm import moments_by_arm
+from .comparing import compare
+from .days import DaysComparison, compare_days
 from .decomposition import Factor, RevenueDecomposition, decompose_revenue
 from .endpoints import Endpoint, Mean, Rate, Signal
 from .exact import conditional_mid_p
@@ -89,8 +93,9 @@ from .proportions import (
 from .quantiles import QuantileComparison, QuantileEstimate, compare_quantiles, quantile_interval
 from .ratios import compare_ratios, linearised, ratio_of
 from .resampling import BootstrapPosterior, PermutationTest, bayesian_bootstrap, permutation_test
-from .results import Anytime, Comparison, Difference, Lift, Posterior, RatioInterval, SampleRatio
+from .results import Anytime, Comparison, Difference, Inputs, Lift, Posterior, RatioInterval, SampleRatio
 from .rope import rope_means, rope_rates
+from .showing import Shown
 from .shrinkage import (
     Programme,
     Shrunk,
@@ -132,12 +137,16 @@ __all__ = [
     "AdjustedComparison",
     "Adjustment",
     "Anytime",
+    "ArmComparison",
+    "ArmValue",
+    "ArmsComparison",
     "ArmsPosterior",
     "BootstrapPosterior",
     "Boundaries",
     "Boundary",
     "Comparison",
     "CovariateBalance",
+    "DaysComparison",
     "Design",
     "Difference",
     "Duration",
@@ -145,6 +154,7 @@ __all__ = [
     "Estimate",
     "Factor",
     "Histogram",
+    "Inputs",
     "LargestValues",
     "Lift",
     "Mean",
@@ -163,6 +173,7 @@ __all__ = [
     "SampleRatio",
     "SampleSize",
     "Shared",
+    "Shown",
     "Shrunk",
     "Signal",
     "Spending",
@@ -179,8 +190,10 @@ __all__ = [
     "cap_from_orders",
     "capped_moments",
     "classical_boundaries",
+    "compare",
     "compare_adjusted",
     "compare_adjusted_over_strata",
+    "compare_days",
     "compare_estimates",
     "compare_means",
     "compare_means_over_strata",
@@ -218,6 +231,7 @@ __all__ = [
     "mixture_boundary",
     "mixture_lambda",
     "mixture_rho",
+    "moments_by_arm",
     "newcombe_difference",
     "next_boundary",
     "nominal_level",

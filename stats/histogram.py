@@ -46,6 +46,11 @@ class Histogram:
     Attributes:
         counts: bin -> values in it, bins in order and none empty; of money, bins are in minor units.
         scale: what a value is divided by to be in major units (100 for cents); 1 for plain numbers.
+
+    Example:
+        >>> orders = Histogram.of([1999, 2495, 12_345], scale=100)
+        >>> orders.n, orders.quantile(0.5)
+        (3, 24.495)
     """
 
     counts: Mapping[int, int]
@@ -116,6 +121,10 @@ class LargestValues:
     Attributes:
         values: the largest, in major units, the largest first.
         total: the sum of all values.
+
+    Example:
+        >>> LargestValues((900.0, 80.0), 2000.0).share()
+        0.45
     """
 
     values: tuple[float, ...]

@@ -31,6 +31,9 @@ Array = NDArray[np.float64]
 def sample_ratio_test(counts: Counts, shares: Shares) -> SampleRatio:
     """Pearson's chi-squared of visitors by arm against the intended shares, one look.
 
+    Σ (n_i - N θ_i)²/(N θ_i) on k - 1 degrees of freedom (Pearson 1900). Assumes one look at visitors, not at sessions;
+    alarm below .001. Not for looking every day: `sequential_sample_ratio_test`.
+
     Args:
         counts: visitors by arm.
         shares: intended shares or weights of the same arms (normalised here); a share of 0 expects nobody.
@@ -38,6 +41,10 @@ def sample_ratio_test(counts: Counts, shares: Shares) -> SampleRatio:
     Raises:
         InputError: other arms in the one than in the other, negative or fractional counts, shares that are negative or
             all 0.
+
+    Example:
+        >>> round(sample_ratio_test({"a": 5100, "b": 4900}, {"a": 1, "b": 1}).p_value, 4)
+        0.0455
     """
     observed, share, stray = _prepare(counts, shares)
     method, df = "pearson-chi-squared", max(len(observed) - 1, 0)
@@ -59,6 +66,8 @@ def sequential_sample_ratio_test(counts: Counts, shares: Shares, *, concentratio
     BF = Γ(Σα)/Γ(Σα + n) · Π Γ(α_i + n_i)/Γ(α_i) · Π θ_i^-n_i with α = concentration · θ; the p-value is min(1, 1/BF) at
     these counts, and the smallest over all looks is valid at any time.
 
+    Assumes independent visitors. Not as sensitive at one look as Pearson's.
+
     Args:
         counts: visitors by arm.
         shares: intended shares or weights of the same arms.
@@ -69,6 +78,10 @@ def sequential_sample_ratio_test(counts: Counts, shares: Shares, *, concentratio
 
     Raises:
         InputError: as `sample_ratio_test`, or a concentration that is not above 0.
+
+    Example:
+        >>> round(sequential_sample_ratio_test({"a": 5400, "b": 4600}, {"a": 1, "b": 1}).p_value, 12)
+        0.0
     """
     observed, share, stray = _prepare(counts, shares)
     if not 0 < concentration < math.inf:
@@ -103,6 +116,11 @@ def running_sample_ratio_test(looks: Iterable[Mapping[str, int]], shares: Mappin
 
     Raises:
         InputError: as `sequential_sample_ratio_test`.
+
+    Example:
+        >>> days = [{"a": 500, "b": 500}, {"a": 600, "b": 400}, {"a": 500, "b": 500}]
+        >>> running_sample_ratio_test(days, {"a": 1, "b": 1}).p_value < 0.01
+        True
     """
     totals = dict.fromkeys(shares, 0)
     smallest = sequential_sample_ratio_test(totals, shares)
@@ -147,8 +165,15 @@ def homogeneity_test(successes: Counts, totals: Counts) -> SampleRatio:
 
     Arms without visitors are left out; p = 1 where nothing varies.
 
+    Pearson (1900). Assumes independent visitors and five expected in each cell. Not for comparing a metric between
+    arms: `compare_proportions` has the interval as well.
+
     Raises:
         InputError: other arms in the one than in the other, or successes outside 0..total.
+
+    Example:
+        >>> round(homogeneity_test({"a": 30, "b": 50}, {"a": 1000, "b": 1000}).p_value, 4)
+        0.0225
     """
     x, n, _ = _align(successes, totals, "successes", "totals")
     x, n = _whole(x, "successes"), _whole(n, "totals")
