@@ -5,6 +5,7 @@ Conditions, offers and arms are in `.offer_sections`; what concerns several plac
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import Discriminator, Field, StrictBool, StrictInt, Tag, model_validator
@@ -222,7 +223,7 @@ class PlanSection(Section):
     @model_validator(mode="after")
     def _rising_looks(self) -> PlanSection:
         shares = self.looks if isinstance(self.looks, list) else []
-        if any(later <= earlier for earlier, later in zip(shares, shares[1:], strict=False)):
+        if any(later <= earlier for earlier, later in pairwise(shares)):
             raise problem("`looks` must rise", "Such as [50%, 75%, 100%].")
         return self
 
