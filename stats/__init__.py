@@ -29,6 +29,24 @@ from .bayes import (
     probability_b_beats_a,
 )
 from .fieller import Estimate, Shared, compare_estimates, fieller
+from .group_sequential import (
+    Boundaries,
+    Boundary,
+    RepeatedInterval,
+    StagewiseEstimate,
+    classical_boundaries,
+    crossing_probabilities,
+    drift_for_power,
+    inflation_factor,
+    next_boundary,
+    nominal_level,
+    repeated_interval,
+    repeated_lift,
+    repeated_p_value,
+    sequential_boundaries,
+    spent_by,
+    stagewise_estimate,
+)
 from .histogram import Histogram, LargestValues
 from .means import compare_means, mean_estimate
 from .moments import Moments
@@ -44,6 +62,7 @@ from .proportions import (
 from .ratios import compare_ratios, ratio_of
 from .results import Anytime, Comparison, Difference, Lift, Posterior, RatioInterval, SampleRatio
 from .skewness import SKEW_LIMIT, skew_kappa
+from .spending import Spending, spent_alpha
 from .srm import homogeneity_test, running_sample_ratio_test, sample_ratio_test, sequential_sample_ratio_test
 
 __all__ = [
@@ -52,6 +71,8 @@ __all__ = [
     "Adjustment",
     "Anytime",
     "ArmsPosterior",
+    "Boundaries",
+    "Boundary",
     "Comparison",
     "Difference",
     "Estimate",
@@ -61,22 +82,29 @@ __all__ = [
     "Moments",
     "Posterior",
     "RatioInterval",
+    "RepeatedInterval",
     "SampleRatio",
     "Shared",
+    "Spending",
+    "StagewiseEstimate",
     "adjusted_alpha",
     "anytime_interval",
     "beta_posteriors",
+    "classical_boundaries",
     "compare_adjusted",
     "compare_estimates",
     "compare_means",
     "compare_proportions",
     "compare_ratios",
     "counts_of",
+    "crossing_probabilities",
+    "drift_for_power",
     "dunnett_critical",
     "e_value",
     "expected_loss_beta",
     "fieller",
     "homogeneity_test",
+    "inflation_factor",
     "log_e_value",
     "mean_estimate",
     "miettinen_nurminen_difference",
@@ -85,6 +113,8 @@ __all__ = [
     "mixture_lambda",
     "mixture_rho",
     "newcombe_difference",
+    "next_boundary",
+    "nominal_level",
     "normal_expected_loss",
     "normal_mixture_bound",
     "normal_mixture_log_martingale",
@@ -92,10 +122,17 @@ __all__ = [
     "normal_update",
     "probability_b_beats_a",
     "ratio_of",
+    "repeated_interval",
+    "repeated_lift",
+    "repeated_p_value",
     "running_sample_ratio_test",
     "sample_ratio_test",
+    "sequential_boundaries",
     "sequential_sample_ratio_test",
     "skew_kappa",
+    "spent_alpha",
+    "spent_by",
+    "stagewise_estimate",
     "tuning_one_look",
     "tuning_without_plan",
     "wilson_interval",
