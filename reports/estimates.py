@@ -6,7 +6,7 @@ Nothing is computed here; each kind of metric is handed to its estimator in `off
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -15,6 +15,7 @@ from scipy.special import ndtr, ndtri, stdtrit
 from ..experiments.definition import Definition
 from ..experiments.metrics import Metric
 from ..stats import (
+    VISITORS_WITHOUT_PLAN,
     ArmsPosterior,
     Comparison,
     Difference,
@@ -29,6 +30,7 @@ from ..stats import (
     fieller,
     normal_posteriors,
     ratio_of,
+    repeated_interval,
     skew_kappa,
     tuning_one_look,
     tuning_without_plan,
@@ -47,7 +49,9 @@ from .tree import (
     LiftRow,
     MetricArmRow,
     MetricRow,
+    SequentialRow,
 )
+from .verdict import LookAt
 from .words import column_in_words
 
 __all__ = ["ALPHA", "guardrail_result", "metric_rows", "metric_unit", "metric_value"]
@@ -65,15 +69,18 @@ Value = tuple[float | None, float | None]
 """A metric's value in an arm and the variance of that estimate."""
 
 
-def metric_rows(observations: Observations) -> tuple[MetricRow, ...]:
-    """One row a metric: the primary first, then guardrails, then the others, each in the definition's order."""
+def metric_rows(observations: Observations, look: LookAt | None = None) -> tuple[MetricRow, ...]:
+    """One row a metric: the primary first, then guardrails, then the others, each in the definition's order.
+
+    With a look, every comparison has its repeated interval, of a guardrail at the boundary of its alarm.
+    """
     definition = observations.definition
     order = {"primary": 0, "guardrail": 1, "secondary": 2}
     metrics = sorted(definition.metrics, key=lambda metric: order[definition.role(metric.name)])
-    return tuple(_metric_row(observations, metric) for metric in metrics)
+    return tuple(_metric_row(observations, metric, look) for metric in metrics)
 
 
-def _metric_row(observations: Observations, metric: Metric) -> MetricRow:
+def _metric_row(observations: Observations, metric: Metric, look: LookAt | None) -> MetricRow:
     definition = observations.definition
     found = observations.moments.get(metric.name, {})
     arms = {arm.name: found.get(arm.name) or Moments.zero(metric.moment_columns) for arm in definition.arms}
@@ -94,7 +101,7 @@ def _metric_row(observations: Observations, metric: Metric) -> MetricRow:
             for name, moments in arms.items()
         ),
         comparisons=tuple(
-            _comparison(definition, metric, name, arms, values, posterior) for name in definition.treatments
+            _comparison(definition, metric, name, arms, values, posterior, look) for name in definition.treatments
         ),
         definition=metric,
     )
@@ -107,6 +114,7 @@ def _comparison(
     arms: Mapping[str, Moments],
     values: Mapping[str, Value],
     posterior: ArmsPosterior | None,
+    look: LookAt | None,
 ) -> ComparisonRow:
     treatment, control = arms[arm], arms[definition.control]
     comparison = _compare(metric, treatment, control)
@@ -117,11 +125,13 @@ def _comparison(
         judged_by, judged = "adjusted", adjusted
     against = posterior.against_control.get(arm) if posterior else None
     lift = replace(_lift(comparison.lift), reason=_in_words(comparison.lift.reason, metric))
-    anytime = _anytime(definition, metric, judged, treatment.n + control.n)
-    if judged is adjusted:
-        band = _adjusted_band(metric, treatment, control, anytime.boundary)
-    else:
-        band = _band(lift, values[arm], values[definition.control], anytime.boundary)
+    anytime = _anytime(definition, metric, judged, (arm, definition.control), treatment.n + control.n)
+
+    def band(boundary: float | None) -> LiftRow:
+        if judged is adjusted:
+            return _adjusted_band(metric, treatment, control, boundary)
+        return _band(lift, values[arm], values[definition.control], boundary)
+
     return ComparisonRow(
         arm=arm,
         reference=definition.control,
@@ -133,8 +143,8 @@ def _comparison(
         adjusted=adjusted_by,
         adjusted_reason=_in_words(adjusted.reason, metric) if adjusted is not None else "",
         judged_by=judged_by,
-        anytime=replace(anytime, lift=band),
-        sequential=None,
+        anytime=replace(anytime, lift=band(anytime.boundary)),
+        sequential=None if look is None else _sequential(definition, metric, judged, look, band),
         bayes=BayesRow(against.probability_better, against.expected_loss, against.low, against.high)
         if against
         else BayesRow(),
@@ -179,23 +189,69 @@ def _adjust(
     return result, Adjusted(_difference(result.difference), _lift(result.lift), covariate.name, _finite(removed))
 
 
-def _anytime(definition: Definition, metric: Metric, judged: Comparison | None, visitors: int) -> AnytimeRow:
+def _anytime(
+    definition: Definition, metric: Metric, judged: Comparison | None, arms: tuple[str, str], visitors: int
+) -> AnytimeRow:
     one_look = definition.source == "table"
     valid_for: Literal["any look", "one look"] = "one look" if one_look else "any look"
     difference = judged.difference if judged is not None else None
     if difference is None or not difference.se > 0:
         return AnytimeRow(valid_for=valid_for)
-    a = tuning_one_look(ALPHA) if one_look else tuning_without_plan(visitors, alpha=ALPHA)
+    a = tuning_one_look(ALPHA) if one_look else tuning_without_plan(visitors, ALPHA, _tightest_at(definition, arms))
     result = anytime_interval(difference, a=a, alpha=ALPHA)
-    low, high = result.low, result.high
+    return AnytimeRow(*_possible(metric, result.low, result.high), result.p_value, result.boundary, valid_for)
+
+
+def _tightest_at(definition: Definition, arms: tuple[str, str]) -> float:
+    """Visitors of a comparison at which the always-valid interval is tightest: half of those planned, if any are."""
+    planned, shares = definition.planned_sample, definition.expected_shares
+    return float(planned * sum(shares[arm] for arm in arms) / 2) if planned else VISITORS_WITHOUT_PLAN
+
+
+def _sequential(
+    definition: Definition,
+    metric: Metric,
+    judged: Comparison | None,
+    look: LookAt,
+    band: Callable[[float], LiftRow],
+) -> SequentialRow | None:
+    """The repeated interval at a look; None where there is no difference or it does not vary."""
+    difference = judged.difference if judged is not None else None
+    if difference is None or not difference.se > 0:
+        return None
+    is_guardrail = definition.role(metric.name) == "guardrail"
+    boundary = look.alarm if is_guardrail and look.alarm is not None else look.primary
+    found = repeated_interval(difference.estimate, difference.se, boundary.z)
+    crossed = found.crossed
+    if is_guardrail:
+        crossed = crossed and (difference.estimate < 0) == (metric.desired_change == "increase")
+    low, high = _possible(metric, found.low, found.high)
+    return SequentialRow(
+        estimate=difference.estimate,
+        raw_estimate=difference.estimate,
+        low=low,
+        high=high,
+        boundary=boundary.z,
+        look=look.number,
+        planned=look.planned,
+        clock=look.clock,
+        at=look.at,
+        alpha_spent=boundary.spent,
+        crossed=crossed,
+        lift=band(boundary.z),
+        standard_error=difference.se,
+    )
+
+
+def _possible(metric: Metric, low: float, high: float) -> tuple[float, float]:
+    """An interval cut to what a difference of two shares can be; boundary and p-value stay those of the pivot."""
     if metric.kind in PROPORTIONS:
-        # A difference of two shares has no other values; boundary and p-value stay those of the pivot.
-        low, high = min(max(low, -1.0), 1.0), min(max(high, -1.0), 1.0)
-    return AnytimeRow(low, high, result.p_value, result.boundary, valid_for)
+        return min(max(low, -1.0), 1.0), min(max(high, -1.0), 1.0)
+    return low, high
 
 
 def _band(lift: LiftRow, treatment: Value, control: Value, boundary: float | None) -> LiftRow:
-    """The always-valid interval on the lift scale: Fieller's set at the boundary, so that both agree about zero."""
+    """An interval on the lift scale: Fieller's set at the boundary, so that both agree about zero."""
     (mean_t, variance_t), (mean_c, variance_c) = treatment, control
     if lift.kind == "undefined" or boundary is None or mean_t is None or mean_c is None:
         return LiftRow(reason=lift.reason)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .adjustment import AdjustedComparison, Adjustment, compare_adjusted
 from .anytime import (
+    VISITORS_WITHOUT_PLAN,
     anytime_interval,
     e_value,
     log_e_value,
@@ -27,6 +28,22 @@ from .bayes import (
     normal_posteriors,
     normal_update,
     probability_b_beats_a,
+)
+from .decision_rule import (
+    ACTIONS,
+    HARM_SHARE,
+    NON_INFERIORITY,
+    Action,
+    ErrorBudget,
+    Evidence,
+    Finding,
+    PlannedLooks,
+    Verdicts,
+    error_budget,
+    follow_rule,
+    is_over,
+    judge,
+    planned_looks,
 )
 from .fieller import Estimate, Shared, compare_estimates, fieller
 from .group_sequential import (
@@ -66,7 +83,12 @@ from .spending import Spending, spent_alpha
 from .srm import homogeneity_test, running_sample_ratio_test, sample_ratio_test, sequential_sample_ratio_test
 
 __all__ = [
+    "ACTIONS",
+    "HARM_SHARE",
+    "NON_INFERIORITY",
     "SKEW_LIMIT",
+    "VISITORS_WITHOUT_PLAN",
+    "Action",
     "AdjustedComparison",
     "Adjustment",
     "Anytime",
@@ -75,11 +97,15 @@ __all__ = [
     "Boundary",
     "Comparison",
     "Difference",
+    "ErrorBudget",
     "Estimate",
+    "Evidence",
+    "Finding",
     "Histogram",
     "LargestValues",
     "Lift",
     "Moments",
+    "PlannedLooks",
     "Posterior",
     "RatioInterval",
     "RepeatedInterval",
@@ -87,6 +113,7 @@ __all__ = [
     "Shared",
     "Spending",
     "StagewiseEstimate",
+    "Verdicts",
     "adjusted_alpha",
     "anytime_interval",
     "beta_posteriors",
@@ -101,10 +128,14 @@ __all__ = [
     "drift_for_power",
     "dunnett_critical",
     "e_value",
+    "error_budget",
     "expected_loss_beta",
     "fieller",
+    "follow_rule",
     "homogeneity_test",
     "inflation_factor",
+    "is_over",
+    "judge",
     "log_e_value",
     "mean_estimate",
     "miettinen_nurminen_difference",
@@ -120,6 +151,7 @@ __all__ = [
     "normal_mixture_log_martingale",
     "normal_posteriors",
     "normal_update",
+    "planned_looks",
     "probability_b_beats_a",
     "ratio_of",
     "repeated_interval",
