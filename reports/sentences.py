@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..storage.observations import Observations
 from .format import change, count, half_width, interval, join, label, lift, moment, p_value, quote, setting
 from .health import mature_counts
-from .tree import ComparisonRow, HealthCheck, MetricRow, Progress
+from .tree import ComparisonRow, HealthCheck, MetricRow, Progress, Scorecard
 from .verdict import Reading, Verdict
 
 if TYPE_CHECKING:
@@ -363,7 +363,8 @@ def _effect(metric: MetricRow, comparison: ComparisonRow, reading: Reading, *, n
     row, as_seen = comparison.sequential, ""
     if reading.look is not None and row is not None and row.estimate is not None and row.estimate != row.raw_estimate:
         seen, estimate, relative = change(row.raw_estimate, metric.unit, half), row.estimate, row.lift
-        as_seen = f"as seen {seen}, which having stopped at this look flatters; "
+        flatters = ", which crossing at this look flatters" if row.crossed else ""
+        as_seen = f"as seen {seen}{flatters}; "
     size = change(abs(estimate), metric.unit, half).lstrip("+")
     direction = "higher" if estimate > 0 else "lower" if estimate < 0 else "higher or lower"
     where = f" in {quote(comparison.arm)}" if name_arm else ""
@@ -400,6 +401,15 @@ def _why_wider(reading: Reading, comparison: ComparisonRow) -> str:
         f" The fixed-sample interval leaves no difference out (p {_p(fixed.p_value)}), but it does not decide: "
         f"{why_wider(is_table=_is_table(reading), has_looks=reading.look is not None)}"
     )
+
+
+def decides(card: Scorecard) -> str:
+    """Which interval decides, and why not the narrower one."""
+    planned = card.progress is not None
+    name = "sequential interval" if planned else "always-valid interval"
+    why = why_wider(is_table=card.source == "table", has_looks=planned)
+    of_then = " It and the differences beside it are of the last look." if planned else ""
+    return f"The {name} decides, the fixed-sample one does not: {why}{of_then}"
 
 
 def why_wider(*, is_table: bool, has_looks: bool = False) -> str:
