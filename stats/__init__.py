@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from .adjustment import AdjustedComparison, Adjustment, compare_adjusted
 from .anytime import (
+    BURN_IN_CONVERSIONS,
     VISITORS_WITHOUT_PLAN,
+    RunningAnytime,
     anytime_interval,
+    anytime_lift,
     e_value,
     log_e_value,
     mixture_boundary,
@@ -17,7 +20,9 @@ from .anytime import (
     mixture_rho,
     normal_mixture_bound,
     normal_mixture_log_martingale,
+    running_anytime,
     tuning_one_look,
+    tuning_with_plan,
     tuning_without_plan,
 )
 from .bayes import (
@@ -67,7 +72,8 @@ from .group_sequential import (
 from .histogram import Histogram, LargestValues
 from .means import compare_means, mean_estimate
 from .moments import Moments
-from .multiplicity import adjusted_alpha, dunnett_critical
+from .multiplicity import adjust_p_values, adjusted_alpha, dunnett_critical, dunnett_p_values, e_bh
+from .noninferiority import NonInferiority, intersection_union, non_inferiority, non_inferiority_proportions
 from .proportions import (
     compare_proportions,
     counts_of,
@@ -84,6 +90,7 @@ from .srm import homogeneity_test, running_sample_ratio_test, sample_ratio_test,
 
 __all__ = [
     "ACTIONS",
+    "BURN_IN_CONVERSIONS",
     "HARM_SHARE",
     "NON_INFERIORITY",
     "SKEW_LIMIT",
@@ -105,17 +112,21 @@ __all__ = [
     "LargestValues",
     "Lift",
     "Moments",
+    "NonInferiority",
     "PlannedLooks",
     "Posterior",
     "RatioInterval",
     "RepeatedInterval",
+    "RunningAnytime",
     "SampleRatio",
     "Shared",
     "Spending",
     "StagewiseEstimate",
     "Verdicts",
+    "adjust_p_values",
     "adjusted_alpha",
     "anytime_interval",
+    "anytime_lift",
     "beta_posteriors",
     "classical_boundaries",
     "compare_adjusted",
@@ -127,6 +138,8 @@ __all__ = [
     "crossing_probabilities",
     "drift_for_power",
     "dunnett_critical",
+    "dunnett_p_values",
+    "e_bh",
     "e_value",
     "error_budget",
     "expected_loss_beta",
@@ -134,6 +147,7 @@ __all__ = [
     "follow_rule",
     "homogeneity_test",
     "inflation_factor",
+    "intersection_union",
     "is_over",
     "judge",
     "log_e_value",
@@ -146,6 +160,8 @@ __all__ = [
     "newcombe_difference",
     "next_boundary",
     "nominal_level",
+    "non_inferiority",
+    "non_inferiority_proportions",
     "normal_expected_loss",
     "normal_mixture_bound",
     "normal_mixture_log_martingale",
@@ -157,6 +173,7 @@ __all__ = [
     "repeated_interval",
     "repeated_lift",
     "repeated_p_value",
+    "running_anytime",
     "running_sample_ratio_test",
     "sample_ratio_test",
     "sequential_boundaries",
@@ -166,6 +183,7 @@ __all__ = [
     "spent_by",
     "stagewise_estimate",
     "tuning_one_look",
+    "tuning_with_plan",
     "tuning_without_plan",
     "wilson_interval",
 ]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from ..errors import InputError
-from .fieller import Estimate, check_alpha, fieller
+from .fieller import Estimate, check_alpha, lift_at
 from .results import Lift
 from .roots import bracketed_root, increasing_root
 from .spending import Family, Sides, Spending, check_sides, spent_alpha
@@ -186,7 +186,7 @@ def next_boundary(
         InputError: as `sequential_boundaries`, or past clocks and boundaries that do not belong together.
     """
     alpha, sides = check_alpha(alpha), check_sides(sides)
-    times, bounds = _looks(past_clocks, past_boundaries)
+    times, bounds = _looks(past_clocks, past_boundaries, sides)
     now = max([_check_clock(clock), *times])
     heads = _distinct(times)
     spent = _spent(tuple(times[i] for i in heads), tuple(bounds[i] for i in heads), sides)
@@ -241,9 +241,9 @@ def spent_by(clocks: Sequence[float], boundaries: Sequence[float], *, sides: Sid
         InputError: clocks and boundaries that do not belong together, clocks that are not above 0 or not increasing
             (a repeated one counts once), or other sides.
     """
-    times, bounds = _looks(clocks, boundaries)
+    times, bounds = _looks(clocks, boundaries, check_sides(sides))
     heads = _distinct(times)
-    return _spent(tuple(times[i] for i in heads), tuple(bounds[i] for i in heads), check_sides(sides))
+    return _spent(tuple(times[i] for i in heads), tuple(bounds[i] for i in heads), sides)
 
 
 def crossing_probabilities(boundaries: Boundaries, drift: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -326,15 +326,7 @@ def repeated_lift(treatment: Estimate, control: Estimate, boundary: float, *, co
     Raises:
         InputError: a boundary that is not above 0.
     """
-    if not boundary > 0:
-        raise InputError(f"boundary {boundary!r}; it has to be above 0")
-    if control.mean <= 0:
-        return Lift(
-            "undefined", None, None, None, "the control's mean is not above 0, so a relative lift has no meaning"
-        )
-    return fieller(
-        treatment.mean, treatment.variance, control.mean, control.variance, boundary, covariance=covariance
-    ).lift()
+    return lift_at(boundary, treatment, control, covariance)
 
 
 def repeated_p_value(
@@ -348,7 +340,7 @@ def repeated_p_value(
     """The smallest alpha whose boundary at the last of the clocks z reaches (Jennison and Turnbull 2000, section 9.3).
 
     Below alpha exactly where z crosses the boundary of `sequential_boundaries` with that alpha. The smallest of all
-    looks so far is valid together.
+    looks so far is valid together. One-sided it is 1 where no alpha up to 1/2 reaches z.
 
     Args:
         clocks: of all looks up to this one.
@@ -366,7 +358,7 @@ def repeated_p_value(
         alpha = 1 / (1 + math.exp(-logit))
         return size - sequential_boundaries(clocks, alpha=alpha, spending=spending, sides=sides, last=last).z[-1]
 
-    low, high = -690.0, 36.0
+    low, high = -690.0, 36.0 if sides == 2 else 0.0
     if beyond(low) >= 0:
         return 0.0
     if beyond(high) <= 0:
@@ -409,7 +401,7 @@ def stagewise_estimate(
         raise InputError(f"look {look!r} of {min(len(clocks), len(boundaries))}; count from 1")
     if not se > 0 or not math.isfinite(z):
         raise InputError(f"z = {z!r} and standard error {se!r}; a finite z and an error above 0 are needed")
-    times, bounds = _looks(clocks[:look], boundaries[:look])
+    times, bounds = _looks(clocks[:look], boundaries[:look], sides)
     now = times[-1]
     # Looks at the same clock as this one show the same data: they are no chance to have stopped before.
     heads = [i for i in _distinct(times) if i < look - 1 and not _is_same(now, times[i])]
@@ -442,14 +434,15 @@ def _check_clock(clock: float) -> float:
     return min(float(clock), 1.0)
 
 
-def _looks(clocks: Sequence[float], boundaries: Sequence[float]) -> tuple[list[float], list[float]]:
+def _looks(clocks: Sequence[float], boundaries: Sequence[float], sides: Sides) -> tuple[list[float], list[float]]:
     if len(clocks) != len(boundaries):
         raise InputError(f"{len(clocks)} clocks but {len(boundaries)} boundaries; each look has one of both")
     times: list[float] = []
     for clock in clocks:
         times.append(max(_check_clock(clock), times[-1] if times else 0.0))
-    if not all(bound > 0 for bound in boundaries):
-        raise InputError(f"boundaries are {list(boundaries)}; numbers above 0 are needed")
+    least = 0.0 if sides == 2 else -math.inf
+    if not all(bound > least for bound in boundaries):
+        raise InputError(f"boundaries are {list(boundaries)}; numbers above {least!r} are needed")
     return times, [float(bound) for bound in boundaries]
 
 

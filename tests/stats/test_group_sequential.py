@@ -89,7 +89,7 @@ def test_cumulative_alpha_at_random_looks(spending, sides, alpha):
     """
     rng = np.random.default_rng(8)
     for _ in range(4):
-        clocks, bounds = [], []
+        clocks, bounds, spent = [], [], 0.0
         for clock in [*np.sort(rng.uniform(0.02, 1.0, rng.integers(1, 9))), 1.0]:
             at = next_boundary(clocks, bounds, clock, alpha=alpha, spending=spending, sides=sides)
             clocks.append(at.clock)
@@ -220,6 +220,8 @@ def test_repeated_p_value_and_boundary_agree(spending):
                 assert p == pytest.approx(alpha, rel=0.01)
     assert repeated_p_value(FIVE, 0.0) == 1.0
     assert repeated_p_value([0.5], 40.0) < 1e-100
+    assert repeated_p_value([0.5, 1.0], -0.5, sides=1) == 1.0
+    assert repeated_p_value([0.5, 1.0], 3.0, sides=1) < 0.005
 
 
 def test_repeated_intervals_cover_at_all_looks_together():
@@ -244,7 +246,7 @@ def test_repeated_lift_agrees_with_the_difference():
         assert interval.crossed == (interval.low > 0 or interval.high < 0)
         crossed += interval.crossed
     assert 50 < crossed < 350
-    assert repeated_lift(t, Estimate(-1.0, 0.1, math.inf), 2.0).kind == "undefined"
+    assert repeated_lift(Estimate(1.0, 0.1, math.inf), Estimate(-1.0, 0.1, math.inf), 2.0).kind == "undefined"
 
 
 def test_nominal_level_gives_the_repeated_interval_of_a_pivot():
@@ -291,14 +293,14 @@ def test_stagewise_estimate_is_median_unbiased_and_covers(spending, drift):
     crossed = np.abs(z) >= boundaries.z
     stops = np.where(crossed.any(axis=1), crossed.argmax(axis=1), 4)
     low = inside = significant = raw_low = 0
-    for row, stop in zip(z, stops, strict=True):
+    for row, reached, stop in zip(z, crossed, stops, strict=True):
         # The difference at clock t has standard error 1/√t when the drift is the difference.
         got = stagewise_estimate(stop + 1, boundaries.clocks, boundaries.z, row[stop], 1 / math.sqrt(FIVE[stop]))
         low += got.estimate < drift
         inside += got.low <= drift <= got.high
         significant += got.p_value < 0.05
         raw_low += row[stop] / math.sqrt(FIVE[stop]) < drift
-        assert (got.p_value < 0.05) == (got.low > 0 or got.high < 0)
+        assert (got.p_value < 0.05) == (got.low > 0 or got.high < 0) == reached.any()
     assert shares_close(low, runs, 0.5)
     assert shares_close(inside, runs, 0.95)
     if drift == 0:
