@@ -83,10 +83,22 @@ from .proportions import (
     wilson_interval,
 )
 from .ratios import compare_ratios, ratio_of
+from .resampling import BootstrapPosterior, PermutationTest, bayesian_bootstrap, permutation_test
 from .results import Anytime, Comparison, Difference, Lift, Posterior, RatioInterval, SampleRatio
 from .skewness import SKEW_LIMIT, skew_kappa
 from .spending import Spending, spent_alpha
 from .srm import homogeneity_test, running_sample_ratio_test, sample_ratio_test, sequential_sample_ratio_test
+from .strata import (
+    beta_posteriors_over_strata,
+    compare_adjusted_over_strata,
+    compare_means_over_strata,
+    compare_proportions_over_strata,
+    compare_ratios_over_strata,
+    mean_over_strata,
+    ratio_over_strata,
+    skew_kappa_over_strata,
+    stratum_weights,
+)
 
 __all__ = [
     "ACTIONS",
@@ -100,6 +112,7 @@ __all__ = [
     "Adjustment",
     "Anytime",
     "ArmsPosterior",
+    "BootstrapPosterior",
     "Boundaries",
     "Boundary",
     "Comparison",
@@ -113,6 +126,7 @@ __all__ = [
     "Lift",
     "Moments",
     "NonInferiority",
+    "PermutationTest",
     "PlannedLooks",
     "Posterior",
     "RatioInterval",
@@ -127,13 +141,19 @@ __all__ = [
     "adjusted_alpha",
     "anytime_interval",
     "anytime_lift",
+    "bayesian_bootstrap",
     "beta_posteriors",
+    "beta_posteriors_over_strata",
     "classical_boundaries",
     "compare_adjusted",
+    "compare_adjusted_over_strata",
     "compare_estimates",
     "compare_means",
+    "compare_means_over_strata",
     "compare_proportions",
+    "compare_proportions_over_strata",
     "compare_ratios",
+    "compare_ratios_over_strata",
     "counts_of",
     "crossing_probabilities",
     "drift_for_power",
@@ -152,6 +172,7 @@ __all__ = [
     "judge",
     "log_e_value",
     "mean_estimate",
+    "mean_over_strata",
     "miettinen_nurminen_difference",
     "miettinen_nurminen_ratio",
     "mixture_boundary",
@@ -167,9 +188,11 @@ __all__ = [
     "normal_mixture_log_martingale",
     "normal_posteriors",
     "normal_update",
+    "permutation_test",
     "planned_looks",
     "probability_b_beats_a",
     "ratio_of",
+    "ratio_over_strata",
     "repeated_interval",
     "repeated_lift",
     "repeated_p_value",
@@ -179,9 +202,11 @@ __all__ = [
     "sequential_boundaries",
     "sequential_sample_ratio_test",
     "skew_kappa",
+    "skew_kappa_over_strata",
     "spent_alpha",
     "spent_by",
     "stagewise_estimate",
+    "stratum_weights",
     "tuning_one_look",
     "tuning_with_plan",
     "tuning_without_plan",
