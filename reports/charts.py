@@ -110,9 +110,9 @@ def money_plot(card: Scorecard, metrics: Sequence[MetricRow]) -> Figure:
 
 def describe_forest(card: Scorecard) -> str:
     """The forest plot's numbers in words, for readers who do not see it."""
-    name = (
-        "fixed-sample 95% interval" if card.progress is None else "sequential interval (of guardrails fixed-sample 95%)"
-    )
+    name = "fixed-sample 95% interval"
+    if card.progress is not None:
+        name = f"sequential interval (of guardrails {name})"
     return f"Lift against {card.control}, estimate and {name}. {lifts_in_words(card)}"
 
 
@@ -204,7 +204,8 @@ def _shown(metric: MetricRow, comparison: ComparisonRow) -> tuple[LiftRow, LiftR
     sequential = comparison.sequential
     if sequential is None:
         return comparison.lift, comparison.anytime.lift
-    return sequential.lift, comparison.lift if metric.role == "guardrail" else LiftRow()
+    # A guardrail is judged once, by its fixed-sample interval; the other one raises its alarm.
+    return (comparison.lift, sequential.lift) if metric.role == "guardrail" else (sequential.lift, LiftRow())
 
 
 def _reach(lift: LiftRow) -> float:
@@ -281,7 +282,10 @@ def _forest_legend(axes: Axes, rows: Sequence[_Row], height: float) -> None:
     from matplotlib.lines import Line2D
 
     planned = any(row.comparison.sequential is not None for row in rows)
-    wide, thin = ("sequential", "fixed-sample 95%") if planned else ("fixed-sample 95%", "always-valid 95%")
+    wide, thin = "fixed-sample 95%", "always-valid 95%"
+    if planned:
+        guarded = any(row.metric.role == "guardrail" for row in rows)
+        wide, thin = f"sequential{' (guardrails: fixed-sample 95%)' if guarded else ''}", "of the harm alarm"
     entries = [Line2D([], [], color=MUTED, linewidth=3.6, marker="o", markersize=6, label=f"estimate, {wide}")]
     if any(_shown(row.metric, row.comparison)[1].kind == "bounded" for row in rows):
         entries.append(Line2D([], [], color=MUTED, linewidth=1.1, label=thin))

@@ -13,7 +13,7 @@ from ..storage.looks import Look
 from ..storage.observations import Observations
 from .estimates import metric_value
 from .health import mature_counts
-from .tree import Action, LiftRow, MetricRow, Progress, SequentialRow
+from .tree import Action, ComparisonRow, LiftRow, MetricRow, Progress, SequentialRow
 from .verdict import LookAt, Verdict
 
 __all__ = [
@@ -205,7 +205,8 @@ def look_rows(
                     boundary=boundary.z,
                     alpha_spent=boundary.spent,
                     document=(_said(verdict) if metric.role == "primary" else {})
-                    | ({"shown": _shown(row)} if row is not None else {}),
+                    | ({"shown": _shown(row)} if row is not None else {})
+                    | ({"guardrail": comparison.guardrail.result} if comparison.guardrail is not None else {}),
                 )
             )
     return rows
@@ -259,17 +260,22 @@ def _shown(row: SequentialRow) -> dict[str, Any]:
     }
 
 
-def recorded_rows(metrics: Sequence[MetricRow], past: Sequence[Look]) -> tuple[MetricRow, ...]:
-    """The rows with the repeated intervals of each arm's last look."""
+def recorded_rows(
+    metrics: Sequence[MetricRow], past: Sequence[Look], verdicts: Mapping[str, Verdict]
+) -> tuple[MetricRow, ...]:
+    """The rows with the repeated intervals of each arm's last look, and its guardrails as they were judged there."""
     latest = {(one.arm, one.metric): one for one in past}
+
+    def recorded(metric: MetricRow, one: ComparisonRow) -> ComparisonRow:
+        look = latest.get((one.arm, metric.metric))
+        finding = verdicts[one.arm].finding if one.arm in verdicts else None
+        guardrail = one.guardrail
+        if guardrail is not None and look is not None and finding is not None and finding.is_final:
+            guardrail = replace(guardrail, result=look.document.get("guardrail", guardrail.result))
+        return replace(one, sequential=_row_of(look), guardrail=guardrail)
+
     return tuple(
-        replace(
-            metric,
-            comparisons=tuple(
-                replace(one, sequential=_row_of(latest.get((one.arm, metric.metric)))) for one in metric.comparisons
-            ),
-        )
-        for metric in metrics
+        replace(metric, comparisons=tuple(recorded(metric, one) for one in metric.comparisons)) for metric in metrics
     )
 
 

@@ -61,7 +61,7 @@ def scorecard(observations: Observations, looks: Sequence[Look] | None = ()) -> 
     progress = progress_of(observations, past)
     decision, verdicts = _between_looks(observations, health, past, progress)
     if past:
-        metrics = recorded_rows(metrics, past)
+        metrics = recorded_rows(metrics, past, recorded_verdicts(definition, past))
     else:
         health, metrics = withhold_counts(health), withhold(metrics)
     return _card(observations, health, metrics, decision, verdicts, progress)

@@ -181,7 +181,8 @@ def _adjusted_lines(metric: MetricRow, comparison: ComparisonRow) -> list[str]:
 def _legend(card: Scorecard) -> str:
     return "\n".join(
         _wrapped(
-            f"Differences are against {fmt.quote(card.control)}. {decides(card)} The HTML report has the Bayesian view.",
+            f"Differences are against {fmt.quote(card.control)}. {decides(card)} The HTML report has the Bayesian "
+            f"view.",
             "",
         )
     )
