@@ -15,6 +15,7 @@ import numpy as np
 from ..stats import SKEW_LIMIT, Evidence, Finding, judge
 from ..storage.observations import Observations
 from . import sentences as say
+from .estimates import strata_of
 from .health import SRM_ALARM
 from .looks import budget_of, corrected, ended
 from .tree import Action, ComparisonRow, Decision, DifferenceRow, HealthCheck, MetricRow, SequentialRow
@@ -155,12 +156,11 @@ def _conversions(observations: Observations, primary: MetricRow) -> dict[str, in
     event = primary.definition.numerator.event
     counts: list[tuple[bool, int, dict[str, int]]] = []
     for metric in definition.metrics:
-        moments = observations.moments.get(metric.name, {})
+        strata = strata_of(observations, metric)
         for column in metric.columns:
-            if column.measure in ("converted", "count") and moments:
+            if column.measure in ("converted", "count"):
                 arms = {
-                    arm.name: round(moments[arm.name].sum_of(column.name)) if arm.name in moments else 0
-                    for arm in definition.arms
+                    arm: sum(round(moments.sum_of(column.name)) for moments in phases) for arm, phases in strata.items()
                 }
                 counts.append((column.event == event, sum(arms.values()), arms))
     return max(counts, key=lambda found: found[:2])[2] if counts else None

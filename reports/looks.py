@@ -11,8 +11,8 @@ from ..experiments.definition import Definition
 from ..stats import ErrorBudget, Finding, error_budget, next_boundary, stagewise_estimate
 from ..storage.looks import Look
 from ..storage.observations import Observations
-from .estimates import metric_value
-from .health import mature_counts
+from .estimates import primary_variances
+from .health import mature_counts, visitor_counts
 from .tree import Action, ComparisonRow, LiftRow, MetricRow, Progress, SequentialRow
 from .verdict import LookAt, Verdict
 
@@ -53,10 +53,7 @@ def has_planned_looks(definition: Definition) -> bool:
 def budget_of(observations: Observations) -> ErrorBudget:
     """How the plan's alpha is shared out; an arm without data yet counts as if it were as precise as the control."""
     definition = observations.definition
-    plan = definition.plan
-    metric = definition.metric(plan.primary)
-    found = observations.moments.get(plan.primary, {})
-    variances = {arm: metric_value(metric, moments)[1] for arm, moments in found.items()}
+    plan, variances = definition.plan, primary_variances(observations)
     control = variances.get(definition.control)
     if not control:
         return error_budget([1.0] * len(definition.treatments), 1.0, len(plan.guardrails), alpha=plan.alpha)
@@ -80,7 +77,7 @@ def ended(observations: Observations, past: Sequence[Look] = ()) -> str:
         return "the planned sample is reached"
     if _out_of_time(observations):
         return "the longest planned duration has passed"
-    waiting = sum(arm.visitors for arm in observations.arms.values()) - sum(mature_counts(observations).values())
+    waiting = sum(visitor_counts(observations).values()) - sum(mature_counts(observations).values())
     if observations.state == "stopped" and waiting <= 0:
         return "the experiment is stopped and every visitor is counted"
     return ""

@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
-from ..errors import InputError
 from ..storage.looks import Look
 from ..storage.observations import Observations
 from . import sentences as say
 from .decision import blocked, decide, overall
 from .estimates import metric_rows
-from .health import health_checks, mature_counts
+from .health import health_checks, mature_counts, visitor_counts
 from .looks import has_planned_looks, progress_of, recorded_rows, recorded_verdicts
 from .tree import ArmRow, Decision, HealthCheck, MetricRow, Progress, Scorecard
 from .verdict import Verdict
@@ -28,25 +27,17 @@ def scorecard(observations: Observations, looks: Sequence[Look] | None = ()) -> 
     """Everything that can be said about an experiment from its observations and the looks that are recorded of it.
 
     The tree is always complete: an experiment without a single visitor has every arm, metric and comparison, with None
-    where a number would be and the reason beside it. Where looks are planned, effects are withheld until the first is
-    recorded; afterwards the verdicts are those of the last one.
+    where a number would be and the reason beside it. Several phases are strata: each is compared within itself.
+
+    Where looks are planned, effects are withheld until the first is recorded; afterwards the verdicts are those of the
+    last one.
 
     Args:
         observations: what was seen.
         looks: `Store.looks(experiment)`; those after the moment of the observations are left out. None where none can
             be recorded, as in a warehouse: then the always-valid interval decides, plan or no plan.
-
-    Raises:
-        InputError: the experiment is in its second or a later phase.
     """
     definition = observations.definition
-    if observations.phase > 1:
-        # Weights and arms differ between phases: one mean over them would compare a mix with a mix.
-        raise InputError(
-            f"{definition.experiment!r} is in phase {observations.phase}: several phases are analysed as strata, which "
-            "this version does not do yet, and pooling them would be wrong",
-            hint="Its exposures are kept with their phase. Publish a new design under a new `experiment:` name.",
-        )
     past = [one for one in looks or () if one.at <= observations.as_of]
     health = health_checks(observations)
     metrics = metric_rows(observations)
@@ -117,21 +108,33 @@ def _card(
 
 def _arm_row(observations: Observations, arm: str, verdict: Verdict | None) -> ArmRow:
     definition = observations.definition
-    counts = observations.arms[arm]
-    total = sum(other.visitors for other in observations.arms.values())
-    mature = mature_counts(observations)[arm]
+    visitors, mature = visitor_counts(observations), mature_counts(observations)[arm]
+    total = sum(visitors.values())
     return ArmRow(
         arm=arm,
-        visitors=counts.visitors,
+        visitors=visitors[arm],
         mature=mature,
-        expected_share=float(definition.expected_shares[arm]),
+        expected_share=_expected_share(observations, arm),
         verdict=verdict.action if verdict is not None else None,
         verdict_reason=verdict.reason if verdict is not None else "",
-        share=counts.visitors / total if total else None,
-        waiting=counts.visitors - mature,
-        crossovers=counts.crossovers,
+        share=visitors[arm] / total if total else None,
+        waiting=visitors[arm] - mature,
+        crossovers=sum(stratum.arms[arm].crossovers for stratum in observations.strata if arm in stratum.arms),
         levels=dict(definition.arm(arm).levels),
     )
+
+
+def _expected_share(observations: Observations, arm: str) -> float:
+    """The planned share, over several phases that of the visitors who came in each."""
+    planned = {name: float(share) for name, share in observations.definition.expected_shares.items()}
+    phases = [
+        (sum(counts.visitors for counts in stratum.arms.values()), (stratum.shares or planned).get(arm, 0.0))
+        for stratum in observations.strata
+    ]
+    total = sum(visitors for visitors, _ in phases)
+    if len(phases) == 1 or not total:
+        return planned[arm]
+    return sum(visitors * share for visitors, share in phases) / total
 
 
 def _version() -> str:

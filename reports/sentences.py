@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..storage.observations import Observations
 from .format import change, count, half_width, interval, join, label, lift, moment, p_value, quote, setting
-from .health import mature_counts
+from .health import mature_counts, visitor_counts
 from .tree import ComparisonRow, HealthCheck, MetricRow, Progress, Scorecard
 from .verdict import Reading, Verdict
 
@@ -454,8 +454,7 @@ def _waiting(reading: Reading) -> str:
 
 def _still_waiting(observations: Observations) -> str:
     """How many visitors' windows have not passed."""
-    waiting = sum(arm.visitors for arm in observations.arms.values())
-    waiting -= sum(mature_counts(observations).values())
+    waiting = sum(visitor_counts(observations).values()) - sum(mature_counts(observations).values())
     if waiting <= 0:
         return ""
     return f" {count(waiting)} more visitor{'s are' if waiting > 1 else ' is'} waiting for the window to pass."

@@ -11,7 +11,10 @@ from typing import cast
 import pytest
 from offerlift.experiments.definition import Arm, Definition, Plan
 from offerlift.experiments.metrics import Column, CovariateUse, Metric
+from offerlift.reports import Scorecard, scorecard
+from offerlift.reports.recording import make_look
 from offerlift.stats.moments import Moments
+from offerlift.storage import Look
 from offerlift.storage.observations import ArmCounts, Observations
 
 DAY = 86_400_000_000
@@ -155,3 +158,29 @@ def changed() -> Callable[..., Observations]:
         return replace(observations, **({"definition": made} | own))
 
     return change
+
+
+@dataclass
+class Reviews:
+    """Reviews of one experiment, a day apart; the looks are kept as in a store."""
+
+    looks: list[Look]
+    day: float = 0
+
+    def __call__(self, seen: Observations, *, day: float | None = None, reveal: bool = False) -> Scorecard:
+        """Review it so many days after NOW, by default one after the last review."""
+        self.day = self.day + 1 if day is None else day
+        now = replace(seen, as_of=NOW + timedelta(days=self.day))
+        rows, self.reason = make_look(now, self.looks, reveal=reveal)
+        self.looks += rows
+        return scorecard(now, self.looks)
+
+    def rows(self, metric: str = "revenue_per_visitor", arm: str = "b") -> list[Look]:
+        """What was recorded of an arm at a metric, look by look."""
+        return [one for one in self.looks if (one.metric, one.arm) == (metric, arm)]
+
+
+@pytest.fixture
+def review() -> Reviews:
+    """Reviews an experiment, and keeps its looks."""
+    return Reviews([])
