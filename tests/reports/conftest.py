@@ -184,3 +184,19 @@ class Reviews:
 def review() -> Reviews:
     """Reviews an experiment, and keeps its looks."""
     return Reviews([])
+
+
+@pytest.fixture
+def planned() -> Callable[..., Observations]:
+    """Makes an experiment of 20,000 planned visitors an arm and four looks, with `n` of them in each arm.
+
+    `rate` is what the treatment b converts at, where the control converts 5 %; further arms are given by their rates.
+    """
+
+    def make(n, rate=0.05, *, others=(), control=0.05, samples=None, **given):
+        arms = {"control": Sample(n, round(control * n)), "b": Sample(n, round(rate * n))}
+        arms |= {name: Sample(n, round(other * n)) for name, other in zip("cdef", others, strict=False)}
+        settings = {"looks": (0.25, 0.5, 0.75, 1.0), "sample_size": 20_000 * len(arms)} | given
+        return observe(arms | (samples or {}), **settings)
+
+    return make

@@ -12,27 +12,6 @@ from offerlift.reports.format import lift_in_words
 from offerlift.stats import adjusted_alpha, next_boundary, sequential_boundaries, spent_alpha, spent_by
 
 DAY = 86_400_000_000
-LOOKS = (0.25, 0.5, 0.75, 1.0)
-
-
-@pytest.fixture
-def planned(observed, sample):
-    """An experiment of 40,000 planned visitors and four looks, with so many of them in each arm.
-
-    `rate` is what the treatment b converts at, where the control converts 5 %; further arms are given by their rates.
-    """
-
-    def make(n, rate=0.05, *, others=(), control=0.05, samples=None, **given):
-        arms = {"control": sample(n, round(control * n)), "b": sample(n, round(rate * n))}
-        arms |= {name: sample(n, round(other * n)) for name, other in zip("cdef", others, strict=False)}
-        settings = {"looks": LOOKS, "sample_size": 20_000 * len(arms)} | given
-        return observed(arms | (samples or {}), **settings)
-
-    return make
-
-
-def verdicts(card):
-    return {arm.arm: arm.verdict for arm in card.arms if arm.verdict}
 
 
 def revenue(card, arm="b"):
