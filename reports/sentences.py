@@ -361,10 +361,10 @@ def _effect(metric: MetricRow, comparison: ComparisonRow, reading: Reading, *, n
     half = half_width(low, high)
     estimate = judged.estimate or 0.0
     row, as_seen = comparison.sequential, ""
-    if reading.look is not None and row is not None and row.estimate is not None and row.estimate != row.raw_estimate:
+    if reading.look is not None and row is not None and row.estimate is not None:
         seen, estimate, relative = change(row.raw_estimate, metric.unit, half), row.estimate, row.lift
-        flatters = ", which crossing at this look flatters" if row.crossed else ""
-        as_seen = f"as seen {seen}{flatters}; "
+        if seen != change(estimate, metric.unit, half):
+            as_seen = f"as seen {seen}{', which crossing at this look flatters' if row.crossed else ''}; "
     size = change(abs(estimate), metric.unit, half).lstrip("+")
     direction = "higher" if estimate > 0 else "lower" if estimate < 0 else "higher or lower"
     where = f" in {quote(comparison.arm)}" if name_arm else ""
