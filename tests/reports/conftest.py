@@ -200,3 +200,21 @@ def planned() -> Callable[..., Observations]:
         return observe(arms | (samples or {}), **settings)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def control(sample) -> Sample:
+    """An arm of 20,000 visitors and 1,000 orders."""
+    return sample(20_000, 1_000)
+
+
+@pytest.fixture(scope="session")
+def winner(sample) -> Sample:
+    """The same with 30 % more orders."""
+    return sample(20_000, 1_300)
+
+
+@pytest.fixture(scope="session")
+def loser(sample) -> Sample:
+    """The same with a quarter less orders."""
+    return sample(20_000, 750)
