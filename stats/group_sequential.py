@@ -137,6 +137,12 @@ def sequential_boundaries(
 
     Raises:
         InputError: clocks that are missing, NaN or not above 0, alpha outside (0, 1), or as `Spending`.
+
+    Example:
+        >>> [round(z, 3) for z in sequential_boundaries([0.25, 0.5, 0.75, 1.0]).z]
+        [4.333, 2.963, 2.359, 2.014]
+        >>> [round(z, 3) for z in sequential_boundaries([0.25, 0.5, 0.75, 1.0], spending="pocock").z]
+        [2.368, 2.368, 2.358, 2.35]
     """
     boundaries = Boundaries((), (), (), check_sides(sides))
     for k, clock in enumerate(clocks, start=1):
@@ -184,6 +190,12 @@ def next_boundary(
 
     Raises:
         InputError: as `sequential_boundaries`, or past clocks and boundaries that do not belong together.
+
+    Example:
+        >>> first = next_boundary([], [], 0.3)
+        >>> second = next_boundary([first.clock], [first.z], 0.7)
+        >>> round(second.z, 3), round(second.spent, 4)
+        (2.439, 0.0148)
     """
     alpha, sides = check_alpha(alpha), check_sides(sides)
     times, bounds = _looks(past_clocks, past_boundaries, sides)
@@ -211,6 +223,10 @@ def classical_boundaries(
 
     Raises:
         InputError: another shape, looks below 1, alpha outside (0, 1), or other sides.
+
+    Example:
+        >>> round(classical_boundaries("pocock", 5).z[0], 3)
+        2.413
     """
     alpha, sides = check_alpha(alpha), check_sides(sides)
     if shape not in ("pocock", "obrien_fleming"):
@@ -240,6 +256,10 @@ def spent_by(clocks: Sequence[float], boundaries: Sequence[float], *, sides: Sid
     Raises:
         InputError: clocks and boundaries that do not belong together, clocks that are not above 0 or not increasing
             (a repeated one counts once), or other sides.
+
+    Example:
+        >>> round(spent_by([0.2, 0.4, 0.6, 0.8, 1.0], [1.96] * 5), 3)
+        0.142
     """
     times, bounds = _looks(clocks, boundaries, check_sides(sides))
     heads = _distinct(times)
@@ -286,6 +306,10 @@ def inflation_factor(boundaries: Boundaries, power: float) -> float:
 
     Raises:
         InputError: power outside (0, 1).
+
+    Example:
+        >>> round(inflation_factor(sequential_boundaries([0.2, 0.4, 0.6, 0.8, 1.0]), power=0.8), 4)
+        1.0247
     """
     one_side = spent_by(boundaries.clocks, boundaries.z, sides=boundaries.sides) / boundaries.sides
     return (drift_for_power(boundaries, power) / float(ndtri(power) - ndtri(one_side))) ** 2
@@ -310,6 +334,10 @@ def repeated_interval(estimate: float, se: float, boundary: float) -> RepeatedIn
 
     Raises:
         InputError: a standard error or boundary that is not above 0.
+
+    Example:
+        >>> repeated_interval(0.3, 0.1, boundary=2.5)
+        RepeatedInterval(low=0.04999999999999999, high=0.55, boundary=2.5, crossed=True)
     """
     if not se > 0 or not boundary > 0:
         raise InputError(f"standard error {se!r} and boundary {boundary!r}; both have to be above 0")
@@ -349,6 +377,10 @@ def repeated_p_value(
 
     Raises:
         InputError: as `sequential_boundaries`, or z that is NaN.
+
+    Example:
+        >>> round(repeated_p_value([0.25, 0.5], z=3.2), 4)
+        0.0328
     """
     if math.isnan(z):
         raise InputError("z is NaN")
@@ -395,6 +427,12 @@ def stagewise_estimate(
 
     Raises:
         InputError: no such look, se not above 0, z that is not finite, or as `spent_by`.
+
+    Example:
+        >>> looks = sequential_boundaries([0.25, 0.5, 0.75, 1.0])
+        >>> found = stagewise_estimate(3, looks.clocks, looks.z, z=2.5, se=0.1)
+        >>> round(found.estimate, 4), round(found.low, 4), round(found.high, 4), round(found.p_value, 4)
+        (0.2484, 0.0512, 0.4449, 0.0137)
     """
     alpha, sides = check_alpha(alpha), check_sides(sides)
     if not 1 <= look <= min(len(clocks), len(boundaries)):

@@ -108,6 +108,10 @@ def dunnett_p_values(
 
     Raises:
         InputError: as `dunnett_critical`, another number of statistics than variances, or a statistic that is NaN.
+
+    Example:
+        >>> [round(p, 4) for p in dunnett_p_values([2.5, 1.1, 2.1], [1.0, 1.0, 1.0], 1.0)]
+        [0.0336, 0.2713, 0.0657]
     """
     v = _check_arms(variances, control_variance, df, sides)
     t = np.array([float(value) for value in statistics], dtype=np.float64)
@@ -144,6 +148,12 @@ def adjust_p_values(p_values: Sequence[float], method: PValueMethod) -> tuple[fl
 
     Raises:
         InputError: p-values outside [0, 1], or another method.
+
+    Example:
+        >>> adjust_p_values([0.01, 0.04, 0.03], "holm")
+        (0.03, 0.06, 0.06)
+        >>> adjust_p_values([0.01, 0.04, 0.03], "bh")
+        (0.03, 0.04, 0.04)
     """
     p = np.array([float(value) for value in p_values], dtype=np.float64)
     if not ((p >= 0) & (p <= 1)).all():
@@ -192,6 +202,10 @@ def e_bh(e_values: Sequence[float], alpha: float = 0.05) -> tuple[bool, ...]:
 
     Raises:
         InputError: e-values that are negative or NaN, or alpha outside (0, 1).
+
+    Example:
+        >>> e_bh([100, 45, 30, 2, 0.5], alpha=0.1)
+        (True, True, True, False, False)
     """
     alpha = check_alpha(alpha)
     e = np.array([float(value) for value in e_values], dtype=np.float64)

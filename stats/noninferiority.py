@@ -73,6 +73,11 @@ def non_inferiority(
     Raises:
         InputError: a margin that is negative or, for an increase, 1 or more; another direction; no variance in either
             arm; alpha outside (0, 0.5).
+
+    Example:
+        >>> found = non_inferiority(Estimate(9.95, 0.01, 999), Estimate(10.0, 0.01, 999), margin=0.04)
+        >>> found.result, round(found.p_value, 4)
+        ('passed', 0.0058)
     """
     ratio, towards = _limit(margin, desired_change)
     alpha = _check_one_sided(alpha)
@@ -125,6 +130,10 @@ def non_inferiority_proportions(
     Raises:
         InputError: counts that are not whole, negative, x > n or n = 0; margins, directions and levels as
             `non_inferiority` (a margin of a difference is below 1); another scale.
+
+    Example:
+        >>> non_inferiority_proportions(480, 10_000, 500, 10_000, margin=0.02).result
+        'inconclusive'
     """
     x_t, n_t, x_c, n_c = check_counts(x_t, n_t, x_c, n_c)
     alpha = _check_one_sided(alpha)
@@ -159,6 +168,10 @@ def intersection_union(results: Iterable[Result]) -> Result:
     Each is tested at its own level and no correction is made for their number: a harmful offer passes only if every
     guardrail errs, which is no likelier than that one does (Berger 1982). A correction such as Benjamini and Hochberg's
     would be for the opposite question, whether any differs.
+
+    Example:
+        >>> intersection_union(["passed", "inconclusive", "passed"])
+        'inconclusive'
     """
     found = list(results)
     if "failed" in found:

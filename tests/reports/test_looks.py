@@ -282,15 +282,16 @@ def test_no_effect_worth_having(planned, review):
 
 
 def test_an_early_stop_corrects_its_estimate(planned, review):
-    """After a crossing at the second look the headline is the median-unbiased estimate, beside the raw one."""
-    review(planned(5_000, 0.06))
-    card = review(planned(10_000, 0.063))
+    """After a crossing at the third look the headline is the median-unbiased estimate, beside the raw one."""
+    review(planned(5_000))
+    review(planned(10_000))
+    card = review(planned(15_000, 0.057))
     row = revenue(card).sequential
-    assert (card.decision.action, row.look, row.crossed) == ("ship", 2, True)
+    assert (card.decision.action, row.look, row.crossed) == ("ship", 3, True)
     assert row.raw_estimate == pytest.approx(revenue(card).difference.estimate)
     assert 0 < row.estimate < row.raw_estimate
     assert row.lift.estimate == pytest.approx(revenue(card).lift.estimate * row.estimate / row.raw_estimate)
-    assert "as seen +€0.78, which crossing at this look flatters" in card.decision.reason
+    assert "is €0.37 higher than in “control” (+12%; as seen +€0.39, which crossing" in card.decision.reason
     first = type(review)([])
     row = revenue(first(planned(10_000, 0.063))).sequential
     assert row.estimate == pytest.approx(row.raw_estimate, rel=1e-6)

@@ -186,6 +186,13 @@ def test_empty_families():
     assert e_bh([]) == ()
 
 
+def test_e_bh_threshold():
+    """Of four at alpha = .1 the first needs 40, two together 20 each, and the order given does not matter."""
+    assert e_bh([0, 39.9, 0, 0], 0.1) == (False,) * 4
+    assert e_bh([0, 40.1, 0, 0], 0.1) == (False, True, False, False)
+    assert e_bh([0, 20.1, 1, 20.1], 0.1) == (False, True, False, True)
+
+
 def test_e_bh_keeps_false_discoveries_under_dependence():
     """With e-values exp(z λ - λ²/2) that share a cause, false discoveries are at most alpha of all on average."""
     rng = np.random.default_rng(21)

@@ -103,6 +103,15 @@ def test_published_farrington_manning():
     )
 
 
+def test_without_a_margin_it_is_the_difference():
+    """A margin of 0 has the statistic, the df and half the p-value of the difference, with what the arms share."""
+    t, c, shared = Estimate(1.3, 0.01, 20), Estimate(1.0, 0.02, 30), Shared(0.01, 0.008, 0.012, 40.0)
+    got, plain = non_inferiority(t, c, 0.0, shared=shared), compare_estimates(t, c, shared=shared, method="").difference
+    assert got.statistic == pytest.approx(plain.estimate / plain.se, rel=1e-12)
+    assert got.df == pytest.approx(plain.df, rel=1e-12)
+    assert got.p_value == pytest.approx(plain.p_value / 2, rel=1e-12)
+
+
 def test_direction_mirrors():
     """Where a decrease is wanted, a rise of more than the margin fails and a fall passes; otherwise the reverse."""
     up, down = Estimate(1.2, 1e-4, 1e4), Estimate(0.8, 1e-4, 1e4)
