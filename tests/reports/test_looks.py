@@ -282,12 +282,12 @@ def test_no_effect_worth_having(planned, review):
 
 
 def test_an_early_stop_corrects_its_estimate(planned, review):
-    """After a crossing at the third look the headline is the median-unbiased estimate, beside the raw one."""
-    review(planned(5_000))
-    review(planned(10_000))
-    card = review(planned(15_000, 0.057))
+    """After a crossing at a later look the headline is the median-unbiased estimate, beside the raw one."""
+    for n in (5_000, 10_000, 15_000):
+        review(planned(n))
+    card = review(planned(20_000, 0.0565))
     row = revenue(card).sequential
-    assert (card.decision.action, row.look, row.crossed) == ("ship", 3, True)
+    assert (card.decision.action, row.look, row.crossed) == ("ship", 4, True)
     assert row.raw_estimate == pytest.approx(revenue(card).difference.estimate)
     assert 0 < row.estimate < row.raw_estimate
     assert row.lift.estimate == pytest.approx(revenue(card).lift.estimate * row.estimate / row.raw_estimate)
