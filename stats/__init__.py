@@ -45,6 +45,22 @@ from .bayes import (
 from .by_arm import moments_by_arm
 from .comparing import compare
 from .days import DaysComparison, compare_days
+from .decision_rule import (
+    ACTIONS,
+    HARM_SHARE,
+    NON_INFERIORITY,
+    Action,
+    ErrorBudget,
+    Evidence,
+    Finding,
+    PlannedLooks,
+    Verdicts,
+    error_budget,
+    follow_rule,
+    is_over,
+    judge,
+    planned_looks,
+)
 from .decomposition import Factor, RevenueDecomposition, decompose_revenue
 from .endpoints import Endpoint, Mean, Rate, Signal
 from .exact import conditional_mid_p
@@ -130,10 +146,14 @@ from .value import expected_net_gain, gain_of_waiting, value_of_more_visitors, v
 from .winsor import cap_from_orders, capped_moments
 
 __all__ = [
+    "ACTIONS",
     "BURN_IN_CONVERSIONS",
+    "HARM_SHARE",
     "LARGEST_SHARE_LIMIT",
+    "NON_INFERIORITY",
     "SKEW_LIMIT",
     "VISITORS_WITHOUT_PLAN",
+    "Action",
     "AdjustedComparison",
     "Adjustment",
     "Anytime",
@@ -151,8 +171,11 @@ __all__ = [
     "Difference",
     "Duration",
     "Endpoint",
+    "ErrorBudget",
     "Estimate",
+    "Evidence",
     "Factor",
+    "Finding",
     "Histogram",
     "Inputs",
     "LargestValues",
@@ -161,6 +184,7 @@ __all__ = [
     "Moments",
     "NonInferiority",
     "PermutationTest",
+    "PlannedLooks",
     "Posterior",
     "Programme",
     "QuantileComparison",
@@ -178,6 +202,7 @@ __all__ = [
     "Signal",
     "Spending",
     "StagewiseEstimate",
+    "Verdicts",
     "achieved_power",
     "adjust_p_values",
     "adjusted_alpha",
@@ -214,14 +239,18 @@ __all__ = [
     "dunnett_p_values",
     "e_bh",
     "e_value",
+    "error_budget",
     "expected_loss_beta",
     "expected_net_gain",
     "explained_variance",
     "fieller",
+    "follow_rule",
     "gain_of_waiting",
     "homogeneity_test",
     "inflation_factor",
     "intersection_union",
+    "is_over",
+    "judge",
     "linearised",
     "log_e_value",
     "mean_estimate",
@@ -243,6 +272,7 @@ __all__ = [
     "normal_posteriors",
     "normal_update",
     "permutation_test",
+    "planned_looks",
     "probability_b_beats_a",
     "programme_total",
     "quantile_interval",
