@@ -1,7 +1,8 @@
 """Estimates, intervals, tests and posteriors from moments alone.
 
 Every method takes `Moments` (or the few numbers it needs) and returns a frozen record of plain floats; t is the
-treatment and c the control. Nothing here reads data, keeps state or draws random numbers.
+treatment and c the control. Nothing here reads data or keeps state; `permutation_test` and `bayesian_bootstrap` take an
+additive `Histogram` or raw values, and draw random numbers from the seed they are given.
 """
 
 from __future__ import annotations
