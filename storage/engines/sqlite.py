@@ -41,6 +41,9 @@ __all__ = ["SQLite"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+ROW_BYTES = 100
+"""What an outcome takes at least, with ids of a dozen characters."""
+
 _READ_ONLY = "offerlift_read_only"
 _DEADLINE = "offerlift_deadline"
 
@@ -180,6 +183,13 @@ class SQLite(Database):
     def matches(self, field: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[bool]:
         """One JSON array instead of thousands of parameters."""
         return field.in_(select(_listed(values)))
+
+    def most_rows(self, connection: Connection) -> int:
+        """As many as outcomes would fill the file, with their two keys."""
+        pages, size = (
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("page_count", "page_size")
+        )
+        return pages * size // ROW_BYTES
 
     def bucket(self, connection: Connection, salt: str, key: ColumnElement[str]) -> ColumnElement[int]:
         """By a function registered with the connection: SQLite has no md5."""
