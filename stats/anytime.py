@@ -8,19 +8,25 @@ variance to the variance of the estimate: reject when |z| > sqrt(2 (1 + a)/a · 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from scipy.special import lambertw, log_ndtr
 
 from ..errors import InputError
 from .elementwise import at_least_zero, exponential, log1p, square_root
-from .fieller import check_alpha
-from .results import Anytime, Difference
+from .fieller import Estimate, check_alpha, lift_at
+from .results import Anytime, Difference, Lift
 from .roots import increasing_root
+from .showing import Shown
 
 __all__ = [
+    "BURN_IN_CONVERSIONS",
     "VISITORS_WITHOUT_PLAN",
+    "RunningAnytime",
     "anytime_interval",
+    "anytime_lift",
     "e_value",
     "log_e_value",
     "mixture_boundary",
@@ -28,7 +34,9 @@ __all__ = [
     "mixture_rho",
     "normal_mixture_bound",
     "normal_mixture_log_martingale",
+    "running_anytime",
     "tuning_one_look",
+    "tuning_with_plan",
     "tuning_without_plan",
 ]
 
@@ -38,6 +46,28 @@ VISITORS_WITHOUT_PLAN = 20_000
 A constant on purpose: tuned to the visitors of each look it would be a fixed boundary, which promises nothing over
 many looks.
 """
+
+BURN_IN_CONVERSIONS = 100
+"""Conversions of a comparison before the first look: with fewer the statistic is not yet normal enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningAnytime(Shown):
+    """What all looks so far say together: the intersection of their intervals and the smallest p-value.
+
+    Both stay valid at any time and never take back what they ruled out. `status` is `empty` where no value lies in all
+    intervals (the effect has changed between the looks, or 1 in 20 came); the ends are then None, with the reason.
+
+    Example:
+        >>> running_anytime([Anytime(-0.1, 0.5, 0.3, 3.0), Anytime(0.1, 0.6, 0.04, 3.0)]).low
+        0.1
+    """
+
+    status: Literal["ok", "empty"]
+    low: float | None
+    high: float | None
+    p_value: float
+    reason: str = ""
 
 
 def mixture_lambda(alpha: float = 0.05) -> float:
@@ -63,6 +93,27 @@ def tuning_without_plan(n: float, alpha: float = 0.05, n0: float = VISITORS_WITH
         16.42
     """
     return mixture_lambda(alpha) * n / n0
+
+
+def tuning_with_plan(variance: float, end_variance: float, alpha: float = 0.05) -> float:
+    """`a` where the planned end is known: λ · 2 V_end / V, tightest in the middle of the test.
+
+    The variances are the estimate's now and at the planned end, where it is what the plan assumed; their ratio alone
+    counts, so 1/visitors now and 1/visitors planned do as well. At the end the interval is 1.56 times as wide as that
+    of a single look.
+
+    Raises:
+        InputError: a variance that is not above 0.
+
+    Example:
+        >>> round(tuning_with_plan(1 / 20_000, 1 / 40_000), 2)
+        8.21
+    """
+    if not (0 < variance < math.inf and 0 < end_variance < math.inf):
+        raise InputError(
+            f"variances {variance!r} now and {end_variance!r} at the end; finite numbers above 0 are needed"
+        )
+    return mixture_lambda(alpha) * 2 * end_variance / variance
 
 
 def tuning_one_look(alpha: float = 0.05) -> float:
@@ -160,6 +211,51 @@ def anytime_at(estimate: Any, se: Any, a: Any, alpha: float) -> tuple[Any, Any, 
     margin = se * boundary
     p_value = exponential(-at_least_zero(log_ratio_at(estimate / se, a)))
     return estimate - margin, estimate + margin, p_value, boundary
+
+
+def anytime_lift(
+    treatment: Estimate, control: Estimate, *, a: float, alpha: float = 0.05, covariance: float = 0.0
+) -> Lift:
+    """Always-valid interval of the relative lift: Fieller's set at the boundary.
+
+    D and SE of `anytime_interval` are replaced by m_t - r m_c and its standard error at each ratio r, so that it leaves
+    out 0 exactly where the interval of the difference does. Undefined where the control's mean is not above 0.
+
+    Fieller (1954). Assumes normal estimates: some hundred conversions in each arm.
+
+    Raises:
+        InputError: `a` not above 0, or alpha outside (0, 1).
+
+    Example:
+        >>> anytime_lift(Estimate(5.5, 0.01, 999), Estimate(5.0, 0.01, 999), a=8.21).excludes_zero()
+        True
+    """
+    return lift_at(mixture_boundary(a, alpha), treatment, control, covariance)
+
+
+def running_anytime(looks: Iterable[Anytime]) -> RunningAnytime:
+    """The intersection of the intervals of all looks and their smallest p-value.
+
+    The p-value is below alpha exactly where the intersection leaves out 0.
+
+    Howard et al. (2021). Assumes one effect that does not change between the looks.
+
+    Raises:
+        InputError: no looks.
+
+    Example:
+        >>> running_anytime([Anytime(-0.1, 0.5, 0.3, 3.0), Anytime(0.1, 0.6, 0.04, 3.0)]).p_value
+        0.04
+    """
+    results = list(looks)
+    if not results:
+        raise InputError("no looks; at least one is needed")
+    low, high = max(look.low for look in results), min(look.high for look in results)
+    p_value = min(look.p_value for look in results)
+    if low > high:
+        reason = "no effect lies in the intervals of all looks: it is not the same at all times"
+        return RunningAnytime("empty", None, None, p_value, reason)
+    return RunningAnytime("ok", low, high, p_value)
 
 
 def mixture_rho(v_opt: float, alpha_opt: float = 0.05, *, two_sided: bool = True) -> float:

@@ -116,7 +116,7 @@ def miettinen_nurminen_difference(
         >>> round(d.low, 4), round(d.high, 4)
         (0.0528, 0.3382)
     """
-    x_t, n_t, x_c, n_c = _check_counts(x_t, n_t, x_c, n_c)
+    x_t, n_t, x_c, n_c = check_counts(x_t, n_t, x_c, n_c)
     z, factor = -float(ndtri(check_alpha(alpha) / 2)), _factor(n_t + n_c, correction)
     p_t, p_c = x_t / n_t, x_c / n_c
     # n p (1 - p) / (n - 1) / n, which is 0 for a single visitor.
@@ -154,7 +154,7 @@ def miettinen_nurminen_ratio(
         >>> round(ratio.estimate, 3), round(ratio.low, 3), round(ratio.high, 3)
         (1.333, 1.079, 1.672)
     """
-    x_t, n_t, x_c, n_c = _check_counts(x_t, n_t, x_c, n_c)
+    x_t, n_t, x_c, n_c = check_counts(x_t, n_t, x_c, n_c)
     z, factor = -float(ndtri(check_alpha(alpha) / 2)), _factor(n_t + n_c, correction)
     if x_t == 0 and x_c == 0:
         return RatioInterval("undefined", None, None, None, "no conversions in either arm: every ratio fits 0 / 0")
@@ -197,7 +197,7 @@ def newcombe_difference(x_t: int, n_t: int, x_c: int, n_c: int, *, alpha: float 
         >>> round(low, 4), round(high, 4)
         (0.0524, 0.3339)
     """
-    x_t, n_t, x_c, n_c = _check_counts(x_t, n_t, x_c, n_c)
+    x_t, n_t, x_c, n_c = check_counts(x_t, n_t, x_c, n_c)
     p_t, p_c = x_t / n_t, x_c / n_c
     low_t, high_t = wilson_interval(x_t, n_t, alpha=alpha)
     low_c, high_c = wilson_interval(x_c, n_c, alpha=alpha)
@@ -212,7 +212,7 @@ def _check_count(x: int, n: int) -> tuple[int, int]:
     return int(x), int(n)
 
 
-def _check_counts(x_t: int, n_t: int, x_c: int, n_c: int) -> tuple[int, int, int, int]:
+def check_counts(x_t: int, n_t: int, x_c: int, n_c: int) -> tuple[int, int, int, int]:
     return (*_check_count(x_t, n_t), *_check_count(x_c, n_c))
 
 
@@ -320,7 +320,7 @@ def _ratio_high(x_t: int, n_t: int, x_c: int, n_c: int, z: float, factor: float)
 
     def above(log_r: float) -> float:
         r = math.exp(log_r)
-        return r - (p_t + z * math.sqrt(_restricted_variance_of_ratio(x_t, n_t, x_c, n_c, r) * factor)) / p_c
+        return r - (p_t + z * math.sqrt(restricted_variance_of_ratio(x_t, n_t, x_c, n_c, r) * factor)) / p_c
 
     start = math.log((x_t + 0.5) / n_t / p_c)
     half = z * math.sqrt((1 / (x_t + 0.5) - 1 / (n_t + 1) + 1 / x_c - 1 / (n_c + 1)) * factor)
@@ -328,7 +328,7 @@ def _ratio_high(x_t: int, n_t: int, x_c: int, n_c: int, z: float, factor: float)
     return math.exp(increasing_root(above, start + half, math.exp(start + half), lower=lower, tolerance=1e-15))
 
 
-def _restricted_variance_of_ratio(x_t: int, n_t: int, x_c: int, n_c: int, r: float) -> float:
+def restricted_variance_of_ratio(x_t: int, n_t: int, x_c: int, n_c: int, r: float) -> float:
     """p̃_t(1 - p̃_t)/n_t + r² p̃_c(1 - p̃_c)/n_c at the maximum likelihood rates with p̃_t = r p̃_c."""
     u, v = n_t + x_c, x_t + n_c
     root = math.sqrt((r * u - v) ** 2 + 4 * r * (n_t - x_t) * (n_c - x_c))

@@ -14,12 +14,17 @@ import pytest
 from offerlift.stats import (
     Estimate,
     Moments,
+    Spending,
+    adjust_p_values,
     beta_posteriors,
+    classical_boundaries,
     compare_estimates,
     dunnett_critical,
+    e_bh,
     expected_loss_beta,
     fieller,
     homogeneity_test,
+    inflation_factor,
     miettinen_nurminen_difference,
     miettinen_nurminen_ratio,
     mixture_boundary,
@@ -30,6 +35,7 @@ from offerlift.stats import (
     probability_b_beats_a,
     running_sample_ratio_test,
     sample_ratio_test,
+    sequential_boundaries,
     sequential_sample_ratio_test,
     wilson_interval,
 )
@@ -93,6 +99,27 @@ def sequential_srm(i):
     return None
 
 
+def looks(spending):
+    def boundaries(i):
+        clocks = i.get("info") or [k / i["K"] for k in range(1, i["K"] + 1)]
+        function = Spending(spending, i.get("gamma"))
+        return list(sequential_boundaries(clocks, alpha=i["alpha_one_sided"], spending=function, sides=1).z)
+
+    return boundaries
+
+
+def classical(shape):
+    return lambda i: classical_boundaries(shape, i["K"], alpha=i["alpha"]).z[-1]
+
+
+def inflation(i):
+    one_side = i["alpha_one_sided"]
+    if i.get("bounds") == "OBF":
+        return inflation_factor(classical_boundaries("obrien_fleming", i["K"], alpha=one_side, sides=1), i["power"])
+    clocks = [k / i["K"] for k in range(1, i["K"] + 1)]
+    return inflation_factor(sequential_boundaries(clocks, alpha=one_side, sides=1), i["power"])
+
+
 def best_of(i):
     arms = {
         str(k): Moments.from_sums(["y"], n, [x], {("y", "y"): x})
@@ -113,6 +140,19 @@ METHODS = {
     "fieller_unequal_var_satterthwaite_inverted": fieller_inverted,
     "dunnett_crit_one_sided": dunnett(1),
     "dunnett_crit_two_sided": dunnett(2),
+    "pocock_two_sided": classical("pocock"),
+    "obrien_fleming_two_sided": classical("obrien_fleming"),
+    "lan_demets_pocock_spending": looks("pocock"),
+    "lan_demets_obf_spending": looks("obrien_fleming"),
+    "kim_demets_power_spending": looks("kim_demets"),
+    "hwang_shih_decani_spending": looks("hwang_shih_decani"),
+    "group_sequential_inflation": inflation,
+    "p_adjust_holm": lambda i: adjust_p_values(i["p"], "holm"),
+    "p_adjust_hochberg": lambda i: adjust_p_values(i["p"], "hochberg"),
+    "p_adjust_hommel": lambda i: adjust_p_values(i["p"], "hommel"),
+    "p_adjust_BH": lambda i: adjust_p_values(i["p"], "bh"),
+    "p_adjust_BY": lambda i: adjust_p_values(i["p"], "by"),
+    "e_bh": lambda i: e_bh(i["e"], i["alpha"]),
     "srm_chi2_p": lambda i: sample_ratio_test(i["counts"], i["split"]).p_value,
     "sequential_srm_multinomial": sequential_srm,
     "normal_mixture_best_rho": lambda i: mixture_rho(i["v_opt"], i["alpha_opt"]),
