@@ -19,6 +19,7 @@ from .elementwise import at_least_zero, exponential, log1p, square_root
 from .fieller import Estimate, check_alpha, lift_at
 from .results import Anytime, Difference, Lift
 from .roots import increasing_root
+from .showing import Shown
 
 __all__ = [
     "BURN_IN_CONVERSIONS",
@@ -51,11 +52,15 @@ BURN_IN_CONVERSIONS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class RunningAnytime:
+class RunningAnytime(Shown):
     """What all looks so far say together: the intersection of their intervals and the smallest p-value.
 
     Both stay valid at any time and never take back what they ruled out. `status` is `empty` where no value lies in all
     intervals (the effect has changed between the looks, or 1 in 20 came); the ends are then None, with the reason.
+
+    Example:
+        >>> running_anytime([Anytime(-0.1, 0.5, 0.3, 3.0), Anytime(0.1, 0.6, 0.04, 3.0)]).low
+        0.1
     """
 
     status: Literal["ok", "empty"]
@@ -99,6 +104,10 @@ def tuning_with_plan(variance: float, end_variance: float, alpha: float = 0.05) 
 
     Raises:
         InputError: a variance that is not above 0.
+
+    Example:
+        >>> round(tuning_with_plan(1 / 20_000, 1 / 40_000), 2)
+        8.21
     """
     if not (0 < variance < math.inf and 0 < end_variance < math.inf):
         raise InputError(
@@ -212,8 +221,14 @@ def anytime_lift(
     D and SE of `anytime_interval` are replaced by m_t - r m_c and its standard error at each ratio r, so that it leaves
     out 0 exactly where the interval of the difference does. Undefined where the control's mean is not above 0.
 
+    Fieller (1954). Assumes normal estimates: some hundred conversions in each arm.
+
     Raises:
         InputError: `a` not above 0, or alpha outside (0, 1).
+
+    Example:
+        >>> anytime_lift(Estimate(5.5, 0.01, 999), Estimate(5.0, 0.01, 999), a=8.21).excludes_zero()
+        True
     """
     return lift_at(mixture_boundary(a, alpha), treatment, control, covariance)
 
@@ -223,8 +238,14 @@ def running_anytime(looks: Iterable[Anytime]) -> RunningAnytime:
 
     The p-value is below alpha exactly where the intersection leaves out 0.
 
+    Howard et al. (2021). Assumes one effect that does not change between the looks.
+
     Raises:
         InputError: no looks.
+
+    Example:
+        >>> running_anytime([Anytime(-0.1, 0.5, 0.3, 3.0), Anytime(0.1, 0.6, 0.04, 3.0)]).p_value
+        0.04
     """
     results = list(looks)
     if not results:

@@ -47,7 +47,7 @@ def test_every_result_shows_itself():
     """Each public record but data and inputs is `Shown`."""
     records = {name for name in offerlift.stats.__all__ if is_dataclass(getattr(offerlift.stats, name))}
     shown = {name for name in records if issubclass(getattr(offerlift.stats, name), Shown)}
-    assert records - shown <= {"Estimate", "Histogram", "Inputs", "LargestValues", "Moments", "Shared"}
+    assert records - shown <= {"Estimate", "Histogram", "Inputs", "LargestValues", "Moments", "Shared", "Spending"}
     assert {"Comparison", "AdjustedComparison", "ArmsPosterior", "ArmsComparison", "SampleRatio"} <= shown
 
 
