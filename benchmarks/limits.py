@@ -25,7 +25,6 @@ AT_MOST = {
         "duckdb_ten_times_the_visitors": 13.0,
         "sqlite_peak_megabytes": 2500.0,
         "duckdb_peak_megabytes": 2500.0,
-        "warehouse_over_duckdb_sql": 1.15,
     },
     "ingest": {"sqlite_replay_over_first": 1.0},
 }
