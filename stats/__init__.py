@@ -1,11 +1,15 @@
 """Estimates, intervals, tests and posteriors from moments alone.
 
 Every method takes `Moments` (or the few numbers it needs) and returns a frozen record of plain floats; t is the
-treatment and c the control. Nothing here reads data or keeps state; `permutation_test` and `bayesian_bootstrap` take an
-additive `Histogram` or raw values, and draw random numbers from the seed they are given.
+treatment and c the control. Nothing here reads data or keeps state; what draws random numbers takes their seed.
+
+Comparisons are loaded at once, planning, planned looks, strata and resampling when they are first asked for.
 """
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from .adjustment import (
     AdjustedComparison,
@@ -45,60 +49,11 @@ from .bayes import (
 )
 from .by_arm import moments_by_arm
 from .comparing import compare
-from .days import DaysComparison, compare_days
-from .decision_rule import (
-    ACTIONS,
-    HARM_SHARE,
-    NON_INFERIORITY,
-    Action,
-    ErrorBudget,
-    Evidence,
-    Finding,
-    PlannedLooks,
-    Verdicts,
-    error_budget,
-    follow_rule,
-    is_over,
-    judge,
-    planned_looks,
-)
-from .decomposition import Factor, RevenueDecomposition, decompose_revenue
-from .endpoints import Endpoint, Mean, Rate, Signal
-from .exact import conditional_mid_p
 from .fieller import Estimate, Shared, compare_estimates, fieller
-from .group_sequential import (
-    Boundaries,
-    Boundary,
-    RepeatedInterval,
-    StagewiseEstimate,
-    classical_boundaries,
-    crossing_probabilities,
-    drift_for_power,
-    inflation_factor,
-    next_boundary,
-    nominal_level,
-    repeated_interval,
-    repeated_lift,
-    repeated_p_value,
-    sequential_boundaries,
-    spent_by,
-    stagewise_estimate,
-)
-from .histogram import LARGEST_SHARE_LIMIT, Histogram, LargestValues
 from .means import compare_means, mean_estimate
 from .moments import Moments
 from .multiplicity import adjust_p_values, adjusted_alpha, dunnett_critical, dunnett_p_values, e_bh
 from .noninferiority import NonInferiority, intersection_union, non_inferiority, non_inferiority_proportions
-from .power import (
-    Design,
-    Duration,
-    SampleSize,
-    achieved_power,
-    control_share_for,
-    detectable_lift,
-    required_visitors,
-    time_to_decide,
-)
 from .proportions import (
     compare_proportions,
     counts_of,
@@ -107,24 +62,10 @@ from .proportions import (
     newcombe_difference,
     wilson_interval,
 )
-from .quantiles import QuantileComparison, QuantileEstimate, compare_quantiles, quantile_interval
 from .ratios import compare_ratios, linearised, ratio_of
-from .resampling import BootstrapPosterior, PermutationTest, bayesian_bootstrap, permutation_test
 from .results import Anytime, Comparison, Difference, Inputs, Lift, Posterior, RatioInterval, SampleRatio
-from .rope import rope_means, rope_rates
 from .showing import Shown
-from .shrinkage import (
-    Programme,
-    Shrunk,
-    between_variance,
-    programme_total,
-    sceptical_prior,
-    shrink,
-    shrink_arms,
-    shrink_by_experience,
-)
 from .skewness import SKEW_LIMIT, skew_kappa
-from .spending import Spending, spent_alpha
 from .srm import (
     homogeneity_test,
     running_sample_ratio_test,
@@ -132,19 +73,204 @@ from .srm import (
     sample_ratio_test,
     sequential_sample_ratio_test,
 )
-from .strata import (
-    beta_posteriors_over_strata,
-    compare_adjusted_over_strata,
-    compare_means_over_strata,
-    compare_proportions_over_strata,
-    compare_ratios_over_strata,
-    mean_over_strata,
-    ratio_over_strata,
-    skew_kappa_over_strata,
-    stratum_weights,
-)
-from .value import expected_net_gain, gain_of_waiting, value_of_more_visitors, value_of_perfect_information
-from .winsor import cap_from_orders, capped_moments
+
+if TYPE_CHECKING:
+    from .days import DaysComparison, compare_days
+    from .decision_rule import (
+        ACTIONS,
+        HARM_SHARE,
+        NON_INFERIORITY,
+        Action,
+        ErrorBudget,
+        Evidence,
+        Finding,
+        PlannedLooks,
+        Verdicts,
+        error_budget,
+        follow_rule,
+        is_over,
+        judge,
+        planned_looks,
+    )
+    from .decomposition import Factor, RevenueDecomposition, decompose_revenue
+    from .endpoints import Endpoint, Mean, Rate, Signal
+    from .exact import conditional_mid_p
+    from .group_sequential import (
+        Boundaries,
+        Boundary,
+        RepeatedInterval,
+        StagewiseEstimate,
+        classical_boundaries,
+        crossing_probabilities,
+        drift_for_power,
+        inflation_factor,
+        next_boundary,
+        nominal_level,
+        repeated_interval,
+        repeated_lift,
+        repeated_p_value,
+        sequential_boundaries,
+        spent_by,
+        stagewise_estimate,
+    )
+    from .histogram import LARGEST_SHARE_LIMIT, Histogram, LargestValues
+    from .power import (
+        Design,
+        Duration,
+        SampleSize,
+        achieved_power,
+        control_share_for,
+        detectable_lift,
+        required_visitors,
+        time_to_decide,
+    )
+    from .quantiles import QuantileComparison, QuantileEstimate, compare_quantiles, quantile_interval
+    from .resampling import BootstrapPosterior, PermutationTest, bayesian_bootstrap, permutation_test
+    from .rope import rope_means, rope_rates
+    from .shrinkage import (
+        Programme,
+        Shrunk,
+        between_variance,
+        programme_total,
+        sceptical_prior,
+        shrink,
+        shrink_arms,
+        shrink_by_experience,
+    )
+    from .spending import Spending, spent_alpha
+    from .strata import (
+        beta_posteriors_over_strata,
+        compare_adjusted_over_strata,
+        compare_means_over_strata,
+        compare_proportions_over_strata,
+        compare_ratios_over_strata,
+        mean_over_strata,
+        ratio_over_strata,
+        skew_kappa_over_strata,
+        stratum_weights,
+    )
+    from .value import expected_net_gain, gain_of_waiting, value_of_more_visitors, value_of_perfect_information
+    from .winsor import cap_from_orders, capped_moments
+
+_LATE = {
+    "days": (
+        "DaysComparison",
+        "compare_days",
+    ),
+    "decision_rule": (
+        "ACTIONS",
+        "Action",
+        "ErrorBudget",
+        "Evidence",
+        "Finding",
+        "HARM_SHARE",
+        "NON_INFERIORITY",
+        "PlannedLooks",
+        "Verdicts",
+        "error_budget",
+        "follow_rule",
+        "is_over",
+        "judge",
+        "planned_looks",
+    ),
+    "decomposition": (
+        "Factor",
+        "RevenueDecomposition",
+        "decompose_revenue",
+    ),
+    "endpoints": (
+        "Endpoint",
+        "Mean",
+        "Rate",
+        "Signal",
+    ),
+    "exact": ("conditional_mid_p",),
+    "group_sequential": (
+        "Boundaries",
+        "Boundary",
+        "RepeatedInterval",
+        "StagewiseEstimate",
+        "classical_boundaries",
+        "crossing_probabilities",
+        "drift_for_power",
+        "inflation_factor",
+        "next_boundary",
+        "nominal_level",
+        "repeated_interval",
+        "repeated_lift",
+        "repeated_p_value",
+        "sequential_boundaries",
+        "spent_by",
+        "stagewise_estimate",
+    ),
+    "histogram": (
+        "Histogram",
+        "LARGEST_SHARE_LIMIT",
+        "LargestValues",
+    ),
+    "power": (
+        "Design",
+        "Duration",
+        "SampleSize",
+        "achieved_power",
+        "control_share_for",
+        "detectable_lift",
+        "required_visitors",
+        "time_to_decide",
+    ),
+    "quantiles": (
+        "QuantileComparison",
+        "QuantileEstimate",
+        "compare_quantiles",
+        "quantile_interval",
+    ),
+    "resampling": (
+        "BootstrapPosterior",
+        "PermutationTest",
+        "bayesian_bootstrap",
+        "permutation_test",
+    ),
+    "rope": (
+        "rope_means",
+        "rope_rates",
+    ),
+    "shrinkage": (
+        "Programme",
+        "Shrunk",
+        "between_variance",
+        "programme_total",
+        "sceptical_prior",
+        "shrink",
+        "shrink_arms",
+        "shrink_by_experience",
+    ),
+    "spending": (
+        "Spending",
+        "spent_alpha",
+    ),
+    "strata": (
+        "beta_posteriors_over_strata",
+        "compare_adjusted_over_strata",
+        "compare_means_over_strata",
+        "compare_proportions_over_strata",
+        "compare_ratios_over_strata",
+        "mean_over_strata",
+        "ratio_over_strata",
+        "skew_kappa_over_strata",
+        "stratum_weights",
+    ),
+    "value": (
+        "expected_net_gain",
+        "gain_of_waiting",
+        "value_of_more_visitors",
+        "value_of_perfect_information",
+    ),
+    "winsor": (
+        "cap_from_orders",
+        "capped_moments",
+    ),
+}
+_HOME = {name: module for module, names in _LATE.items() for name in names}
 
 __all__ = [
     "ACTIONS",
@@ -309,3 +435,15 @@ __all__ = [
     "value_of_perfect_information",
     "wilson_interval",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Kept, so that this is asked once a name.
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
