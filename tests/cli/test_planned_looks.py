@@ -1,4 +1,4 @@
-"""Experiments with planned looks from the command line: what `analyze` and `report` show, and that they record nothing."""
+"""Planned looks from the command line: what `analyze` and `report` show, and that they record nothing."""
 
 from __future__ import annotations
 
