@@ -189,6 +189,9 @@ def normal_update(estimate: float, variance: float, prior_mean: float, prior_var
 
     Conjugate normal prior. Assumes a known variance.
 
+    Gelman et al. (2013, section 2.5). Not for a prior that was chosen after the estimate was seen, nor for the revenue
+    of fewer than about 200 orders (`bayesian_bootstrap`).
+
     Example:
         >>> normal_update(0.10, 0.01, 0.0, 0.01)
         (0.05, 0.005)
@@ -199,6 +202,9 @@ def normal_update(estimate: float, variance: float, prior_mean: float, prior_var
 
 def normal_expected_loss(mu: float, sigma: float) -> float:
     """E[max(X, 0)] for X ~ N(mu, sigma²): sigma φ(mu/sigma) + mu Φ(mu/sigma).
+
+    The unit normal loss integral of Raiffa and Schlaifer (1961). Assumes a normal posterior. Not for the revenue of
+    fewer than about 200 orders, whose posterior is skewed: `bayesian_bootstrap`.
 
     Example:
         >>> round(normal_expected_loss(-0.2, 0.1), 6)
