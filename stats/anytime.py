@@ -286,7 +286,7 @@ def mixture_rho(v_opt: float, alpha_opt: float = 0.05, *, two_sided: bool = True
     The approximation v_opt / (2 ln(1/α) + ln(1 + 2 ln(1/α))) of Howard et al. (2021), as in confseq: v_opt/ρ is 7.936
     for α = .05 where the exact λ is 8.21. One-sided: at 2α.
 
-    Not for `anytime_interval`, which takes `a` itself.
+    Assumes a variance that was chosen before the first look. Not for `anytime_interval`, which takes `a` itself.
 
     Example:
         >>> round(mixture_rho(100.0), 2)

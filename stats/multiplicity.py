@@ -157,7 +157,8 @@ def adjust_p_values(p_values: Sequence[float], method: PValueMethod) -> tuple[fl
     `bh` (Benjamini and Hochberg 1995) for independent or positively dependent tests, `by` (Benjamini and Yekutieli
     2001) always.
 
-    Not for arms against one control, whose correlations are known: `dunnett_p_values`.
+    Assumes p-values of which each is valid by itself. Not for arms against one control, whose correlations are known:
+    `dunnett_p_values`.
 
     Args:
         p_values: of secondary metrics, segments or other families of findings. Not of guardrails, which must all pass.

@@ -220,8 +220,8 @@ def achieved_power(
 ) -> float:
     """Chance to cross on the side of a true lift, with so many visitors in all arms at the end.
 
-    For plans, not for a finished test: the power at the lift that was seen says nothing that the p-value does not (Hoenig
-    and Heisey 2001).
+    For plans, not for a finished test: the power at the lift that was seen says nothing that the p-value does not
+    (Hoenig and Heisey 2001).
 
     Crossing on the wrong side is no success and is left out, as in R's power.prop.test and power.t.test. The power in
     `design` plays no part.
@@ -345,8 +345,8 @@ def time_to_decide(visitors: float, per_week: float, *, window_days: float = 0.0
     Enrolment in whole weeks, since weekdays differ, and in at least two, since weeks do; then the metric's window.
     Assumes steady traffic: a season's peak does not last.
 
-    max(⌈visitors / per week⌉, least weeks) weeks and the window. Kohavi, Tang and Xu (2020) on whole weeks. Not
-    with each week's visitors where many come back: count those who are new to the experiment.
+    max(⌈visitors / per week⌉, least weeks) weeks and the window (whole weeks: Kohavi, Tang and Xu 2020). Not with each
+    week's visitors where many come back: count those who are new to the experiment.
 
     Args:
         visitors: in all arms together.

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
-from .bayes import Direction, check_arms
+from .bayes import Direction, check_arms, posterior_rows
 from .histogram import Histogram, bin_width
 from .results import Posterior
 from .showing import Row, Shown
@@ -178,23 +178,10 @@ class BootstrapPosterior(Shown):
 
     def to_dicts(self) -> list[Row]:
         """One row an arm: its chance to be the best and, of a treatment, its posterior against the control."""
-        rows = []
-        for arm, chance in self.probability_best.items():
-            against, lift = self.against_control.get(arm), self.lift.get(arm) or (None, None)
-            rows.append(
-                {
-                    "arm": arm,
-                    "probability_best": chance,
-                    "probability_better": against.probability_better if against else None,
-                    "expected_loss": against.expected_loss if against else None,
-                    "low": against.low if against else None,
-                    "high": against.high if against else None,
-                    "lift_low": lift[0],
-                    "lift_high": lift[1],
-                    "error": self.error,
-                    "draws": self.draws,
-                }
-            )
+        rows = posterior_rows(self.probability_best, self.against_control)
+        for row in rows:
+            low, high = self.lift.get(row["arm"]) or (None, None)
+            row |= {"lift_low": low, "lift_high": high, "error": self.error, "draws": self.draws}
         return rows
 
 

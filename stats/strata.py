@@ -56,8 +56,8 @@ _NO_STRATUM = "no phase has two visitors in every arm"
 def stratum_weights(arms: Sequence[Strata], visitors: Sequence[int] | None = None) -> tuple[float, ...]:
     """The weight of every stratum: its share of the visitors of all strata in which each of the arms has two.
 
-    w_h = N_h / Σ N_h (Cochran 1977, chapter 5). Assumes that the visitors of a stratum were split at random within it. Not
-    for strata that the offer itself can change.
+    w_h = N_h / Σ N_h (Cochran 1977, chapter 5). Assumes that the visitors of a stratum were split at random within it.
+    Not for strata that the offer itself can change.
 
     Args:
         arms: each arm's moments by stratum; those that are to be compared with one another.
@@ -93,8 +93,8 @@ def stratum_weights(arms: Sequence[Strata], visitors: Sequence[int] | None = Non
 def mean_over_strata(strata: Strata, column: str, weights: Sequence[float]) -> Estimate | str:
     """An arm's mean Σ w_h m_h with variance Σ w_h² s_h²/n_h and df by Satterthwaite; or why there is none.
 
-    Cochran (1977, chapter 5) and Satterthwaite (1946). Assumes independent visitors. Not for one arm alone, since the weights
-    must be those of all arms compared: `stratum_weights`.
+    Cochran (1977, chapter 5) and Satterthwaite (1946). Assumes independent visitors. Not for one arm alone, since the
+    weights must be those of all arms compared: `stratum_weights`.
 
     Example:
         >>> from offerlift.stats import Moments

@@ -24,8 +24,8 @@ __all__ = [
 def expected_net_gain(difference: float, future_visitors: float, *, switching_cost: float = 0.0) -> float:
     """What shipping is expected to bring: E[Δ] · N - cost.
 
-    Assumes an effect that lasts until the horizon. Not for shipping: half of all tests without an effect have a gain
-    above 0.
+    Raiffa and Schlaifer (1961). Assumes an effect that lasts until the horizon. Not for shipping: half of all tests
+    without an effect have a gain above 0.
 
     Args:
         difference: estimate (or posterior mean) of the difference a visitor, in money net of discount, shipping and
@@ -117,8 +117,8 @@ def gain_of_waiting(
     treatment are served as if it had been chosen already and those in the control as if not. For no switching cost it
     is (N - n) · EVSI less |E[Δ]| for each visitor who meanwhile is in the arm that would not be chosen now.
 
-    Assumes a normal estimate and steady traffic. Not for shipping: it prices a week more and can support stopping
-    without effect.
+    EVSI less its price (Raiffa and Schlaifer 1961). Assumes a normal estimate and steady traffic. Not for shipping: it
+    prices a week more and can support stopping without effect.
 
     Args:
         difference, variance, variance_after, switching_cost: as in `value_of_more_visitors`.
