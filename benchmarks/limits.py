@@ -3,6 +3,7 @@
 python benchmarks/assignment.py --quick --json | python benchmarks/limits.py assignment
 python benchmarks/store.py --quick --json | python benchmarks/limits.py store
 python benchmarks/analysis.py --quick --json | python benchmarks/limits.py analysis
+python benchmarks/ingest.py --quick --json | python benchmarks/limits.py ingest
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ AT_MOST = {
         "sqlite_peak_megabytes": 2500.0,
         "duckdb_peak_megabytes": 2500.0,
     },
+    "ingest": {"sqlite_replay_over_first": 1.0},
 }
 AT_LEAST = {
     "analysis": {
@@ -44,6 +46,7 @@ AT_LEAST = {
         "growthbook_over_assign": 1.0,
     },
     "store": {"tea_tasting_over_duckdb_moments": 2.0, "pandas_over_duckdb_moments": 4.0},
+    "ingest": {"sqlite_ingest_over_raw": 0.5, "postgresql_over_sqlalchemy_executemany": 3.0},
 }
 
 

@@ -231,9 +231,9 @@ def design_of(definition: Definition) -> Design:
     looks = plan.looks if not plan.looks or plan.looks[-1] == 1 else (*plan.looks, 1.0)
     shares = tuple(_shares(definition).values())
     tuned_at = float(VISITORS_WITHOUT_PLAN)
-    if plan.sample_size is not None:
+    if definition.planned_sample is not None:
         # Of a comparison half of what is planned.
-        tuned_at = plan.sample_size * (shares[0] + min(shares[1:])) / 2
+        tuned_at = definition.planned_sample * (shares[0] + min(shares[1:])) / 2
     return Design(
         alpha=plan.alpha,
         power=plan.power,
@@ -325,7 +325,7 @@ def _week(question: Question, week: float, effect: float | None) -> Week:
 
 
 def _at_sample_size(definition: Definition, question: Question, effect: float | None) -> Week | None:
-    planned = definition.plan.sample_size
+    planned = definition.planned_sample
     if planned is None or question.per_week is None:
         return None
     weeks = planned / question.per_week + question.window_days / 7

@@ -1,10 +1,15 @@
 """Estimates, intervals, tests and posteriors from moments alone.
 
 Every method takes `Moments` (or the few numbers it needs) and returns a frozen record of plain floats; t is the
-treatment and c the control. Nothing here reads data, keeps state or draws random numbers.
+treatment and c the control. Nothing here reads data or keeps state; what draws random numbers takes their seed.
+
+Comparisons are loaded at once, planning, planned looks, strata and resampling when they are first asked for.
 """
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from .adjustment import (
     AdjustedComparison,
@@ -44,44 +49,11 @@ from .bayes import (
 )
 from .by_arm import moments_by_arm
 from .comparing import compare
-from .days import DaysComparison, compare_days
-from .decomposition import Factor, RevenueDecomposition, decompose_revenue
-from .endpoints import Endpoint, Mean, Rate, Signal
-from .exact import conditional_mid_p
 from .fieller import Estimate, Shared, compare_estimates, fieller
-from .group_sequential import (
-    Boundaries,
-    Boundary,
-    RepeatedInterval,
-    StagewiseEstimate,
-    classical_boundaries,
-    crossing_probabilities,
-    drift_for_power,
-    inflation_factor,
-    next_boundary,
-    nominal_level,
-    repeated_interval,
-    repeated_lift,
-    repeated_p_value,
-    sequential_boundaries,
-    spent_by,
-    stagewise_estimate,
-)
-from .histogram import LARGEST_SHARE_LIMIT, Histogram, LargestValues
 from .means import compare_means, mean_estimate
 from .moments import Moments
 from .multiplicity import adjust_p_values, adjusted_alpha, dunnett_critical, dunnett_p_values, e_bh
 from .noninferiority import NonInferiority, intersection_union, non_inferiority, non_inferiority_proportions
-from .power import (
-    Design,
-    Duration,
-    SampleSize,
-    achieved_power,
-    control_share_for,
-    detectable_lift,
-    required_visitors,
-    time_to_decide,
-)
 from .proportions import (
     compare_proportions,
     counts_of,
@@ -90,24 +62,10 @@ from .proportions import (
     newcombe_difference,
     wilson_interval,
 )
-from .quantiles import QuantileComparison, QuantileEstimate, compare_quantiles, quantile_interval
 from .ratios import compare_ratios, linearised, ratio_of
-from .resampling import BootstrapPosterior, PermutationTest, bayesian_bootstrap, permutation_test
 from .results import Anytime, Comparison, Difference, Inputs, Lift, Posterior, RatioInterval, SampleRatio
-from .rope import rope_means, rope_rates
 from .showing import Shown
-from .shrinkage import (
-    Programme,
-    Shrunk,
-    between_variance,
-    programme_total,
-    sceptical_prior,
-    shrink,
-    shrink_arms,
-    shrink_by_experience,
-)
 from .skewness import SKEW_LIMIT, skew_kappa
-from .spending import Spending, spent_alpha
 from .srm import (
     homogeneity_test,
     running_sample_ratio_test,
@@ -115,25 +73,214 @@ from .srm import (
     sample_ratio_test,
     sequential_sample_ratio_test,
 )
-from .strata import (
-    beta_posteriors_over_strata,
-    compare_adjusted_over_strata,
-    compare_means_over_strata,
-    compare_proportions_over_strata,
-    compare_ratios_over_strata,
-    mean_over_strata,
-    ratio_over_strata,
-    skew_kappa_over_strata,
-    stratum_weights,
-)
-from .value import expected_net_gain, gain_of_waiting, value_of_more_visitors, value_of_perfect_information
-from .winsor import cap_from_orders, capped_moments
+
+if TYPE_CHECKING:
+    from .days import DaysComparison, compare_days
+    from .decision_rule import (
+        ACTIONS,
+        HARM_SHARE,
+        NON_INFERIORITY,
+        Action,
+        ErrorBudget,
+        Evidence,
+        Finding,
+        PlannedLooks,
+        Verdicts,
+        error_budget,
+        follow_rule,
+        is_over,
+        judge,
+        planned_looks,
+    )
+    from .decomposition import Factor, RevenueDecomposition, decompose_revenue
+    from .endpoints import Endpoint, Mean, Rate, Signal
+    from .exact import conditional_mid_p
+    from .group_sequential import (
+        Boundaries,
+        Boundary,
+        RepeatedInterval,
+        StagewiseEstimate,
+        classical_boundaries,
+        crossing_probabilities,
+        drift_for_power,
+        inflation_factor,
+        next_boundary,
+        nominal_level,
+        repeated_interval,
+        repeated_lift,
+        repeated_p_value,
+        sequential_boundaries,
+        spent_by,
+        stagewise_estimate,
+    )
+    from .histogram import LARGEST_SHARE_LIMIT, Histogram, LargestValues
+    from .power import (
+        Design,
+        Duration,
+        SampleSize,
+        achieved_power,
+        control_share_for,
+        detectable_lift,
+        required_visitors,
+        time_to_decide,
+    )
+    from .quantiles import QuantileComparison, QuantileEstimate, compare_quantiles, quantile_interval
+    from .resampling import BootstrapPosterior, PermutationTest, bayesian_bootstrap, permutation_test
+    from .rope import rope_means, rope_rates
+    from .shrinkage import (
+        Programme,
+        Shrunk,
+        between_variance,
+        programme_total,
+        sceptical_prior,
+        shrink,
+        shrink_arms,
+        shrink_by_experience,
+    )
+    from .spending import Spending, spent_alpha
+    from .strata import (
+        beta_posteriors_over_strata,
+        compare_adjusted_over_strata,
+        compare_means_over_strata,
+        compare_proportions_over_strata,
+        compare_ratios_over_strata,
+        mean_over_strata,
+        ratio_over_strata,
+        skew_kappa_over_strata,
+        stratum_weights,
+    )
+    from .value import expected_net_gain, gain_of_waiting, value_of_more_visitors, value_of_perfect_information
+    from .winsor import cap_from_orders, capped_moments
+
+_LATE = {
+    "days": (
+        "DaysComparison",
+        "compare_days",
+    ),
+    "decision_rule": (
+        "ACTIONS",
+        "Action",
+        "ErrorBudget",
+        "Evidence",
+        "Finding",
+        "HARM_SHARE",
+        "NON_INFERIORITY",
+        "PlannedLooks",
+        "Verdicts",
+        "error_budget",
+        "follow_rule",
+        "is_over",
+        "judge",
+        "planned_looks",
+    ),
+    "decomposition": (
+        "Factor",
+        "RevenueDecomposition",
+        "decompose_revenue",
+    ),
+    "endpoints": (
+        "Endpoint",
+        "Mean",
+        "Rate",
+        "Signal",
+    ),
+    "exact": ("conditional_mid_p",),
+    "group_sequential": (
+        "Boundaries",
+        "Boundary",
+        "RepeatedInterval",
+        "StagewiseEstimate",
+        "classical_boundaries",
+        "crossing_probabilities",
+        "drift_for_power",
+        "inflation_factor",
+        "next_boundary",
+        "nominal_level",
+        "repeated_interval",
+        "repeated_lift",
+        "repeated_p_value",
+        "sequential_boundaries",
+        "spent_by",
+        "stagewise_estimate",
+    ),
+    "histogram": (
+        "Histogram",
+        "LARGEST_SHARE_LIMIT",
+        "LargestValues",
+    ),
+    "power": (
+        "Design",
+        "Duration",
+        "SampleSize",
+        "achieved_power",
+        "control_share_for",
+        "detectable_lift",
+        "required_visitors",
+        "time_to_decide",
+    ),
+    "quantiles": (
+        "QuantileComparison",
+        "QuantileEstimate",
+        "compare_quantiles",
+        "quantile_interval",
+    ),
+    "resampling": (
+        "BootstrapPosterior",
+        "PermutationTest",
+        "bayesian_bootstrap",
+        "permutation_test",
+    ),
+    "rope": (
+        "rope_means",
+        "rope_rates",
+    ),
+    "shrinkage": (
+        "Programme",
+        "Shrunk",
+        "between_variance",
+        "programme_total",
+        "sceptical_prior",
+        "shrink",
+        "shrink_arms",
+        "shrink_by_experience",
+    ),
+    "spending": (
+        "Spending",
+        "spent_alpha",
+    ),
+    "strata": (
+        "beta_posteriors_over_strata",
+        "compare_adjusted_over_strata",
+        "compare_means_over_strata",
+        "compare_proportions_over_strata",
+        "compare_ratios_over_strata",
+        "mean_over_strata",
+        "ratio_over_strata",
+        "skew_kappa_over_strata",
+        "stratum_weights",
+    ),
+    "value": (
+        "expected_net_gain",
+        "gain_of_waiting",
+        "value_of_more_visitors",
+        "value_of_perfect_information",
+    ),
+    "winsor": (
+        "cap_from_orders",
+        "capped_moments",
+    ),
+}
+_HOME = {name: module for module, names in _LATE.items() for name in names}
 
 __all__ = [
+    "ACTIONS",
     "BURN_IN_CONVERSIONS",
+    "HARM_SHARE",
     "LARGEST_SHARE_LIMIT",
+    "NON_INFERIORITY",
     "SKEW_LIMIT",
     "VISITORS_WITHOUT_PLAN",
+    "Action",
     "AdjustedComparison",
     "Adjustment",
     "Anytime",
@@ -151,8 +298,11 @@ __all__ = [
     "Difference",
     "Duration",
     "Endpoint",
+    "ErrorBudget",
     "Estimate",
+    "Evidence",
     "Factor",
+    "Finding",
     "Histogram",
     "Inputs",
     "LargestValues",
@@ -161,6 +311,7 @@ __all__ = [
     "Moments",
     "NonInferiority",
     "PermutationTest",
+    "PlannedLooks",
     "Posterior",
     "Programme",
     "QuantileComparison",
@@ -178,6 +329,7 @@ __all__ = [
     "Signal",
     "Spending",
     "StagewiseEstimate",
+    "Verdicts",
     "achieved_power",
     "adjust_p_values",
     "adjusted_alpha",
@@ -214,14 +366,18 @@ __all__ = [
     "dunnett_p_values",
     "e_bh",
     "e_value",
+    "error_budget",
     "expected_loss_beta",
     "expected_net_gain",
     "explained_variance",
     "fieller",
+    "follow_rule",
     "gain_of_waiting",
     "homogeneity_test",
     "inflation_factor",
     "intersection_union",
+    "is_over",
+    "judge",
     "linearised",
     "log_e_value",
     "mean_estimate",
@@ -243,6 +399,7 @@ __all__ = [
     "normal_posteriors",
     "normal_update",
     "permutation_test",
+    "planned_looks",
     "probability_b_beats_a",
     "programme_total",
     "quantile_interval",
@@ -278,3 +435,15 @@ __all__ = [
     "value_of_perfect_information",
     "wilson_interval",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Kept, so that this is asked once a name.
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -268,6 +268,10 @@ def _means(
     }
     for name, values in numbers.items():
         found[name][at] = values
+    if kind != "adjusted":
+        # An arm in which nothing varies yet is not known for certain: it has no posterior.
+        flat = at[(t.variance == 0) | (c.variance == 0)]
+        found["probability_better"][flat] = found["expected_loss"][flat] = np.nan
     plain = is_plain(t, c, shared, alpha)
     ends = plain_ends(_at(t, plain), _at(c, plain), _shared_at(shared, plain), alpha, quantile[plain])
     if ends is None:

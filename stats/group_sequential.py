@@ -59,7 +59,6 @@ _FARTHEST = 12.0
 """Values of |z| beyond which no path is followed: its chance is 1e-33."""
 _LEAST = 1e-300
 _STEPS = 4.0
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -629,8 +628,9 @@ def _continuing(times: tuple[float, ...], bounds: tuple[float, ...], until: floa
     panels = max(math.ceil((top - bottom) / (_STEPS * finest)), 1)
     half = (top - bottom) / panels / 2
     centres = bottom + half * (2 * np.arange(panels) + 1)
-    s = (centres[:, None] + half * _NODES).ravel()
-    weights = np.tile(half * _WEIGHTS, panels)
+    nodes, masses = legendre(16)
+    s = (centres[:, None] + half * nodes).ravel()
+    weights = np.tile(half * masses, panels)
     step = now - before
     if before:
         earlier, mass = _continuing(times[:-1], bounds[:-1], now, sides)

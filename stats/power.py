@@ -15,6 +15,7 @@ from scipy.special import nctdtr, ndtri, stdtrit
 
 from ..errors import InputError
 from .anytime import mixture_boundary, mixture_lambda
+from .decision_rule import HARM_SHARE
 from .endpoints import Endpoint
 from .fieller import check_alpha
 from .group_sequential import Boundaries, crossing_probabilities, sequential_boundaries
@@ -23,7 +24,6 @@ from .roots import increasing_root
 from .showing import Row, Shown
 
 __all__ = [
-    "HARM_BUDGET",
     "Design",
     "Duration",
     "SampleSize",
@@ -33,9 +33,6 @@ __all__ = [
     "required_visitors",
     "time_to_decide",
 ]
-
-HARM_BUDGET = 0.2
-"""Share of alpha that the harm alarms of guardrails spend where there are guardrails; the primary keeps the rest."""
 
 Direction = Literal["increase", "decrease"]
 
@@ -109,7 +106,7 @@ class Design:
     @property
     def level(self) -> float:
         """Two-sided level of one comparison: alpha, less the guardrails' harm budget, shared among the treatments."""
-        alpha = self.alpha * (1 - HARM_BUDGET) if self.guardrails else self.alpha
+        alpha = self.alpha * (1 - HARM_SHARE) if self.guardrails else self.alpha
         control, *treatments = self.shares
         if len(treatments) == 1 or not self.dunnett:
             return alpha

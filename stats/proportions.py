@@ -119,7 +119,7 @@ def miettinen_nurminen_difference(
         (0.0528, 0.3382)
     """
     x_t, n_t, x_c, n_c = check_counts(x_t, n_t, x_c, n_c)
-    z, factor = -float(ndtri(check_alpha(alpha) / 2)), _factor(n_t + n_c, correction)
+    z, factor = -float(ndtri(check_alpha(alpha) / 2)), score_factor(n_t + n_c, correction)
     p_t, p_c = x_t / n_t, x_c / n_c
     # n p (1 - p) / (n - 1) / n, which is 0 for a single visitor.
     se = math.sqrt(p_t * (1 - p_t) / max(n_t - 1, 1) + p_c * (1 - p_c) / max(n_c - 1, 1))
@@ -157,7 +157,7 @@ def miettinen_nurminen_ratio(
         (1.333, 1.079, 1.672)
     """
     x_t, n_t, x_c, n_c = check_counts(x_t, n_t, x_c, n_c)
-    z, factor = -float(ndtri(check_alpha(alpha) / 2)), _factor(n_t + n_c, correction)
+    z, factor = -float(ndtri(check_alpha(alpha) / 2)), score_factor(n_t + n_c, correction)
     if x_t == 0 and x_c == 0:
         return RatioInterval("undefined", None, None, None, "no conversions in either arm: every ratio fits 0 / 0")
     low = 0.0 if x_t == 0 else 1 / _ratio_high(x_c, n_c, x_t, n_t, z, factor)
@@ -223,7 +223,7 @@ def _difference(x_t: int, n_t: int, x_c: int, n_c: int) -> float:
     return (x_t * n_c - x_c * n_t) / (n_t * n_c)
 
 
-def _factor(total: int, correction: bool) -> float:
+def score_factor(total: int, correction: bool) -> float:
     return total / (total - 1) if correction else 1.0
 
 

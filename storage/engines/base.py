@@ -167,6 +167,9 @@ class Database(ForeignTables):
         """The statement, locking the rows that it reads against other writers."""
         return statement.with_for_update()
 
+    def most_rows(self, connection: Connection) -> int | None:
+        """About how many rows its largest table has at most, if it cannot plan by that; None: it can."""
+
     @abstractmethod
     def bucket(self, connection: Connection, salt: str, key: ColumnElement[str]) -> ColumnElement[int]:
         """The bucket of a visitor under a salt, by this database's own md5 where it has one."""

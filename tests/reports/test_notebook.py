@@ -4,9 +4,9 @@ from offerlift.reports import scorecard
 from offerlift.stats import compare
 
 
-def test_a_notebook_has_the_scorecards_numbers(observed):
+def test_a_notebook_has_the_scorecards_numbers(observed, sample):
     """`compare` of the observations' moments gives each metric's difference, lift and p-value of the scorecard."""
-    observations = observed()
+    observations = observed({"control": sample(5000, 300), "offer": sample(4000, 270, value=70.0)})
     card = scorecard(observations)
     definition = observations.definition
     for row in card.metrics:

@@ -45,7 +45,7 @@ def cumulative(seed, lift, sizes=(0, 1, 3, 30, 400, 5000, 5000)):
     return days
 
 
-DAYS = {"control": cumulative(1, 0), "b": cumulative(2, 0.1), "c": cumulative(3, 0.8)}
+DAYS = {"control": cumulative(1, 0, (0, 2, 5, 60, 900, 5000, 7000)), "b": cumulative(2, 0.1), "c": cumulative(3, 0.8)}
 
 
 @pytest.mark.parametrize("name", METRICS)

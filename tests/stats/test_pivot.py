@@ -22,12 +22,12 @@ SIZES = st.integers(0, 4) | st.integers(2, 200) | st.integers(1_000, 10**7)
 
 
 @st.composite
-def pairs(draw):
+def pairs(draw, largest=60):
     """Treatment and control with columns y, x and a 0/1 column b; unequal sizes, effects from none to sixty se."""
     money, size_t = 10.0 ** draw(st.floats(-4, 6)), draw(SIZES)
     # A split from 1:1 to 1:99, or two sizes of their own.
     size_c = draw(SIZES | st.sampled_from([1, 9, 99]).map(lambda k: k * size_t))
-    level, z = draw(st.floats(-3, 30)), draw(st.just(0.0) | st.floats(-60, 60))
+    level, z = draw(st.floats(-3, 30)), draw(st.just(0.0) | st.floats(-largest, largest))
     arms = []
     for n, shift in ((size_t, z), (size_c, 0.0)):
         spread_y, spread_x = draw(st.just(0.0) | st.floats(0.1, 10)), draw(st.just(0.0) | st.floats(0.1, 10))
@@ -74,6 +74,21 @@ def test_p_is_below_alpha_exactly_where_the_intervals_exclude_no_change(name, pa
         assert lift.reason
     else:
         assert significant == lift.excludes_zero()
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+@settings(max_examples=400)
+@given(pair=pairs(largest=10))
+def test_the_statements_change_together(name, pair):
+    """At a level a thousandth below p nothing is excluded, a thousandth above it no change is, by both intervals."""
+    d = COMPARISONS[name](*pair, 0.05).difference
+    if d is None or not 1e-250 < d.p_value < 0.99:
+        return
+    for alpha, significant in ((d.p_value * 0.999, False), (d.p_value * 1.001, True)):
+        result = COMPARISONS[name](*pair, alpha)
+        assert significant == (result.difference.low > 0 or result.difference.high < 0)
+        if result.lift.kind != "undefined":
+            assert significant == result.lift.excludes_zero()
 
 
 def test_tiny_p_values_are_not_zero():

@@ -296,14 +296,6 @@ def test_guardrails_take_alpha_and_power():
     assert (guardrail.level, guardrail.target, guardrail.guardrails) == (0.05, pytest.approx(1 - 0.2 / 3), 0)
 
 
-def test_the_harm_budget_is_that_of_the_decision():
-    """A plan counts with the same share of alpha for harm alarms as the rule spends."""
-    from offerlift.reports import decision
-    from offerlift.stats import power
-
-    assert decision.HARM_BUDGET == power.HARM_BUDGET
-
-
 def test_revenue_from_orders_is_that_of_visitors():
     """p E[y²] - (p E[y])² is the variance of visitors of whom a share p orders once, whatever the orders' shape."""
     rng = np.random.default_rng(5)

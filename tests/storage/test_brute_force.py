@@ -32,7 +32,7 @@ def check(store, make_published, at, case, phase, offset, most):
 
 
 @given(*SHOPS)
-@settings(EXAMPLES, max_examples=8)
+@settings(EXAMPLES, max_examples=4)
 def test_each_reading_is_what_plain_python_finds(engine_store, make_published, at, case, phase, offset, most):
     """Moments by phase, arm, segment, day and days since the exposure, exposures by day, distributions: as counted."""
     check(engine_store, make_published, at, case, phase, offset, most)
@@ -40,7 +40,7 @@ def test_each_reading_is_what_plain_python_finds(engine_store, make_published, a
 
 @pytest.mark.full
 @given(*SHOPS)
-@settings(EXAMPLES, max_examples=50)
+@settings(EXAMPLES, max_examples=40)
 def test_each_reading_of_many_shops_is_what_plain_python_finds(
     engine_store, make_published, at, case, phase, offset, most
 ):

@@ -156,7 +156,7 @@ print(*map(sum, zip(*found)))
 """
 
 
-@MAINLY_SQLITE
+@pytest.mark.full
 def test_four_processes_of_eight_threads_write(store_url, make_published):
     """32 writers of 120 records each, half of them the same: 1,980 exposures, of the earliest time, and outcomes.
 

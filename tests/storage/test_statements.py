@@ -15,6 +15,7 @@ from offerlift.experiments.metrics import DAY, Column, CovariateUse, Metric
 from offerlift.experiments.records import Covariate, Exposure, Link, Outcome
 from offerlift.storage import tables
 from offerlift.storage.engine import writing
+from offerlift.storage.engines.sqlite import SQLite
 from offerlift.storage.lookups import find_ids, name_ids, visitor_ids
 from offerlift.storage.store import Store
 from sqlalchemy import delete, insert
@@ -110,10 +111,12 @@ def metrics(draw):
     return tuple(drawn)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def shared_store(request):
-    """A store that all examples of a property share, for speed."""
-    url = "sqlite://" if request.param == "sqlite" else request.getfixturevalue("postgresql_url")
+@pytest.fixture(params=["sqlite", "sqlite scanned", "postgresql"])
+def shared_store(request, monkeypatch):
+    """A store that all examples of a property share, for speed; SQLite's also as if its outcomes were few."""
+    url = request.getfixturevalue("postgresql_url") if request.param == "postgresql" else "sqlite://"
+    if request.param == "sqlite scanned":
+        monkeypatch.setattr(SQLite, "most_rows", lambda _self, _connection: 0)
     with Store.open(url) as opened:
         yield opened
 

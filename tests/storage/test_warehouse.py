@@ -108,7 +108,7 @@ def test_a_log_without_phases_is_one_phase(raw, make_published, at, shop, used, 
 
 
 @given(cases(plain=True), st.sampled_from([0, -330, 60]))
-@settings(EXAMPLES, max_examples=4)
+@settings(EXAMPLES, max_examples=2)
 def test_each_day_is_the_same_in_its_own_tables_as_in_a_store(raw, make_published, at, case, offset):
     """Moments at the end of each day, and the days themselves."""
     url, fill = raw
