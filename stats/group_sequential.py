@@ -22,6 +22,7 @@ from ..errors import InputError
 from .fieller import Estimate, check_alpha, lift_at
 from .results import Lift
 from .roots import bracketed_root, increasing_root
+from .rules import legendre
 from .showing import Shown
 from .spending import Family, Sides, Spending, check_sides, spent_alpha
 

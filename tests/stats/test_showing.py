@@ -25,11 +25,14 @@ from offerlift.stats import (
     compare_quantiles,
     covariate_balance,
     decompose_revenue,
+    error_budget,
+    follow_rule,
     moments_by_arm,
     next_boundary,
     non_inferiority_proportions,
     normal_posteriors,
     permutation_test,
+    planned_looks,
     programme_total,
     quantile_interval,
     repeated_interval,
@@ -69,7 +72,7 @@ def test_every_result_shows_itself():
     records = {name for name in offerlift.stats.__all__ if is_dataclass(getattr(offerlift.stats, name))}
     shown = {name for name in records if issubclass(getattr(offerlift.stats, name), Shown)}
     data = {"Estimate", "Histogram", "Inputs", "LargestValues", "Moments", "Shared"}
-    plan = {"Design", "Mean", "Rate", "Signal", "Spending"}
+    plan = {"Design", "Evidence", "Mean", "Rate", "Signal", "Spending"}
     assert records - shown <= data | plan
     assert {"Comparison", "AdjustedComparison", "ArmsPosterior", "ArmsComparison", "SampleRatio"} <= shown
 
@@ -212,6 +215,7 @@ def every_kind():
         for values in (revenue["gift"], revenue["control"])
     ]
     past = shrink([0.04, 0.01, -0.02, 0.03], [1e-4] * 4)
+    budget = error_budget([1.0], 1.0, guardrails=1)
     return [
         looks,
         next_boundary(looks.clocks[:1], looks.z[:1], 0.5),
@@ -229,6 +233,9 @@ def every_kind():
         permutation_test(revenue["gift"], revenue["control"], resamples=99),
         bayesian_bootstrap(revenue, "control", draws=1000),
         normal_posteriors({"control": (5.0, 0.01), "gift": (5.2, 0.01)}, "control"),
+        budget,
+        planned_looks([0.5, 1.0], budget),
+        follow_rule(planned_looks([0.5, 1.0], budget), np.zeros((3, 2, 1)), guardrail_z=np.zeros((3, 2, 1, 1))),
         past[0],
         programme_total(past, [True, False, False, True]),
     ]
