@@ -272,10 +272,10 @@ def test_rows_of_several_arms_are_named():
 def test_boundaries_are_drawn_on_their_sides():
     """Two-sided boundaries are drawn above and below, one-sided above only; what nobody reaches is cut off."""
     two, one = (sequential_boundaries([0.01, 0.5, 1.0], sides=sides) for sides in (2, 1))
-    drawn = [line.get_ydata()[-1] for line in two.plot().get_lines() if line.get_marker() in "^v"]
+    drawn = [np.asarray(line.get_ydata())[-1] for line in two.plot().get_lines() if line.get_marker() in "^v"]
     assert drawn == [two.z[-1], -two.z[-1]]
     axes = one.plot()
-    assert [line.get_ydata()[-1] for line in axes.get_lines() if line.get_marker() in "^v"] == [one.z[-1]]
+    assert [np.asarray(line.get_ydata())[-1] for line in axes.get_lines() if line.get_marker() in "^v"] == [one.z[-1]]
     assert axes.get_ylim()[1] < one.z[0]
 
 
