@@ -166,13 +166,20 @@ def compare_parts(parts: AdjustedParts, plain_variance: float, inputs: Inputs) -
 
 
 @dataclass(frozen=True, slots=True)
-class CovariateBalance:
+class CovariateBalance(Shown):
     """A test of whether the arms differ in what was known before the exposure, which no offer can change.
 
     Attributes:
         p_value: of no difference in any covariate; 1 where none varies.
         statistic: Wald's chi-squared.
         df: degrees of freedom, the number of covariates that are not made up of the others.
+
+    Example:
+        >>> print(CovariateBalance(p_value=0.42, statistic=1.73, df=2))
+        CovariateBalance
+          p_value    0.42
+          statistic  1.73
+          df         2
     """
 
     p_value: float
@@ -187,12 +194,24 @@ def covariate_balance(treatment: Moments, control: Moments, covariates: Sequence
     arm, or that the assignment is not random: do not adjust by it. A large one does not prove that a covariate is from
     before; only its time does. Large-sample: wants some dozen visitors in each arm.
 
+    Wald (1943), as the omnibus test of Hansen and Bowers (2008). Assumes independent visitors. Not for choosing what to
+    adjust for: the plan does that, by what a covariate explains (`explained_variance`).
+
     Args:
         treatment, control: moments with all `covariates`.
         covariates: columns that should have been fixed before the exposure.
 
     Raises:
         InputError: no such column, or fewer than two visitors in an arm.
+
+    Example:
+        >>> import numpy as np
+        >>> from offerlift.stats import Moments
+        >>> rng = np.random.default_rng(1)
+        >>> control = Moments.from_arrays({"past_revenue": rng.gamma(1, 20, 5000)})
+        >>> treatment = Moments.from_arrays({"past_revenue": rng.gamma(1, 20, 5000)})
+        >>> covariate_balance(treatment, control, ["past_revenue"]).p_value > 0.001
+        True
     """
     treatment, control = treatment.select(covariates), control.select(covariates)
     if min(treatment.n, control.n) < 2:
@@ -218,14 +237,18 @@ def explained_variance(arm: Moments, column: str, covariates: Sequence[str]) -> 
     1 - s²_res/s²_y with the residual variance on n - 1 - p degrees of freedom, at least 0: what CUPED will save of the
     visitors (Deng, Xu, Kohavi and Walker 2013). None with too few visitors, or where the column does not vary.
 
+    Assumes covariates that the arm cannot have changed, and many more visitors than covariates. Not for trying
+    covariates out on the experiment's own result.
+
     Raises:
         InputError: no such column.
 
-    >>> import numpy as np
-    >>> past = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
-    >>> arm = Moments.from_arrays({"y": 2 * past + np.array([1.0, -1.0, 0.0, -1.0, 1.0]), "past": past})
-    >>> round(explained_variance(arm, "y", ["past"]), 3)
-    0.879
+    Example:
+        >>> import numpy as np
+        >>> past = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+        >>> arm = Moments.from_arrays({"y": 2 * past + np.array([1.0, -1.0, 0.0, -1.0, 1.0]), "past": past})
+        >>> round(explained_variance(arm, "y", ["past"]), 3)
+        0.879
     """
     arm = arm.select([column, *covariates])
     if arm.n < 2 or not arm.variance_of(column) > 0:

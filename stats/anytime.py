@@ -59,8 +59,12 @@ class RunningAnytime(Shown):
     intervals (the effect has changed between the looks, or 1 in 20 came); the ends are then None, with the reason.
 
     Example:
-        >>> running_anytime([Anytime(-0.1, 0.5, 0.3, 3.0), Anytime(0.1, 0.6, 0.04, 3.0)]).low
-        0.1
+        >>> print(RunningAnytime("ok", 0.02, 0.31, 0.021))
+        RunningAnytime
+          status   ok
+          low      0.02
+          high     0.31
+          p_value  0.021
     """
 
     status: Literal["ok", "empty"]
@@ -88,6 +92,8 @@ def tuning_without_plan(n: float, alpha: float = 0.05, n0: float = VISITORS_WITH
 
     Assumes that the variance of the estimate falls like 1/n. Not for a table that is read once (`tuning_one_look`).
 
+    λ as `mixture_lambda` has it (Howard et al. 2021).
+
     Example:
         >>> round(tuning_without_plan(40_000), 2)
         16.42
@@ -102,12 +108,16 @@ def tuning_with_plan(variance: float, end_variance: float, alpha: float = 0.05) 
     counts, so 1/visitors now and 1/visitors planned do as well. At the end the interval is 1.56 times as wide as that
     of a single look.
 
+    Howard et al. (2021). Assumes that the planned end was fixed before the first look. Not for an end that is moved
+    after looking (`tuning_without_plan`), nor for data that are read once (`tuning_one_look`).
+
     Raises:
         InputError: a variance that is not above 0.
 
     Example:
-        >>> round(tuning_with_plan(1 / 20_000, 1 / 40_000), 2)
-        8.21
+        >>> a = tuning_with_plan(1 / 20_000, 1 / 80_000)
+        >>> round(a, 2), round(mixture_boundary(a), 2)
+        (4.11, 3.08)
     """
     if not (0 < variance < math.inf and 0 < end_variance < math.inf):
         raise InputError(
@@ -120,6 +130,8 @@ def tuning_one_look(alpha: float = 0.05) -> float:
     """`a` for data that are read once: λ. The result is valid for that one look only.
 
     Not for looking again: tuned anew at every look the boundary would be a fixed one.
+
+    λ of `mixture_lambda` (Howard et al. 2021). Assumes that the data are complete.
 
     Example:
         >>> round(mixture_boundary(tuning_one_look()), 2)
@@ -152,6 +164,8 @@ def boundary_at(a: Any, alpha: float) -> Any:
 
 def log_e_value(z: float, a: float) -> float:
     """Logarithm of the mixture likelihood ratio against no effect: a z²/(2 (1 + a)) - ln(1 + a)/2.
+
+    Robbins (1970). Assumes and excludes what `e_value` does; for e-values that a float cannot hold.
 
     Example:
         >>> round(log_e_value(3.0, 8.21), 3)
@@ -221,14 +235,17 @@ def anytime_lift(
     D and SE of `anytime_interval` are replaced by m_t - r m_c and its standard error at each ratio r, so that it leaves
     out 0 exactly where the interval of the difference does. Undefined where the control's mean is not above 0.
 
-    Fieller (1954). Assumes normal estimates: some hundred conversions in each arm.
+    Fieller (1954) at the boundary of Robbins (1970) and Howard et al. (2021). Assumes and excludes what
+    `anytime_interval` does.
 
     Raises:
         InputError: `a` not above 0, or alpha outside (0, 1).
 
     Example:
-        >>> anytime_lift(Estimate(5.5, 0.01, 999), Estimate(5.0, 0.01, 999), a=8.21).excludes_zero()
-        True
+        >>> control, treatment = Estimate(2.40, 0.0016, 49_999), Estimate(2.64, 0.0018, 49_999)
+        >>> lift = anytime_lift(treatment, control, a=tuning_without_plan(100_000))
+        >>> lift.kind, round(lift.estimate, 3), round(lift.low, 3), round(lift.high, 3)
+        ('bounded', 0.1, 0.022, 0.184)
     """
     return lift_at(mixture_boundary(a, alpha), treatment, control, covariance)
 
@@ -238,14 +255,19 @@ def running_anytime(looks: Iterable[Anytime]) -> RunningAnytime:
 
     The p-value is below alpha exactly where the intersection leaves out 0.
 
-    Howard et al. (2021). Assumes one effect that does not change between the looks.
+    max of the lower ends, min of the upper ends, min p: valid together by Ville (1939), see Howard et al. (2021).
+    Assumes one effect at all looks. Not for looks that were planned (`repeated_interval`), nor where the effect is
+    expected to fade: the intersection keeps what early visitors ruled out.
 
     Raises:
         InputError: no looks.
 
     Example:
-        >>> running_anytime([Anytime(-0.1, 0.5, 0.3, 3.0), Anytime(0.1, 0.6, 0.04, 3.0)]).p_value
-        0.04
+        >>> from offerlift.stats import Anytime
+        >>> monday, tuesday = Anytime(-0.10, 0.50, 0.31, 3.2), Anytime(0.02, 0.55, 0.04, 3.1)
+        >>> so_far = running_anytime([monday, tuesday])
+        >>> so_far.low, so_far.high, so_far.p_value
+        (0.02, 0.5, 0.04)
     """
     results = list(looks)
     if not results:
@@ -264,7 +286,7 @@ def mixture_rho(v_opt: float, alpha_opt: float = 0.05, *, two_sided: bool = True
     The approximation v_opt / (2 ln(1/α) + ln(1 + 2 ln(1/α))) of Howard et al. (2021), as in confseq: v_opt/ρ is 7.936
     for α = .05 where the exact λ is 8.21. One-sided: at 2α.
 
-    Not for `anytime_interval`, which takes `a` itself.
+    Assumes a variance that was chosen before the first look. Not for `anytime_interval`, which takes `a` itself.
 
     Example:
         >>> round(mixture_rho(100.0), 2)
@@ -282,6 +304,8 @@ def normal_mixture_log_martingale(
     """Logarithm of the mixture martingale at sum s and variance v; it exceeds ln(1/α) with probability at most α.
 
     Howard et al. (2021), equation 14 and its one-sided form. Assumes sub-Gaussian increments, or many of them.
+
+    Not for an estimate with its standard error: `log_e_value`.
 
     Example:
         >>> round(normal_mixture_log_martingale(30.0, 100.0, 100.0), 3)

@@ -24,7 +24,7 @@ from .moments import Moments
 from .proportions import counts_of
 from .results import Posterior
 from .rules import laguerre, legendre
-from .showing import Shown
+from .showing import Row, Shown
 
 __all__ = [
     "ArmsPosterior",
@@ -57,6 +57,28 @@ class ArmsPosterior(Shown):
 
     probability_best: dict[str, float]
     against_control: dict[str, Posterior]
+
+    def to_dicts(self) -> list[Row]:
+        """One row an arm: its chance to be the best and, of a treatment, its posterior against the control."""
+        return posterior_rows(self.probability_best, self.against_control)
+
+
+def posterior_rows(probability_best: Mapping[str, float], against_control: Mapping[str, Posterior]) -> list[Row]:
+    """One row an arm, None where the control has no number."""
+    rows = []
+    for arm, chance in probability_best.items():
+        against = against_control.get(arm)
+        rows.append(
+            {
+                "arm": arm,
+                "probability_best": chance,
+                "probability_better": against.probability_better if against else None,
+                "expected_loss": against.expected_loss if against else None,
+                "low": against.low if against else None,
+                "high": against.high if against else None,
+            }
+        )
+    return rows
 
 
 def beta_posteriors(
@@ -131,8 +153,8 @@ def normal_posteriors(
     the difference by the control's estimated mean: the posterior mean of the difference D with variance V is
     (τ² D + V μ0)/(τ² + V) with both on that scale.
 
-    P(better) = Φ(D/s), expected loss s φ(D/s) - D (1 - Φ(D/s)). Assumes means that are normal, by the central limit
-    theorem: not for fewer than some 200 orders an arm, and not a stopping rule either.
+    P(better) = Φ(D/s), expected loss s φ(D/s) - D (1 - Φ(D/s)); Gelman et al. (2013, section 2.5). Assumes means that
+    are normal, by the central limit theorem: not for fewer than some 200 orders an arm, and not a stopping rule either.
 
     Args:
         estimates: by arm, the mean and the variance *of that mean* (s²/n). A variance of 0 is taken as certain.
@@ -189,6 +211,9 @@ def normal_update(estimate: float, variance: float, prior_mean: float, prior_var
 
     Conjugate normal prior. Assumes a known variance.
 
+    Gelman et al. (2013, section 2.5). Not for a prior that was chosen after the estimate was seen, nor for the revenue
+    of fewer than about 200 orders (`bayesian_bootstrap`).
+
     Example:
         >>> normal_update(0.10, 0.01, 0.0, 0.01)
         (0.05, 0.005)
@@ -199,6 +224,9 @@ def normal_update(estimate: float, variance: float, prior_mean: float, prior_var
 
 def normal_expected_loss(mu: float, sigma: float) -> float:
     """E[max(X, 0)] for X ~ N(mu, sigma²): sigma φ(mu/sigma) + mu Φ(mu/sigma).
+
+    The unit normal loss integral of Raiffa and Schlaifer (1961). Assumes a normal posterior. Not for the revenue of
+    fewer than about 200 orders, whose posterior is skewed: `bayesian_bootstrap`.
 
     Example:
         >>> round(normal_expected_loss(-0.2, 0.1), 6)

@@ -183,6 +183,8 @@ def probability_b_beats_a(alpha_a: float, beta_a: float, alpha_b: float, beta_b:
 
     ∫ f F over the narrower density. Not a stopping rule, as `beta_posteriors` says.
 
+    Cook (2005). Assumes independent arms.
+
     Example:
         >>> round(probability_b_beats_a(101, 901, 121, 881), 4)
         0.9232
@@ -241,6 +243,8 @@ def expected_loss_beta(alpha_a: float, beta_a: float, alpha_b: float, beta_b: fl
     """E[max(A - B, 0)]: what choosing B loses on average if A is better (Stucchio 2014).
 
     As ∫ P(B <= p < A) dp, which has only positive terms: small losses keep all their digits.
+
+    Assumes independent arms. Not a stopping rule, as `beta_posteriors` says.
 
     Example:
         >>> round(expected_loss_beta(101, 901, 121, 881), 6)

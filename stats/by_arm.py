@@ -21,6 +21,9 @@ def moments_by_arm(frame: Any, arm: str, columns: Sequence[str]) -> dict[str, Mo
     A frame in memory is read as arrays; a lazy one (a Polars LazyFrame, a relation of DuckDB or Ibis, of PySpark) is
     summed where it lies, in two queries, and only the sums come back.
 
+    Centred sums, merged without cancellation (Chan, Golub and LeVeque 1983). Assumes independent visitors. Not for rows
+    of orders or sessions: sum them to one row a visitor first.
+
     Args:
         frame: pandas, Polars, PyArrow, DuckDB, Ibis or PySpark, through Narwhals; or a mapping of name to array.
             One row a *visitor*, the unit that was randomised: rows of orders make every interval too narrow.

@@ -155,6 +155,8 @@ def compare_days(
     interval is the one to read. Days are cumulative: for a day's own visitors alone the intervals are valid too, but
     they say nothing of the experiment as a whole.
 
+    Papers and assumptions are those of `compare`; not for a day by itself.
+
     Args:
         days: by arm, cumulative moments of each day, all arms with the same days; a store's
             `cumulative(...).moments[metric]`.

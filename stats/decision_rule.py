@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from ..errors import InputError
 from .fieller import check_alpha
 from .group_sequential import Boundary, next_boundary
 from .multiplicity import adjusted_alpha
+from .showing import Row, Shown
 
 __all__ = [
     "ACTIONS",
@@ -50,7 +51,12 @@ NON_INFERIORITY = 0.025
 
 
 class Finding(IntEnum):
-    """Why an arm has the verdict that it has."""
+    """Why an arm has the verdict that it has.
+
+    Example:
+        >>> Finding.HARM.action, Finding.OPEN.is_final
+        ('stop_harm', False)
+    """
 
     UNHEALTHY = 0
     NOT_COMPUTABLE = 1
@@ -113,6 +119,12 @@ class Evidence:
         computable, too_early: whether there is a number, and whether it rests on too little.
         healthy: whether no blocking health check fails.
         ended: whether this is the planned end.
+
+    Example:
+        >>> import numpy as np
+        >>> seen = Evidence(crossed=np.array([1, 0]), passed=np.array([True, False]))
+        >>> [Finding(one).name for one in judge(seen)]
+        ['GAIN', 'OPEN']
     """
 
     crossed: Findings
@@ -134,9 +146,18 @@ def judge(evidence: Evidence, before: Findings | None = None) -> Findings:
     A final finding stays. Where an arm has been found to gain, the experiment is over and the others stay as they were.
     Only a failing health check suspends; it is not remembered.
 
+    The one decision rule of the reports, on boundaries by Lan and DeMets (1983). Assumes evidence of planned looks. Not
+    for a look between them, whose findings are those of the last.
+
     Args:
         evidence: of this look.
         before: the findings of the look before, of the same shape; None at the first.
+
+    Example:
+        >>> import numpy as np
+        >>> found = judge(Evidence(crossed=np.array([-1, 1]), doubted=np.array([False, True])))
+        >>> [Finding(one).action for one in found]
+        ['stop_harm', 'review']
     """
     seen = evidence
     crossed = np.asarray(seen.crossed)
@@ -168,18 +189,34 @@ def judge(evidence: Evidence, before: Findings | None = None) -> Findings:
 
 
 def is_over(findings: Findings) -> NDArray[np.bool_]:
-    """Whether no look is left to make: an arm gains, or none is open; of the last axis."""
+    """Whether no look is left to make: an arm gains, or none is open; of the last axis.
+
+    As `judge` leaves them. Assumes the findings of all arms. Not for whether a single arm is decided:
+    `Finding.is_final`.
+
+    Example:
+        >>> import numpy as np
+        >>> bool(is_over(np.array([Finding.HARM, Finding.OPEN]))), bool(is_over(np.array([Finding.GAIN, Finding.OPEN])))
+        (False, True)
+    """
     return (findings == Finding.GAIN).any(axis=-1) | (findings >= FIRST_FINAL).all(axis=-1)
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorBudget:
+class ErrorBudget(Shown):
     """How the plan's alpha is shared out.
 
     Attributes:
         primary: two-sided, of all arms on the primary metric together.
         comparison: two-sided, of each arm on the primary metric (Dunnett).
         alarm: one-sided, of each guardrail in each arm; None without guardrails.
+
+    Example:
+        >>> print(error_budget([1.0], 1.0, guardrails=2))
+        ErrorBudget
+          primary     0.04
+          comparison  0.04
+          alarm       0.005
     """
 
     primary: float
@@ -195,11 +232,18 @@ def error_budget(
     With guardrails, the primary has 80 % of alpha and the alarms together 20 %, in equal parts (Bonferroni). The
     primary's arms share theirs by Dunnett's critical value c: 2 Φ(-c) each.
 
+    Dunnett (1955). Assumes what `dunnett_critical` does. Not for the guardrails' own tests of non-inferiority, which
+    need no correction: all have to pass.
+
     Args:
         variances: of each treatment's mean, or anything proportional to them.
         control_variance: the same of the control.
         guardrails: how many there are.
         alpha: two-sided error of the whole experiment.
+
+    Example:
+        >>> round(error_budget([1.0, 1.0], 1.0, guardrails=0).comparison, 4)
+        0.027
     """
     alpha = check_alpha(alpha)
     primary = alpha * (1 - HARM_SHARE) if guardrails else alpha
@@ -211,23 +255,43 @@ def error_budget(
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedLooks:
+class PlannedLooks(Shown):
     """The boundaries of all looks of a plan, computed once.
 
     Attributes:
         primary: of |z| of each arm on the primary metric, one a look.
         alarm: of z against the desired direction, of each guardrail in each arm; None without guardrails.
+
+    Example:
+        >>> print(planned_looks([0.5, 1.0], error_budget([1.0], 1.0, guardrails=1)))
+        clock  primary  alarm
+          0.5     3.09   3.46
+            1    2.061   2.33
     """
 
     primary: tuple[Boundary, ...]
     alarm: tuple[Boundary, ...] | None
 
+    def to_dicts(self) -> list[Row]:
+        """One row a look: its clock, the primary metric's boundary and the alarms'."""
+        return [
+            {"clock": one.clock, "primary": one.z, "alarm": self.alarm[look].z if self.alarm else None}
+            for look, one in enumerate(self.primary)
+        ]
+
 
 def planned_looks(clocks: Sequence[float], budget: ErrorBudget) -> PlannedLooks:
     """Boundaries of looks at these clocks, the last of which is the end and spends the rest.
 
+    O'Brien-Fleming spending (Lan and DeMets 1983). Assumes and excludes what `next_boundary` does.
+
     Raises:
         InputError: no clocks, or one that is not above 0.
+
+    Example:
+        >>> looks = planned_looks([0.5, 1.0], error_budget([1.0], 1.0, guardrails=0))
+        >>> [round(boundary.z, 3) for boundary in looks.primary]
+        [2.963, 1.969]
     """
     if not clocks:
         raise InputError("no clocks; at least one look is needed")
@@ -244,18 +308,29 @@ def _boundaries(clocks: Sequence[float], alpha: float, sides: Literal[1, 2]) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class Verdicts:
+class Verdicts(Shown):
     """What became of simulated experiments.
 
     Attributes:
         findings: (experiments, arms): the finding of each arm at the end.
         look: (experiments, arms): the look at which it became final, 1 for the first; 0 where it never did.
         shipped: (experiments,): the arm that ships, or -1.
+
+    Example:
+        >>> import numpy as np
+        >>> looks = planned_looks([0.5, 1.0], error_budget([1.0], 1.0, guardrails=0))
+        >>> ended = follow_rule(looks, np.array([[[3.4], [3.9]], [[0.2], [0.4]]]))
+        >>> ended.share("ship"), ended.shipped.tolist()
+        (0.5, [0, -1])
     """
 
     findings: Findings
     look: Findings
     shipped: Findings
+
+    def to_dicts(self) -> list[Row]:
+        """One row an action: the share of the experiments in which any arm has it."""
+        return [{"action": action, "share": self.share(action)} for action in get_args(Action)]
 
     def share(self, *actions: Action) -> float:
         """Share of the experiments in which any arm has one of these verdicts."""
@@ -279,6 +354,9 @@ def follow_rule(
     Every z counts the desired direction up. On the scale of z, a guardrail passes above -margin at one-sided .025 where
     z + margin_z > 1.96, and fails where z + margin_z < -1.96.
 
+    `judge` at each look, with boundaries by Lan and DeMets (1983). Assumes z-values that were simulated as the looks
+    see them, with their correlations. Not for one real experiment, whose looks a review records.
+
     Args:
         looks: the boundaries.
         z: (experiments, looks, arms): the primary metric's z-values.
@@ -291,6 +369,14 @@ def follow_rule(
 
     Raises:
         InputError: shapes that do not fit the looks, or guardrails without a budget for their alarms.
+
+    Example:
+        >>> import numpy as np
+        >>> steps = np.random.default_rng(1).normal(size=(20_000, 2, 1))
+        >>> z = steps.cumsum(axis=1) / np.sqrt([[1], [2]])
+        >>> looks = planned_looks([0.5, 1.0], error_budget([1.0], 1.0, guardrails=0))
+        >>> 0.02 < follow_rule(looks, z).share("ship") < 0.03
+        True
     """
     z = np.asarray(z, dtype=np.float64)
     if z.ndim != 3 or z.shape[1] != len(looks.primary):

@@ -10,12 +10,13 @@ from .moments import Moments
 from .proportions import compare_proportions
 from .ratios import compare_ratios
 from .results import Comparison, Lift
+from .showing import Row, Shown
 
 __all__ = ["Factor", "RevenueDecomposition", "decompose_revenue"]
 
 
 @dataclass(frozen=True, slots=True)
-class Factor:
+class Factor(Shown):
     """One factor of revenue per visitor.
 
     Attributes:
@@ -25,6 +26,12 @@ class Factor:
         lift: relative lift with its confidence set.
         causal: False where the factor compares the buyers of one arm with the buyers of the other, who are not the same
             people: it says where the money came from, not what the offer did to a buyer.
+
+    Example:
+        >>> from offerlift.stats import Lift
+        >>> value = Factor("order_value", 78.4, 80.0, -0.0202, Lift("bounded", -0.02, -0.05, 0.01), causal=False)
+        >>> value.lift.estimate
+        -0.02
     """
 
     name: str
@@ -36,11 +43,23 @@ class Factor:
 
 
 @dataclass(frozen=True, slots=True)
-class RevenueDecomposition:
-    """The factors, whose `log_ratio`s add up to that of `total`."""
+class RevenueDecomposition(Shown):
+    """The factors, whose `log_ratio`s add up to that of `total`.
+
+    Example:
+        >>> from offerlift.stats import Moments
+        >>> arm = Moments.from_arrays({"bought": [0, 1, 1], "orders": [0, 1, 2], "revenue": [0, 60, 150]})
+        >>> found = decompose_revenue(arm, arm, converted="bought", orders="orders", revenue="revenue")
+        >>> [row["name"] for row in found.to_dicts()]
+        ['conversion', 'orders_per_buyer', 'order_value', 'revenue_per_visitor']
+    """
 
     factors: tuple[Factor, Factor, Factor]
     total: Factor
+
+    def to_dicts(self) -> list[Row]:
+        """One row a factor, the total last."""
+        return [row for factor in (*self.factors, self.total) for row in factor.to_dicts()]
 
 
 def decompose_revenue(
@@ -52,6 +71,10 @@ def decompose_revenue(
     the rate, the delta method per visitor and Fieller for the ratios, Welch and Fieller for the total), and they do not
     add up. Only conversion and the total compare randomised groups.
 
+    Miettinen and Nurminen (1985), Deng, Knoblich and Lu (2018), Fieller (1954). Assumes independent visitors and some
+    hundred orders an arm. Not for deciding: an offer that wins small orders lowers the order value and earns more; the
+    total decides.
+
     Args:
         treatment, control: moments with the three columns of every visitor.
         converted: 1 for a visitor with an order, else 0.
@@ -61,6 +84,19 @@ def decompose_revenue(
 
     Raises:
         InputError: no such column, a `converted` that is not 0/1, or alpha outside (0, 1).
+
+    Example:
+        >>> from offerlift.stats import Moments
+        >>> def arm(visitors):
+        ...     orders = [len(baskets) for baskets in visitors]
+        ...     revenue = [sum(baskets) for baskets in visitors]
+        ...     bought = [min(n, 1) for n in orders]
+        ...     return Moments.from_arrays({"bought": bought, "orders": orders, "revenue": revenue})
+        >>> control = arm([[]] * 180 + [[75], [85], [70, 90], [80]] * 5)
+        >>> treatment = arm([[]] * 176 + [[70], [80], [65, 85], [75]] * 6)
+        >>> found = decompose_revenue(treatment, control, converted="bought", orders="orders", revenue="revenue")
+        >>> [f"{factor.name}: {factor.lift.estimate:+.1%}" for factor in (*found.factors, found.total)]
+        ['conversion: +20.0%', 'orders_per_buyer: +0.0%', 'order_value: -6.3%', 'revenue_per_visitor: +12.5%']
     """
     arms = treatment, control
     rate = compare_proportions(*arms, converted, alpha=alpha)

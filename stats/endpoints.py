@@ -28,6 +28,12 @@ class Signal:
         effect: distance from the null hypothesis, in the direction of the lift, at least 0.
         null_sd: √N times the standard error that the statistic is divided by.
         sd: √N times the standard error that the estimate really has.
+
+    Example:
+        >>> from offerlift.stats import Rate
+        >>> found = Rate(0.03).signal(0.1, 0.0, 0.5, 0.5)
+        >>> found.effect, round(found.null_sd, 4), round(found.sd, 4)
+        (0.003, 0.3493, 0.3493)
     """
 
     effect: float
@@ -36,7 +42,15 @@ class Signal:
 
 
 class Endpoint(Protocol):
-    """A metric before the experiment."""
+    """A metric before the experiment.
+
+    `Mean` and `Rate` are two; another class with these members is one as well.
+
+    Example:
+        >>> from offerlift.stats import Design, Mean, Rate, required_visitors
+        >>> [required_visitors(metric, 0.05, Design()).total for metric in (Rate(0.03), Mean(2.4, 330.0))]
+        [415876, 719484]
+    """
 
     @property
     def mean(self) -> float:
@@ -69,6 +83,8 @@ class Mean:
     and Logan 2004), as in `compare_means`. Assumes that the mean of an arm is nearly normal: with fewer than some 250
     orders an arm, an uneven split and heavy tails it is not, and neither is the power what is promised.
 
+    Not for a conversion rate, whose variance follows from the rate: `Rate`.
+
     Attributes:
         mean: the control's, above 0.
         variance: of one visitor in the control; of a ratio, that of its linearised value.
@@ -77,8 +93,9 @@ class Mean:
     Raises:
         InputError: a mean that is not above 0 (a relative lift has no meaning), a variance that is not.
 
-    >>> Mean(2.4, 110.0).adjusted(0.3)
-    Mean(mean=2.4, variance=77.0, treatment_variance=None)
+    Example:
+        >>> Mean(2.4, 110.0).adjusted(0.3)
+        Mean(mean=2.4, variance=77.0, treatment_variance=None)
     """
 
     mean: float
@@ -96,9 +113,10 @@ class Mean:
     def of(cls, moments: Moments, column: str) -> Mean:
         """Of the visitors seen so far, such as those of a past experiment's control.
 
-        >>> import numpy as np
-        >>> Mean.of(Moments.from_arrays({"revenue": np.array([0.0, 30.0, 0.0, 10.0])}), "revenue").variance
-        200.0
+        Example:
+            >>> import numpy as np
+            >>> Mean.of(Moments.from_arrays({"revenue": np.array([0.0, 30.0, 0.0, 10.0])}), "revenue").variance
+            200.0
         """
         return cls(moments.mean_of(column), moments.variance_of(column))
 
@@ -109,10 +127,11 @@ class Mean:
         Raises:
             InputError: an arm without a ratio: fewer than two visitors, or a denominator that is not above 0.
 
-        >>> import numpy as np
-        >>> baskets = {"value": np.array([30.0, 0.0, 50.0, 20.0]), "orders": np.array([1.0, 0.0, 2.0, 1.0])}
-        >>> Mean.of_ratio(Moments.from_arrays(baskets), "value", "orders").mean
-        25.0
+        Example:
+            >>> import numpy as np
+            >>> baskets = {"value": np.array([30.0, 0.0, 50.0, 20.0]), "orders": np.array([1.0, 0.0, 2.0, 1.0])}
+            >>> Mean.of_ratio(Moments.from_arrays(baskets), "value", "orders").mean
+            25.0
         """
         found = ratio_of(moments, numerator, denominator)
         if found is None:
@@ -127,8 +146,9 @@ class Mean:
         var = p E[y²] - (p E[y])² for visitors who order once with probability p. The second moment of the orders has to
         come from the orders themselves: that of a fitted curve is far too small in heavy tails.
 
-        >>> Mean.of_orders(0.02, 80.0, 17_600.0)
-        Mean(mean=1.6, variance=349.44, treatment_variance=None)
+        Example:
+            >>> Mean.of_orders(0.02, 80.0, 17_600.0)
+            Mean(mean=1.6, variance=349.44, treatment_variance=None)
         """
         if not 0 < conversion <= 1 or order_mean_square < order_mean**2:
             raise InputError(
@@ -166,6 +186,8 @@ class Mean:
 class Rate:
     """A conversion rate: visitors who converted, of all.
 
+    Assumes independent visitors, each counted once.
+
     Attributes:
         rate: the control's.
         test: how it will be judged. `score`, the default, is what `compare_proportions` does (Miettinen and Nurminen
@@ -180,8 +202,9 @@ class Rate:
     Raises:
         InputError: a rate outside (0, 1), or another test.
 
-    >>> Rate(0.03).signal(0.1, 0.0, 0.5, 0.5).effect
-    0.003
+    Example:
+        >>> Rate(0.03).signal(0.1, 0.0, 0.5, 0.5).effect
+        0.003
     """
 
     rate: float

@@ -19,14 +19,18 @@ def conditional_mid_p(x_t: int, n_t: int, x_c: int, n_c: int) -> float:
 
     For the interval use `compare_proportions`, whose p-value agrees with it.
 
+    Assumes independent visitors, each counted once. Not for a level that must hold for every total: that is Fisher's
+    test.
+
     Args:
         x_t, n_t, x_c, n_c: conversions and visitors.
 
     Raises:
         InputError: counts that are not whole, negative, x > n or n = 0.
 
-    >>> round(conditional_mid_p(3, 10, 0, 10), 4)
-    0.1053
+    Example:
+        >>> round(conditional_mid_p(3, 10, 0, 10), 4)
+        0.1053
     """
     for x, n in ((x_t, n_t), (x_c, n_c)):
         wilson_interval(x, n)  # refuses impossible counts

@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from .roots import bracketed_root, increasing_root
 from .rules import legendre
 from .showing import Shown
 from .spending import Family, Sides, Spending, check_sides, spent_alpha
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = [
     "Boundaries",
@@ -69,7 +72,7 @@ class Boundary(Shown):
         z: the value that |z| (or z, one-sided) has to reach.
 
     Example:
-        >>> Boundary(0.5, 0.003, 2.963).clock
+        >>> next_boundary([], [], 0.5).clock
         0.5
     """
 
@@ -85,8 +88,10 @@ class Boundaries(Shown):
     `sides` is 2 for ±z and 1 for crossings above only.
 
     Example:
-        >>> [round(z, 3) for z in sequential_boundaries([0.5, 1.0]).z]
-        [2.963, 1.969]
+        >>> print(sequential_boundaries([0.5, 1.0]))
+        sides  clocks     spent      z
+            2     0.5  0.003051  2.963
+            2       1      0.05  1.969
     """
 
     clocks: tuple[float, ...]
@@ -94,14 +99,21 @@ class Boundaries(Shown):
     z: tuple[float, ...]
     sides: Sides = 2
 
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """The boundaries over the share of the plan reached."""
+        from .plotting import draw_boundaries
+
+        return draw_boundaries(self.clocks, self.z, self.sides, ax)
+
 
 @dataclass(frozen=True, slots=True)
 class RepeatedInterval(Shown):
     """Interval of a difference that is valid at every look together, and whether it leaves out 0.
 
     Example:
-        >>> RepeatedInterval(-0.1, 0.5, 2.963, False).crossed
-        False
+        >>> found = repeated_interval(0.30, 0.1, boundary=2.5)
+        >>> found.crossed
+        True
     """
 
     low: float
@@ -120,8 +132,10 @@ class StagewiseEstimate(Shown):
         p_value: two-sided against no effect (one-sided for one-sided boundaries).
 
     Example:
-        >>> StagewiseEstimate(0.8, 0.1, 1.4, 0.03).estimate
-        0.8
+        >>> looks = sequential_boundaries([0.5, 1.0])
+        >>> stopped = stagewise_estimate(2, looks.clocks, looks.z, z=2.2, se=0.1)
+        >>> round(stopped.estimate, 3)
+        0.219
     """
 
     estimate: float
@@ -144,6 +158,8 @@ def sequential_boundaries(
     half of it on each side. A clock above 1 counts as 1, one that runs backwards as the largest before. A look less
     than 0.1 % ahead of the one before it spends nothing; its boundary is that of the other, raised by what the few
     new visitors can change, even if it is the last.
+
+    Assumes normal estimates: some hundred conversions in each arm.
 
     Args:
         clocks: share of the planned visitors reached at each look, in the order of the looks. Not the observed
@@ -197,6 +213,9 @@ def next_boundary(
     the times of the looks need not be planned, alpha may have changed between them (several arms), and the error of all
     looks stays that of the spending function as long as the times do not depend on the effects seen.
 
+    Lan and DeMets (1983, 1989). Assumes normal estimates, some hundred conversions an arm. Not where looks are called
+    for because the effect looks good: then `anytime_interval`.
+
     Args:
         past_clocks, past_boundaries: of the looks so far, in order; both empty before the first.
         clock: share of the planned visitors reached now.
@@ -239,6 +258,8 @@ def classical_boundaries(
     z_k = C for Pocock (1977), z_k = C √(K/k) for O'Brien and Fleming (1979), with C such that all looks together have
     error alpha. For looks at other times use `sequential_boundaries`.
 
+    Assumes normal estimates and looks at equal steps of visitors. Not for a plan whose looks may shift.
+
     Raises:
         InputError: another shape, looks below 1, alpha outside (0, 1), or other sides.
 
@@ -271,6 +292,8 @@ def classical_boundaries(
 def spent_by(clocks: Sequence[float], boundaries: Sequence[float], *, sides: Sides = 2) -> float:
     """Chance of ever crossing the boundaries without an effect, on all sides together.
 
+    Armitage, McPherson and Rowe (1969). Assumes normal estimates. Not for looks that were chosen by the effects seen.
+
     Raises:
         InputError: clocks and boundaries that do not belong together, clocks that are not above 0 or not increasing
             (a repeated one counts once), or other sides.
@@ -287,16 +310,19 @@ def spent_by(clocks: Sequence[float], boundaries: Sequence[float], *, sides: Sid
 def crossing_probabilities(boundaries: Boundaries, drift: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Chance of crossing for the first time at each look, above and below, with an effect.
 
-    Armitage, McPherson and Rowe (1969). Assumes increments of z that are independent and normal.
+    Armitage, McPherson and Rowe (1969): the densities of the paths that have not crossed, at drift θ those without
+    drift times exp(θ s - θ² t/2). Assumes normal estimates, and that nothing but a crossing stops the test. Not for the
+    drift that was observed: power at the estimate says no more than the p-value.
 
     Args:
         boundaries: of the looks; a repeated clock crosses nothing.
         drift: expected z at the planned end (clock 1): the true difference over its standard error there.
 
     Example:
-        >>> above, below = crossing_probabilities(sequential_boundaries([0.5, 1.0]), 0.0)
-        >>> round(sum(above) + sum(below), 4)
-        0.05
+        >>> looks = sequential_boundaries([0.5, 1.0])
+        >>> above, below = crossing_probabilities(looks, drift=2.8)
+        >>> [round(chance, 3) for chance in above]
+        [0.163, 0.635]
     """
     heads = _distinct(boundaries.clocks)
     times = tuple(boundaries.clocks[i] for i in heads)
@@ -312,14 +338,16 @@ def crossing_probabilities(boundaries: Boundaries, drift: float) -> tuple[tuple[
 def drift_for_power(boundaries: Boundaries, power: float) -> float:
     """The drift at which the boundaries are crossed above with probability `power`.
 
-    Assumes what `crossing_probabilities` does. Not for the always-valid interval, which has no planned looks.
+    Solves Σ P(first crossing above at look k; θ) = power for θ (Jennison and Turnbull 2000, section 2.3). Assumes what
+    `crossing_probabilities` does. Not for visitors: `required_visitors` takes the metric as well.
 
     Raises:
         InputError: power outside (0, 1).
 
     Example:
-        >>> round(drift_for_power(sequential_boundaries([0.5, 1.0]), 0.8), 2)
-        2.81
+        >>> one, four = sequential_boundaries([1.0]), sequential_boundaries([0.25, 0.5, 0.75, 1.0])
+        >>> round(drift_for_power(one, 0.8), 3), round(drift_for_power(four, 0.8), 3)
+        (2.802, 2.829)
     """
     power = check_alpha(power)
 
@@ -334,6 +362,8 @@ def inflation_factor(boundaries: Boundaries, power: float) -> float:
     """How many times the visitors of a test with one look are planned for the same power (at most, if nothing stops).
 
     (drift / (z_{1 - a} + z_power))² with a the error of one side (Jennison and Turnbull 2000, section 2.3).
+
+    Assumes normal estimates. Not for what a test with looks needs on average, which is less: it stops early.
 
     Raises:
         InputError: power outside (0, 1).
@@ -352,15 +382,22 @@ def nominal_level(boundary: float) -> float:
     An estimator called at alpha = this level answers with the repeated interval of its own pivot (score, Welch,
     Fieller).
 
+    Jennison and Turnbull (2000). Assumes a boundary on a normal z-value. Not the chance of a false
+    crossing over all looks, which is larger: `spent_by`.
+
     Example:
-        >>> round(nominal_level(1.959964), 4)
-        0.05
+        >>> level = nominal_level(sequential_boundaries([0.5, 1.0]).z[0])
+        >>> round(level, 5)
+        0.00305
     """
     return 2 * float(ndtr(-boundary))
 
 
 def repeated_interval(estimate: float, se: float, boundary: float) -> RepeatedInterval:
     """Interval estimate ± boundary · se, valid at all looks together (Jennison and Turnbull 1989).
+
+    Assumes a normal estimate. Not for the size of the effect after an early stop, which the estimate exaggerates:
+    `stagewise_estimate`.
 
     Args:
         estimate: the difference at this look.
@@ -386,14 +423,17 @@ def repeated_lift(treatment: Estimate, control: Estimate, boundary: float, *, co
     It leaves out 0 where the difference's interval (with the same variances and covariance) does. Undefined where the
     control's mean is not above 0.
 
-    Jennison and Turnbull (1989), with Fieller's (1954) set. Assumes normal estimates.
+    Fieller (1954) at the boundary of Jennison and Turnbull (1989). Assumes and excludes what `repeated_interval` does.
 
     Raises:
         InputError: a boundary that is not above 0.
 
     Example:
-        >>> repeated_lift(Estimate(5.4, 0.01, 999), Estimate(5.0, 0.01, 999), 2.963).excludes_zero()
-        False
+        >>> control, treatment = Estimate(2.40, 0.0016, 49_999), Estimate(2.64, 0.0018, 49_999)
+        >>> first = sequential_boundaries([0.5, 1.0]).z[0]
+        >>> lift = repeated_lift(treatment, control, first)
+        >>> round(lift.estimate, 3), round(lift.low, 3), round(lift.high, 3)
+        (0.1, 0.027, 0.178)
     """
     return lift_at(boundary, treatment, control, covariance)
 
@@ -410,6 +450,8 @@ def repeated_p_value(
 
     Below alpha exactly where z crosses the boundary of `sequential_boundaries` with that alpha. The smallest of all
     looks so far is valid together. One-sided it is 1 where no alpha up to 1/2 reaches z.
+
+    Assumes a normal estimate. Not for clocks other than those at which the looks took place.
 
     Args:
         clocks: of all looks up to this one.
@@ -457,6 +499,8 @@ def stagewise_estimate(
     and Madsen 1982; Tsiatis, Rosner and Mehta 1984). The estimate is the effect under which a result at least as
     extreme has probability 1/2, the interval's ends those with alpha/2 and 1 - alpha/2. At the first look these are the
     ordinary ones; later, the estimate is drawn towards 0. It depends on the looks up to the stop only.
+
+    Assumes a normal estimate. Not for a test that went on after crossing: what came later does not enter.
 
     Args:
         look: the look at which the experiment stopped, 1 for the first: by crossing, or because it was the last.

@@ -15,6 +15,9 @@ __all__ = ["compare_means", "mean_estimate"]
 def mean_estimate(moments: Moments, column: str) -> Estimate | str:
     """An arm's mean, the variance of that mean and its degrees of freedom; or why there is none.
 
+    x̄ and s²/n on n - 1 degrees of freedom, what Welch's test (1947) takes. Assumes independent visitors. Not for a
+    ratio of sums: `ratio_of`.
+
     Example:
         >>> from offerlift.stats import Moments
         >>> mean_estimate(Moments.from_arrays({"orders": [0, 1, 1, 2]}), "orders")

@@ -111,6 +111,8 @@ def dunnett_p_values(
     Step-down (Dunnett and Tamhane 1991): the largest is judged among all, the next among the rest, and so on, each at
     least the one before; it finds more and keeps the same promise.
 
+    Dunnett (1955). Assumes and excludes what `dunnett_critical` does.
+
     Args:
         statistics: t_i = (m_i - m_c)/sqrt(V_i + V_c) of each treatment.
         variances: variance of the mean of each treatment.
@@ -154,6 +156,9 @@ def adjust_p_values(p_values: Sequence[float], method: PValueMethod) -> tuple[fl
     `hommel` (1988) for independent or positively dependent tests. False discoveries at most alpha of all, on average:
     `bh` (Benjamini and Hochberg 1995) for independent or positively dependent tests, `by` (Benjamini and Yekutieli
     2001) always.
+
+    Assumes p-values of which each is valid by itself. Not for arms against one control, whose correlations are known:
+    `dunnett_p_values`.
 
     Args:
         p_values: of secondary metrics, segments or other families of findings. Not of guardrails, which must all pass.
@@ -212,6 +217,9 @@ def e_bh(e_values: Sequence[float], alpha: float = 0.05) -> tuple[bool, ...]:
 
     The largest k with k e_(k) >= K/alpha, e_(k) the k-th largest of K e-values (Wang and Ramdas 2022): whatever their
     dependence, and whenever the data are read.
+
+    Assumes e-values, such as `e_value` gives, one a hypothesis. Not for p-values (`adjust_p_values`), and less powerful
+    than they are where the data are read once.
 
     Raises:
         InputError: e-values that are negative or NaN, or alpha outside (0, 1).

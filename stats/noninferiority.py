@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from scipy.special import ndtr, stdtr
@@ -17,6 +17,7 @@ from scipy.special import ndtr, stdtr
 from ..errors import InputError
 from .fieller import NOT_ABOVE_ZERO, Estimate, Shared, check_alpha, compare_estimates, welch_statistic
 from .proportions import check_counts, restricted_variance, restricted_variance_of_ratio
+from .results import Inputs
 from .showing import Shown
 
 __all__ = ["NonInferiority", "intersection_union", "non_inferiority", "non_inferiority_proportions"]
@@ -36,11 +37,21 @@ class NonInferiority(Shown):
         p_failed: one-sided, against a loss of the margin or less.
         statistic: above 0 on the side of passing.
         df: its degrees of freedom; infinity for a normal one.
+        method: the name of the method.
         reason: one sentence where the numbers cannot decide; "" otherwise.
+        inputs: what it was computed from: the estimates, or (conversions, visitors), of each arm.
 
     Example:
-        >>> NonInferiority("inconclusive", None, None, None, None, "welch", "too few orders").result
-        'inconclusive'
+        >>> from offerlift.stats import Estimate
+        >>> revenue = non_inferiority(Estimate(2.39, 0.0004, 49_999), Estimate(2.40, 0.0004, 49_999), margin=0.03)
+        >>> print(revenue)
+        NonInferiority
+          result     passed
+          p_value    0.01304
+          p_failed   0.987
+          statistic  2.225
+          df         99,905
+          method     welch-non-inferiority
     """
 
     result: Result
@@ -50,6 +61,7 @@ class NonInferiority(Shown):
     df: float | None
     method: str
     reason: str = ""
+    inputs: Inputs | None = field(default=None, repr=False, compare=False, kw_only=True)
 
 
 def non_inferiority(
@@ -67,6 +79,9 @@ def non_inferiority(
     of the lift inverts, so that `passed` is a lower end above -ε at level 1 - 2 alpha (Tamhane and Logan 2004). Where a
     decrease is wanted r = 1 + ε and the signs are turned. A control whose mean is not proven to be above 0 has no
     bounded lift: inconclusive. With two or three visitors in an arm the interval can be wider than the test; it counts.
+
+    Assumes nearly normal estimates and a margin that was fixed before. Not for the conversions of a few visitors
+    (`non_inferiority_proportions`), and not for showing that an offer is better.
 
     Args:
         treatment, control: estimates, from `mean_estimate` for instance.
@@ -92,8 +107,9 @@ def non_inferiority(
             f"variances are {treatment.variance!r} and {control.variance!r}; one of them has to be above 0"
         )
     method = "welch-non-inferiority"
+    inputs = Inputs(treatment, control, (), alpha, margin)
     if control.mean <= 0:
-        return NonInferiority("inconclusive", None, None, None, None, method, NOT_ABOVE_ZERO)
+        return NonInferiority("inconclusive", None, None, None, None, method, NOT_ABOVE_ZERO, inputs=inputs)
     statistic, df = welch_statistic(treatment, control, ratio, shared)
     statistic *= towards
     p_value, p_failed = (float(stdtr(df, sign * statistic)) for sign in (-1.0, 1.0))
@@ -102,7 +118,7 @@ def non_inferiority(
     if lift.kind == "bounded" and lift.low is not None and lift.high is not None:
         worst, best = (lift.low, lift.high) if towards > 0 else (-lift.high, -lift.low)
         result = "passed" if worst > -margin else "failed" if best < -margin else "inconclusive"
-    return NonInferiority(result, p_value, p_failed, statistic, df, method, lift.reason)
+    return NonInferiority(result, p_value, p_failed, statistic, df, method, lift.reason, inputs=inputs)
 
 
 def non_inferiority_proportions(
@@ -122,6 +138,9 @@ def non_inferiority_proportions(
     Z = (p̂_t - r p̂_c)/sqrt(Ṽ(r)) with r = 1 - ε, or (p̂_t - p̂_c + ε)/sqrt(Ṽ(-ε)), Ṽ the variance at the maximum
     likelihood rates under that limit (Miettinen and Nurminen 1985; Farrington and Manning 1990 without the factor
     N/(N - 1)). It agrees with the intervals of `compare_proportions`.
+
+    Assumes independent visitors, each counted once, and a margin that was fixed before. Not for rates of orders or
+    sessions: `non_inferiority` of `ratio_of`.
 
     Args:
         x_t, n_t, x_c, n_c: conversions and visitors.
@@ -146,6 +165,7 @@ def non_inferiority_proportions(
     factor = (n_t + n_c) / (n_t + n_c - 1) if correction else 1.0
     name = "miettinen-nurminen" if correction else "farrington-manning"
     p_t, p_c = x_t / n_t, x_c / n_c
+    inputs = Inputs((x_t, n_t), (x_c, n_c), (), alpha, margin)
     if scale == "difference":
         if not margin < 1:
             raise InputError(f"the margin is {margin!r}; a difference of two rates has one below 1")
@@ -156,7 +176,7 @@ def non_inferiority_proportions(
         method = f"{name}-ratio"
         if x_c == 0:
             reason = "no conversions in the control: the relative lift has no upper end"
-            return NonInferiority("inconclusive", None, None, None, None, method, reason)
+            return NonInferiority("inconclusive", None, None, None, None, method, reason, inputs=inputs)
         distance = p_t - ratio * p_c
         variance = restricted_variance_of_ratio(x_t, n_t, x_c, n_c, ratio)
     else:
@@ -164,7 +184,8 @@ def non_inferiority_proportions(
     # Nothing varies under a limit that the data meet exactly (every visitor of both arms converted, or none).
     statistic = towards * distance / math.sqrt(variance * factor) if variance > 0 else 0.0
     p_value, p_failed = float(ndtr(-statistic)), float(ndtr(statistic))
-    return NonInferiority(_result(p_value, p_failed, alpha), p_value, p_failed, statistic, math.inf, method)
+    result = _result(p_value, p_failed, alpha)
+    return NonInferiority(result, p_value, p_failed, statistic, math.inf, method, inputs=inputs)
 
 
 def intersection_union(results: Iterable[Result]) -> Result:
@@ -173,6 +194,9 @@ def intersection_union(results: Iterable[Result]) -> Result:
     Each is tested at its own level and no correction is made for their number: a harmful offer passes only if every
     guardrail errs, which is no likelier than that one does (Berger 1982). A correction such as Benjamini and Hochberg's
     would be for the opposite question, whether any differs.
+
+    Assumes that the margins were fixed before. Not for secondary metrics, of which any one may be a finding:
+    `adjust_p_values`.
 
     Example:
         >>> intersection_union(["passed", "inconclusive", "passed"])

@@ -26,6 +26,7 @@ __all__ = [
     "SIZE",
     "TRUE",
     "Line",
+    "draw_boundaries",
     "draw_courses",
     "draw_lines",
     "draw_set",
@@ -39,6 +40,8 @@ INK, MUTED, GRID, PAPER = "#1c2024", "#5f6873", "#d5d9de", "#fffffe"
 GAIN, LOSS, TRUE = "#0072b2", "#d55e00", "#b07a00"
 COURSES = (GAIN, LOSS, "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 SIZE = 8.2
+UNREACHED = 8.0
+"""Boundaries from here on are left outside the scale."""
 
 
 class LiftSet(Protocol):
@@ -74,9 +77,10 @@ class Line:
             low, high = row.get(f"{prefix}low"), row.get(f"{prefix}high")
             if low is None and high is None:
                 continue
-            names = [value for value in row.values() if isinstance(value, str) and value]
+            names = [value for name, value in row.items() if isinstance(value, str) and value and name != "status"]
             kind = row.get(f"{prefix}kind") or ("bounded" if None not in (low, high) else "unbounded")
-            return cls(names[0] if names else str(number), kind, row.get(f"{prefix}estimate"), low, high)
+            estimate = row.get(f"{prefix}estimate", row.get(prefix[:-1] or "difference"))
+            return cls(names[0] if names else str(number), kind, estimate, low, high)
         return None
 
 
@@ -185,6 +189,23 @@ def draw_courses(courses: Sequence[tuple[str, Any, Any, Any]], axes: Axes | None
     axes.legend(frameon=False, fontsize=SIZE, labelcolor=INK)
     if title:
         axes.set_title(title, loc="left", size=SIZE + 0.6, color=INK, weight="bold", parse_math=False)
+    return axes
+
+
+def draw_boundaries(clocks: Sequence[float], z: Sequence[float], sides: int, axes: Axes | None = None) -> Axes:
+    """Boundaries on the z-value over the share of the plan: above, and two-sided below as well."""
+    axes = new_axes(3.0) if axes is None else axes
+    style(axes)
+    axes.yaxis.set_major_locator(_ticks())
+    axes.tick_params(axis="y", colors=MUTED, labelsize=SIZE, length=3)
+    axes.axhline(0, color=INK, linewidth=0.9, zorder=1)
+    for sign, colour, marker in ((1, GAIN, "^"), (-1, LOSS, "v"))[:sides]:
+        axes.plot(clocks, [sign * one for one in z], color=colour, marker=marker, linewidth=1.6)
+    # A look that may spend nothing has a boundary that nobody reaches.
+    cap = 1.1 * max((one for one in z if one < UNREACHED), default=UNREACHED)
+    axes.set_ylim(-cap if sides == 2 else 0, cap)
+    axes.set_xlabel("share of the plan reached", size=SIZE, color=MUTED)
+    axes.set_ylabel("z", size=SIZE, color=MUTED)
     return axes
 
 

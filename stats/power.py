@@ -21,6 +21,7 @@ from .fieller import check_alpha
 from .group_sequential import Boundaries, crossing_probabilities, sequential_boundaries
 from .multiplicity import adjusted_alpha
 from .roots import increasing_root
+from .showing import Row, Shown
 
 __all__ = [
     "Design",
@@ -58,8 +59,9 @@ class Design:
     Raises:
         InputError: any of these out of range, or both looks and readings.
 
-    >>> round(Design(shares=(0.4, 0.3, 0.3), guardrails=1).level, 5)
-    0.02105
+    Example:
+        >>> round(Design(shares=(0.4, 0.3, 0.3), guardrails=1).level, 5)
+        0.02105
     """
 
     alpha: float = 0.05
@@ -130,12 +132,19 @@ class Design:
 
 
 @dataclass(frozen=True, slots=True)
-class SampleSize:
+class SampleSize(Shown):
     """Visitors that a plan needs.
 
     Attributes:
         exact: in all arms, before rounding.
         by_arm: in each arm, rounded up, in the order of the shares.
+
+    Example:
+        >>> from offerlift.stats import Rate
+        >>> print(required_visitors(Rate(0.05), 0.05, Design()))
+        arm          visitors    total
+        control       122,124  244,248
+        treatment 1   122,124  244,248
     """
 
     exact: float
@@ -146,6 +155,13 @@ class SampleSize:
         """In all arms."""
         return sum(self.by_arm)
 
+    def to_dicts(self) -> list[Row]:
+        """One row an arm, the control first: its visitors beside those of all arms."""
+        return [
+            {"arm": "control" if at == 0 else f"treatment {at}", "visitors": visitors, "total": self.total}
+            for at, visitors in enumerate(self.by_arm)
+        ]
+
 
 def required_visitors(endpoint: Endpoint, lift: float, design: Design, *, null_lift: float = 0.0) -> SampleSize:
     """Visitors needed to see a lift with the power of the design.
@@ -154,6 +170,9 @@ def required_visitors(endpoint: Endpoint, lift: float, design: Design, *, null_l
     noncentral t distribution for means; with looks or readings the N at which the boundaries are crossed with that
     probability, the most visitors that may be needed (an early stop needs fewer). For several treatments the one with
     the smallest share counts: each treatment that has the lift is seen with that power.
+
+    Assumes what the endpoint does, and a mean or rate that stays what it was. Not for the effect that a past test
+    happened to show, which is mostly too large: plan for the smallest one worth having.
 
     Args:
         endpoint: the metric as it is without the offer.
@@ -165,11 +184,12 @@ def required_visitors(endpoint: Endpoint, lift: float, design: Design, *, null_l
     Raises:
         InputError: a lift that equals `null_lift`, or one that a rate cannot have.
 
-    >>> from offerlift.stats import Design, Rate, required_visitors
-    >>> required_visitors(Rate(0.05), 0.05, Design()).by_arm
-    (122124, 122124)
-    >>> required_visitors(Rate(0.05), 0.0, Design(), null_lift=-0.1).total
-    53778
+    Example:
+        >>> from offerlift.stats import Design, Rate, required_visitors
+        >>> required_visitors(Rate(0.05), 0.05, Design()).by_arm
+        (122124, 122124)
+        >>> required_visitors(Rate(0.05), 0.0, Design(), null_lift=-0.1).total
+        53778
     """
     share = min(design.shares[1:])
     if lift == null_lift:
@@ -197,18 +217,23 @@ def achieved_power(
 ) -> float:
     """Chance to cross on the side of a true lift, with so many visitors in all arms at the end.
 
-    For plans. The power at the lift that was seen says nothing that the p-value does not (Hoenig and Heisey 2001).
+    For plans, not for a finished test: the power at the lift that was seen says nothing that the p-value does not
+    (Hoenig and Heisey 2001).
 
     Crossing on the wrong side is no success and is left out, as in R's power.prop.test and power.t.test. The power in
     `design` plays no part.
+
+    Φ((√N effect - z_{1-α/2} null_sd)/sd) for one look (Fleiss, Levin and Paik 2003), of a mean by the noncentral t
+    distribution; with looks the chance to cross their boundaries. Assumes what the endpoint does.
 
     Args:
         endpoint, lift, design, null_lift: as in `required_visitors`.
         visitors: in all arms together, at least two an arm.
 
-    >>> from offerlift.stats import Design, Rate, achieved_power
-    >>> round(achieved_power(Rate(0.5), 0.5, 100, Design()), 6)
-    0.740166
+    Example:
+        >>> from offerlift.stats import Design, Rate, achieved_power
+        >>> round(achieved_power(Rate(0.5), 0.5, 100, Design()), 6)
+        0.740166
     """
     share, control = min(design.shares[1:]), design.shares[0]
     if not visitors * min(share, control) >= 2 * (1 - 1e-12):
@@ -236,14 +261,18 @@ def detectable_lift(
 
     What can be seen, not what is to be expected: most offers have a smaller effect.
 
+    The lift at which `achieved_power` is that of the design (Bloom 1995). Assumes what the endpoint does. Not for a
+    finished test: its interval says what could be ruled out.
+
     Args:
         endpoint, design, null_lift: as in `required_visitors`.
         visitors: in all arms together, at least two an arm.
         direction: `decrease` for the smallest fall, which is negative.
 
-    >>> from offerlift.stats import Design, Mean, detectable_lift
-    >>> round(detectable_lift(Mean(0.05, 0.0475), 20_000, Design()), 6)
-    0.17271
+    Example:
+        >>> from offerlift.stats import Design, Mean, detectable_lift
+        >>> round(detectable_lift(Mean(0.05, 0.0475), 20_000, Design()), 6)
+        0.17271
     """
     sign = 1.0 if direction == "increase" else -1.0
     share, control = min(design.shares[1:]), design.shares[0]
@@ -268,10 +297,18 @@ def detectable_lift(
 
 
 @dataclass(frozen=True, slots=True)
-class Duration:
+class Duration(Shown):
     """How long an experiment takes: enrolment in whole weeks, then the window of the last visitor.
 
     A visitor's window is time in which nobody else is decided about but everybody has to wait.
+
+    Example:
+        >>> print(time_to_decide(244_247, 35_000, window_days=7))
+        Duration
+          enrolment_weeks  7
+          window_days      7
+          days             56
+          weeks            8
     """
 
     enrolment_weeks: int
@@ -287,6 +324,17 @@ class Duration:
         """The same in weeks, begun ones counted whole."""
         return math.ceil(self.days / 7)
 
+    def to_dicts(self) -> list[Row]:
+        """One row: enrolment, window, and both together in days and weeks."""
+        return [
+            {
+                "enrolment_weeks": self.enrolment_weeks,
+                "window_days": self.window_days,
+                "days": self.days,
+                "weeks": self.weeks,
+            }
+        ]
+
 
 def time_to_decide(visitors: float, per_week: float, *, window_days: float = 0.0, least_weeks: int = 2) -> Duration:
     """How long it takes until so many visitors are analysed.
@@ -294,14 +342,18 @@ def time_to_decide(visitors: float, per_week: float, *, window_days: float = 0.0
     Enrolment in whole weeks, since weekdays differ, and in at least two, since weeks do; then the metric's window.
     Assumes steady traffic: a season's peak does not last.
 
+    max(⌈visitors / per week⌉, least weeks) weeks and the window (whole weeks: Kohavi, Tang and Xu 2020). Not with each
+    week's visitors where many come back: count those who are new to the experiment.
+
     Args:
         visitors: in all arms together.
         per_week: eligible visitors that enter the experiment in a week.
         window_days: of the metric, refunds included.
         least_weeks: of enrolment.
 
-    >>> time_to_decide(244_247, 35_000, window_days=7)
-    Duration(enrolment_weeks=7, window_days=7)
+    Example:
+        >>> time_to_decide(244_247, 35_000, window_days=7)
+        Duration(enrolment_weeks=7, window_days=7)
     """
     if not per_week > 0 or visitors < 0 or window_days < 0 or least_weeks < 1:
         raise InputError(
@@ -314,8 +366,12 @@ def time_to_decide(visitors: float, per_week: float, *, window_days: float = 0.0
 def control_share_for(treatments: int) -> float:
     """The control's share that makes comparisons with it the most precise: √k to 1 for k treatments (Dunnett 1955).
 
-    >>> round(control_share_for(4), 4)
-    0.3333
+    Assumes the same variance in every arm, and treatments that are compared with the control alone. Not where the
+    treatments are compared with each other: then equal shares.
+
+    Example:
+        >>> round(control_share_for(4), 4)
+        0.3333
     """
     if treatments < 1:
         raise InputError(f"{treatments!r} treatments; at least 1 is needed")

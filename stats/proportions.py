@@ -67,6 +67,8 @@ def compare_proportions(treatment: Moments, control: Moments, column: str, *, al
 def counts_of(moments: Moments, column: str) -> tuple[int, int]:
     """Conversions and visitors of an arm.
 
+    Σx and n, as `compare_proportions` takes them. Assumes a column of zeros and ones. Not for counts of orders.
+
     Raises:
         InputError: the column's moments cannot be those of zeros and ones.
 

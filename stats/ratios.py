@@ -90,6 +90,8 @@ def linearised(
     the same R, that of the control. Read the ratio itself from `compare_ratios`: the unit here is the numerator's per
     visitor.
 
+    Assumes that the control's ratio is well known: some hundred orders. Not for the size of the effect.
+
     Args:
         moments: of either arm, with both columns.
         numerator, denominator: column names.
@@ -101,6 +103,15 @@ def linearised(
 
     Raises:
         InputError: no such column, a name that is taken, or a ratio that is not finite.
+
+    Example:
+        >>> from offerlift.stats import Moments
+        >>> control = Moments.from_arrays({"revenue": [0, 30, 50, 0], "orders": [0, 1, 1, 0]})
+        >>> treatment = Moments.from_arrays({"revenue": [0, 36, 52, 0], "orders": [0, 1, 1, 0]})
+        >>> linearised(treatment, "revenue", "orders", ratio=40.0).mean_of("linearised")
+        2.0
+        >>> linearised(control, "revenue", "orders", ratio=40.0).mean_of("linearised")
+        0.0
     """
     y, x = moments.index(numerator), moments.index(denominator)
     if not math.isfinite(ratio):

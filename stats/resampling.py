@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
-from .bayes import Direction, check_arms
+from .bayes import Direction, check_arms, posterior_rows
 from .histogram import Histogram, bin_width
 from .results import Posterior
+from .showing import Row, Shown
 
 __all__ = ["BootstrapPosterior", "PermutationTest", "bayesian_bootstrap", "permutation_test"]
 
@@ -34,7 +35,7 @@ _BLOCK = 500
 
 
 @dataclass(frozen=True, slots=True)
-class PermutationTest:
+class PermutationTest(Shown):
     """A randomisation test of no effect on anybody.
 
     Attributes:
@@ -45,6 +46,11 @@ class PermutationTest:
         p_greater, p_less: one-sided, (b + 1)/(B + 1).
         statistic: the studentised difference, treatment minus control.
         resamples: how many there were.
+
+    Example:
+        >>> found = permutation_test([0] * 95 + [20, 25, 30, 35, 40], [0] * 900)
+        >>> found.p_value, found.p_greater, found.resamples
+        (0.0004, 0.0002, 9999)
     """
 
     status: Literal["ok", "insufficient"]
@@ -70,6 +76,8 @@ def permutation_test(
 
     When not to use it: it gives no interval, and Welch's test is as good where the arms are of one size.
 
+    Assumes that the arm was drawn for each visitor alone, with the same chances.
+
     Args:
         treatment, control: every visitor's value, as a histogram (`Distribution.visitors`) or raw.
         resamples: B, at least 99.
@@ -81,8 +89,9 @@ def permutation_test(
     Raises:
         InputError: values that are not finite, histograms of different scales, too few resamples, or 10⁹ visitors.
 
-    >>> permutation_test([0] * 95 + [20, 25, 30, 35, 40], [0] * 900).p_value
-    0.0004
+    Example:
+        >>> permutation_test([0] * 95 + [20, 25, 30, 35, 40], [0] * 900).p_value
+        0.0004
     """
     if isinstance(resamples, bool) or not isinstance(resamples, int) or resamples < 99:
         raise InputError(f"{resamples!r} resamples; at least 99 are needed for a p-value of .05 to mean something")
@@ -144,7 +153,7 @@ def _studentised(dealt: NDArray[np.int64], pooled: NDArray[np.int64], values: Ar
 
 
 @dataclass(frozen=True, slots=True)
-class BootstrapPosterior:
+class BootstrapPosterior(Shown):
     """Posterior of means per visitor by the Bayesian bootstrap.
 
     Attributes:
@@ -154,6 +163,11 @@ class BootstrapPosterior:
             not above 0 in every draw.
         error: largest standard error of these probabilities for the number of draws.
         draws: how many there were.
+
+    Example:
+        >>> found = bayesian_bootstrap({"control": [0] * 95 + [40] * 5, "gift": [0] * 90 + [40] * 10}, "control")
+        >>> [row["arm"] for row in found.to_dicts()]
+        ['control', 'gift']
     """
 
     probability_best: dict[str, float]
@@ -161,6 +175,14 @@ class BootstrapPosterior:
     lift: dict[str, tuple[float, float] | None]
     error: float
     draws: int
+
+    def to_dicts(self) -> list[Row]:
+        """One row an arm: its chance to be the best and, of a treatment, its posterior against the control."""
+        rows = posterior_rows(self.probability_best, self.against_control)
+        for row in rows:
+            low, high = self.lift.get(row["arm"]) or (None, None)
+            row |= {"lift_low": low, "lift_high": high, "error": self.error, "draws": self.draws}
+        return rows
 
 
 def bayesian_bootstrap(
@@ -180,6 +202,9 @@ def bayesian_bootstrap(
     values); the posterior mean is the observed one. No value larger than those seen is thought possible: with a heavy
     tail and a handful of orders the interval is too short at its upper end.
 
+    Assumes independent visitors. Not for many visitors, where `normal_posteriors` says the same at once, and not a
+    stopping rule.
+
     Args:
         arms: by arm, every visitor's value, as a histogram (`Distribution.visitors`) or raw.
         control: name of the control.
@@ -192,6 +217,13 @@ def bayesian_bootstrap(
     Raises:
         InputError: no such arm, fewer than two visitors or no value other than 0 in an arm, a total of another sign
             than the values, or an impossible direction, level or number of draws.
+
+    Example:
+        >>> control = [0] * 960 + [25, 40, 60, 90] * 10
+        >>> treatment = [0] * 940 + [25, 40, 60, 90] * 15
+        >>> found = bayesian_bootstrap({"control": control, "free shipping": treatment}, "control")
+        >>> 0.95 < found.against_control["free shipping"].probability_better < 1
+        True
     """
     names = check_arms(arms, control, direction, level)
     if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1000:

@@ -112,9 +112,11 @@ class Inputs:
     """What a comparison was computed from, so that it can be done again.
 
     Attributes:
-        treatment, control: the arms' `Moments`; of `compare_estimates`, the `Estimate` of each.
+        treatment, control: the arms' `Moments`, over strata those of each stratum; of `compare_estimates` and
+            `non_inferiority` the `Estimate` of each; of `non_inferiority_proportions` conversions and visitors.
         columns: the columns that were read: the metric's, of a ratio the denominator's, then the covariates.
-        alpha: 1 minus the confidence level, two-sided.
+        alpha: 1 minus the confidence level, two-sided; of non-inferiority one-sided.
+        margin: of non-inferiority, the largest acceptable loss.
 
     Example:
         >>> Inputs(None, None, ("revenue", "orders"), 0.05).columns
@@ -125,6 +127,7 @@ class Inputs:
     control: Any
     columns: tuple[str, ...]
     alpha: float
+    margin: float | None = None
 
 
 @dataclass(frozen=True)

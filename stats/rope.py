@@ -21,6 +21,8 @@ def rope_rates(
     By the quadrature of `beta_posteriors`: ∫ f_c(p) [F_t((1 + high) p) - F_t((1 + low) p)] dp, over the narrower of
     both. A summary of one moment's data, not a stopping rule.
 
+    The region of practical equivalence of Kruschke (2013). Assumes independent visitors, each counted once.
+
     Args:
         alpha_t, beta_t, alpha_c, beta_c: parameters of the posteriors, with a Beta(1, 1) prior 1 + x and 1 + n - x.
         low, high: the lifts that do not matter lie between them.
@@ -28,8 +30,9 @@ def rope_rates(
     Raises:
         InputError: parameters that are not above 0, or not -1 <= low < high.
 
-    >>> round(rope_rates(501, 9501, 501, 9501), 4)
-    0.129
+    Example:
+        >>> round(rope_rates(501, 9501, 501, 9501), 4)
+        0.129
     """
     _check(low, high)
     t, c = Beta(alpha_t, beta_t), Beta(alpha_c, beta_c)
@@ -50,17 +53,20 @@ def rope_means(
 
     As P(m_t - (1 + high) m_c < 0) - P(m_t - (1 + low) m_c < 0), for a control's mean that is surely above 0.
 
+    The region of practical equivalence of Kruschke (2013). Assumes independent normal posteriors. Not a stopping rule,
+    and not for revenue of fewer than about 200 orders.
+
     Args:
         mean_t, variance_t, mean_c, variance_c: posterior means and variances, with a flat prior those of the estimates.
         low, high: the lifts that do not matter lie between them.
 
     Raises:
         InputError: not -1 <= low < high, variances that are negative or both 0, or a control's mean within five
-        standard
-            deviations of 0, where the formula does not hold.
+            standard deviations of 0, where the formula does not hold.
 
-    >>> round(rope_means(10.0, 0.01, 10.0, 0.01), 4)
-    0.5205
+    Example:
+        >>> round(rope_means(10.0, 0.01, 10.0, 0.01), 4)
+        0.5205
     """
     _check(low, high)
     if not (0 <= variance_t < math.inf and 0 <= variance_c < math.inf and variance_t + variance_c > 0):

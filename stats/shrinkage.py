@@ -18,6 +18,7 @@ from scipy.special import ndtri
 
 from ..errors import InputError
 from .roots import bracketed_root
+from .showing import Shown
 
 __all__ = [
     "LEAST_ARMS",
@@ -43,7 +44,7 @@ LEAST_EXPERIMENTS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Shrunk:
+class Shrunk(Shown):
     """An estimate before and after shrinkage.
 
     Attributes:
@@ -52,6 +53,18 @@ class Shrunk:
         prior_mean, prior_variance: what it was drawn towards, and how far effects lie from it (τ²).
         prior: where that comes from: `effects` (those estimated together), `experience` (past experiments) or
             `sceptical`.
+
+    Example:
+        >>> one, = shrink_arms([0.04], [0.0004], 0.05)
+        >>> print(one)
+        Shrunk
+          raw             0.04
+          raw_se          0.02
+          shrunk          0.02477
+          shrunk_se       0.01574
+          prior_mean      0
+          prior_variance  0.0006508
+          prior           sceptical
     """
 
     raw: float
@@ -64,7 +77,7 @@ class Shrunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Programme:
+class Programme(Shown):
     """What the shipped offers of a programme brought together, in the unit of the effects.
 
     Attributes:
@@ -72,6 +85,12 @@ class Programme:
         shrunk, shrunk_se: sum of the shrunk ones; the headline.
         corrected: the raw sum less its expected excess (Lee and Shen 2018); None where nobody gave the thresholds.
         shipped: how many offers.
+
+    Example:
+        >>> past = shrink([0.04, 0.01, -0.02, 0.03], [1e-4] * 4)
+        >>> total = programme_total(past, [True, False, False, True])
+        >>> total.shipped, total.raw
+        (2, 0.07)
     """
 
     raw: float
@@ -88,6 +107,8 @@ def between_variance(effects: ArrayLike, variances: ArrayLike, *, method: Tau = 
     version τ² = max(0, (Q(0) - (k - 1))/(Σw - Σw²/Σw)), w = 1/v. Assumes independent estimates: arms that share a
     control are not, and their τ² comes out a little too small.
 
+    Not for two or three estimates, which say next to nothing of τ².
+
     Args:
         effects: shape (k,), two or more.
         variances: shape (k,), squared standard errors, above 0.
@@ -95,8 +116,9 @@ def between_variance(effects: ArrayLike, variances: ArrayLike, *, method: Tau = 
     Raises:
         InputError: other shapes or values, or another method.
 
-    >>> round(between_variance([0.02, -0.01, 0.06, 0.01], [1e-4, 1e-4, 2e-4, 1e-4]), 6)
-    0.000706
+    Example:
+        >>> round(between_variance([0.02, -0.01, 0.06, 0.01], [1e-4, 1e-4, 2e-4, 1e-4]), 6)
+        0.000706
     """
     y, v = _arrays(effects, variances)
     if len(y) < 2:
@@ -125,10 +147,14 @@ def shrink(effects: ArrayLike, variances: ArrayLike, *, method: Tau = "paule-man
     μ is the mean weighted by 1/(v_i + τ²). `shrunk_se` is sqrt(τ² v_i/(τ² + v_i)) and takes τ² and μ as known, which
     flatters with few effects: use `shrink_arms` or `shrink_by_experience`, which ask for enough of them.
 
+    Assumes independent estimates with known variances. Not for a smallest or largest effect chosen from many without
+    the others.
+
     Args, Raises: as in `between_variance`.
 
-    >>> [round(one.shrunk, 4) for one in shrink([0.02, -0.01, 0.06, 0.01], [1e-4, 1e-4, 2e-4, 1e-4])]
-    [0.0199, -0.0064, 0.0509, 0.0111]
+    Example:
+        >>> [round(one.shrunk, 4) for one in shrink([0.02, -0.01, 0.06, 0.01], [1e-4, 1e-4, 2e-4, 1e-4])]
+        [0.0199, -0.0064, 0.0509, 0.0111]
     """
     y, v = _arrays(effects, variances)
     tau2 = between_variance(y, v, method=method)
@@ -139,8 +165,12 @@ def shrink(effects: ArrayLike, variances: ArrayLike, *, method: Tau = "paule-man
 def sceptical_prior(smallest_effect: float) -> float:
     """Variance of the prior N(0, (MDE/1.96)²): in 19 of 20 offers the effect is smaller than the one worth having.
 
-    >>> round(math.sqrt(sceptical_prior(0.05)), 4)
-    0.0255
+    A normal prior centred on no effect (Spiegelhalter, Freedman and Parmar 1994). Assumes that the plan's minimum
+    detectable effect is the smallest worth having. Not where ten past experiments are known: `shrink_by_experience`.
+
+    Example:
+        >>> round(math.sqrt(sceptical_prior(0.05)), 4)
+        0.0255
     """
     if not 0 < smallest_effect < math.inf:
         raise InputError(f"the smallest effect worth having is {smallest_effect!r}; a number above 0 is needed")
@@ -150,13 +180,18 @@ def sceptical_prior(smallest_effect: float) -> float:
 def shrink_arms(effects: ArrayLike, variances: ArrayLike, smallest_effect: float) -> list[Shrunk]:
     """The arms of one experiment: drawn towards each other from four treatments on, below towards no effect.
 
+    `shrink`, or with fewer than four the normal posterior under `sceptical_prior` (Robinson 1991; Spiegelhalter,
+    Freedman and Parmar 1994). Assumes arms of one kind; the control that they share is not taken into account. Not for
+    the verdict, which takes the raw interval.
+
     Args:
         effects, variances: of each treatment against the control, on the scale of `smallest_effect`.
         smallest_effect: the minimum detectable effect of the plan, for the sceptical prior.
 
-    >>> one, = shrink_arms([0.04], [0.0004], 0.05)
-    >>> round(one.shrunk, 4), one.prior
-    (0.0248, 'sceptical')
+    Example:
+        >>> one, = shrink_arms([0.04], [0.0004], 0.05)
+        >>> round(one.shrunk, 4), one.prior
+        (0.0248, 'sceptical')
     """
     y, v = _arrays(effects, variances)
     if len(y) >= LEAST_ARMS:
@@ -178,14 +213,18 @@ def shrink_by_experience(
 
     Wants *all* past experiments of the kind, losers included: a store of winners makes every offer look good.
 
+    The posterior (τ² y + v μ)/(τ² + v) with μ and τ² of the past (Robinson 1991). Assumes that the new offer is one of
+    their kind. Not for the verdict, which takes the raw interval.
+
     Args:
         effect, variance: of the new experiment, on the scale of the others (mostly the relative lift).
         past_effects, past_variances: shape (k,); may be empty.
         smallest_effect: as in `shrink_arms`.
 
-    >>> past = [0.01, -0.02, 0.03, 0.0, 0.02, -0.01, 0.01, 0.04, -0.03, 0.0]
-    >>> shrink_by_experience(0.08, 0.0009, past, [0.0003] * 10, 0.05).prior
-    'experience'
+    Example:
+        >>> past = [0.01, -0.02, 0.03, 0.0, 0.02, -0.01, 0.01, 0.04, -0.03, 0.0]
+        >>> shrink_by_experience(0.08, 0.0009, past, [0.0003] * 10, 0.05).prior
+        'experience'
     """
     (y,), (v,) = _arrays([effect], [variance])
     past, past_v = _arrays(past_effects, past_variances)
@@ -204,15 +243,19 @@ def programme_total(
     Σ_shipped y_i - Σ_all σ_i φ(b_i - y_i/σ_i), where i is shipped if y_i/σ_i > b_i. The correction takes all
     experiments, shipped or not, and wants the rule to have been this one.
 
+    Assumes independent experiments, and the same unit in all. Not for a store of shipped offers alone: losers belong to
+    it.
+
     Args:
         shrunk: of every experiment of the programme, losers included.
         shipped: whether it was shipped, one each.
         thresholds: the z-value b_i above which it would be shipped, one each or one for all.
 
-    >>> past = shrink([0.04, 0.01, -0.02, 0.03], [1e-4] * 4)
-    >>> total = programme_total(past, [True, False, False, True], thresholds=1.96)
-    >>> round(total.raw, 4), round(total.shrunk, 4), round(total.corrected, 4)
-    (0.07, 0.0643, 0.0647)
+    Example:
+        >>> past = shrink([0.04, 0.01, -0.02, 0.03], [1e-4] * 4)
+        >>> total = programme_total(past, [True, False, False, True], thresholds=1.96)
+        >>> round(total.raw, 4), round(total.shrunk, 4), round(total.corrected, 4)
+        (0.07, 0.0643, 0.0647)
     """
     if len(shrunk) != len(shipped):
         raise InputError(f"{len(shrunk)} estimates, but {len(shipped)} times whether they were shipped")

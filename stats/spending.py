@@ -36,8 +36,9 @@ class Spending:
             0.
 
     Example:
-        >>> Spending("kim_demets", 3.0).gamma
-        3.0
+        >>> flat_early = Spending("kim_demets", gamma=1.5)
+        >>> [round(spent_alpha(clock, spending=flat_early), 4) for clock in (0.25, 0.5, 1.0)]
+        [0.0063, 0.0177, 0.05]
     """
 
     family: Family = "obrien_fleming"
@@ -66,6 +67,9 @@ def spent_alpha(
     clock: float, alpha: float = 0.05, *, spending: Spending | Family = "obrien_fleming", sides: Sides = 2
 ) -> float:
     """Error that may have been spent by the time the clock shows `clock`, of all `sides` together.
+
+    `sides` times the function of `Spending` at alpha/`sides` (Lan and DeMets 1983). Assumes a function chosen before
+    the first look. Not the error of boundaries already used, which may be others: `spent_by`.
 
     Args:
         clock: share of the plan reached; at 1 and beyond it is alpha.

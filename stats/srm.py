@@ -107,6 +107,9 @@ def running_sample_ratio_test(looks: Iterable[Mapping[str, int]], shares: Mappin
     The p-value of one moment rises again when the deviation is diluted; the running minimum stays a valid p-value at
     any time and, once it has rejected, keeps it.
 
+    min over the looks of min(1, 1/BF). Assumes independent visitors and shares that do not change. Not for a split that
+    was changed on the way: test each phase.
+
     Args:
         looks: visitors of each arm that were added since the look before, in order of time.
         shares: as `sequential_sample_ratio_test`.
@@ -141,6 +144,9 @@ def sample_ratio_by_group(
     Triggered visitors, or any other part that was chosen after the assignment, are compared with the assigned ones by
     `homogeneity_test(triggered, assigned)`: a trigger that depends on the arm spoils the comparison whatever the split.
 
+    Σ (n_i - N θ_i)²/(N θ_i) in each group (Pearson 1900). Assumes one look at visitors, not at sessions, in groups that
+    the arm cannot change. Not for the verdict on an experiment's split: `sequential_sample_ratio_test`.
+
     Args:
         groups: by group, visitors by arm.
         shares: intended shares or weights of the same arms.
@@ -150,6 +156,12 @@ def sample_ratio_by_group(
 
     Raises:
         InputError: as `sample_ratio_test`.
+
+    Example:
+        >>> days = {"Monday": {"control": 5030, "offer": 4970}, "Tuesday": {"control": 5400, "offer": 4600}}
+        >>> found = sample_ratio_by_group(days, {"control": 1, "offer": 1})
+        >>> {day: test.p_value < 0.001 for day, test in found.items()}
+        {'Monday': False, 'Tuesday': True}
     """
     tests = {name: sample_ratio_test(counts, shares) for name, counts in groups.items()}
     adjusted: dict[Hashable, float] = {}

@@ -56,6 +56,9 @@ _NO_STRATUM = "no phase has two visitors in every arm"
 def stratum_weights(arms: Sequence[Strata], visitors: Sequence[int] | None = None) -> tuple[float, ...]:
     """The weight of every stratum: its share of the visitors of all strata in which each of the arms has two.
 
+    w_h = N_h / Σ N_h (Cochran 1977, chapter 5). Assumes that the visitors of a stratum were split at random within it.
+    Not for strata that the offer itself can change.
+
     Args:
         arms: each arm's moments by stratum; those that are to be compared with one another.
         visitors: how many visitors a stratum stands for; those of the given arms together where None. Give those of all
@@ -66,6 +69,12 @@ def stratum_weights(arms: Sequence[Strata], visitors: Sequence[int] | None = Non
 
     Raises:
         InputError: arms with different numbers of strata, or `visitors` that are not a number of at least 0 for each.
+
+    Example:
+        >>> from offerlift.stats import Moments
+        >>> first, second = Moments.from_arrays({"orders": [0, 1] * 50}), Moments.from_arrays({"orders": [0, 1] * 150})
+        >>> stratum_weights([[first, second], [first, second]])
+        (0.25, 0.75)
     """
     lengths = {len(strata) for strata in arms}
     if len(lengths) != 1 or 0 in lengths:
@@ -82,7 +91,18 @@ def stratum_weights(arms: Sequence[Strata], visitors: Sequence[int] | None = Non
 
 
 def mean_over_strata(strata: Strata, column: str, weights: Sequence[float]) -> Estimate | str:
-    """An arm's mean Σ w_h m_h with variance Σ w_h² s_h²/n_h and df by Satterthwaite; or why there is none."""
+    """An arm's mean Σ w_h m_h with variance Σ w_h² s_h²/n_h and df by Satterthwaite; or why there is none.
+
+    Cochran (1977, chapter 5) and Satterthwaite (1946). Assumes independent visitors. Not for one arm alone, since the
+    weights must be those of all arms compared: `stratum_weights`.
+
+    Example:
+        >>> from offerlift.stats import Moments
+        >>> quiet = Moments.from_arrays({"revenue": [0] * 95 + [30, 40, 50, 60, 70]})
+        >>> busy = Moments.from_arrays({"revenue": [0] * 90 + [35, 45, 55, 65, 75] * 2})
+        >>> round(mean_over_strata([quiet, busy], "revenue", (0.5, 0.5)).mean, 3)
+        4.0
+    """
     parts = []
     for weight, moments in _kept(weights, strata):
         estimate = mean_estimate(moments, column)
@@ -97,6 +117,15 @@ def ratio_over_strata(strata: Strata, numerator: str, denominator: str, weights:
 
     Its variance is Σ w_h² (s²_y - 2 R s_xy + R² s²_x)_h / n_h / x̄², per visitor as in `ratio_of` (the combined ratio
     estimate of stratified samples, Cochran 1977, 6.11). A stratum's own ratio would not exist before its first order.
+
+    Assumes independent visitors, and some hundred with a denominator. Not for a mean of the strata's ratios.
+
+    Example:
+        >>> from offerlift.stats import Moments
+        >>> before = Moments.from_arrays({"revenue": [0, 30, 50, 0], "orders": [0, 1, 2, 0]})
+        >>> after = Moments.from_arrays({"revenue": [0, 40, 90, 0], "orders": [0, 1, 2, 0]})
+        >>> ratio_over_strata([before, after], "revenue", "orders", (0.5, 0.5)).mean
+        35.0
     """
     kept = _kept(weights, strata)
     if not kept:
@@ -129,6 +158,9 @@ def compare_means_over_strata(
     D = Σ w_h (m_t,h - m_c,h) and SE² = Σ w_h² (V_t,h + V_c,h), df by Satterthwaite (1946) over all parts; the lift
     inverts the same test for the combined means (Fieller 1954).
 
+    Assumes and excludes what `compare_means` does, within each stratum. Not for strata that the offer itself can
+    change, such as buyers.
+
     Args:
         treatment, control: moments by stratum.
         column: the column to compare.
@@ -140,19 +172,28 @@ def compare_means_over_strata(
 
     Raises:
         InputError: no such column, alpha outside (0, 1), or as `stratum_weights`.
+
+    Example:
+        >>> from offerlift.stats import Moments
+        >>> quiet = Moments.from_arrays({"revenue": [0] * 95 + [30, 40, 50, 60, 70]})
+        >>> busy = Moments.from_arrays({"revenue": [0] * 90 + [35, 45, 55, 65, 75] * 2})
+        >>> result = compare_means_over_strata([busy, busy], [quiet, busy], "revenue")
+        >>> round(result.difference.estimate, 3), result.difference.method
+        (1.5, 'welch-strata')
     """
     weights = stratum_weights([treatment, control], visitors)
     only = _only(weights)
     if only is not None:
         return compare_means(treatment[only], control[only], column, alpha=alpha)
+    inputs = Inputs(treatment, control, (column,), check_alpha(alpha))
     estimates = [mean_over_strata(strata, column, weights) for strata in (treatment, control)]
     for estimate in estimates:
         if isinstance(estimate, str):
-            return Comparison.without("insufficient", estimate)
+            return Comparison.without("insufficient", estimate, inputs=inputs)
     t, c = (estimate for estimate in estimates if isinstance(estimate, Estimate))
     if t.variance + c.variance == 0:
-        return Comparison.without("insufficient", f"{column!r} does not vary within either arm")
-    return compare_estimates(t, c, alpha=alpha, method="welch-strata")
+        return Comparison.without("insufficient", f"{column!r} does not vary within either arm", inputs=inputs)
+    return compare_estimates(t, c, alpha=alpha, method="welch-strata", inputs=inputs)
 
 
 def compare_ratios_over_strata(
@@ -166,6 +207,9 @@ def compare_ratios_over_strata(
 ) -> Comparison:
     """Difference and relative lift of a ratio of two sums over strata; see `ratio_over_strata` for each arm's.
 
+    The combined ratio (Cochran 1977, 6.11), its variance by the delta method (Deng, Knoblich and Lu 2018), then Welch
+    (1947) and Fieller (1954). Assumes and excludes what `compare_ratios` does.
+
     Args:
         treatment, control: moments by stratum.
         numerator, denominator: column names.
@@ -177,23 +221,34 @@ def compare_ratios_over_strata(
 
     Raises:
         InputError: no such column, alpha outside (0, 1), or as `stratum_weights`.
+
+    Example:
+        >>> from offerlift.stats import Moments
+        >>> def phase(revenue, orders):
+        ...     return Moments.from_arrays({"revenue": revenue, "orders": orders})
+        >>> control = [phase([0, 30, 50, 0], [0, 1, 2, 0]), phase([0, 40, 90, 0], [0, 1, 2, 0])]
+        >>> treatment = [phase([0, 36, 60, 0], [0, 1, 2, 0]), phase([0, 45, 96, 0], [0, 1, 2, 0])]
+        >>> result = compare_ratios_over_strata(treatment, control, "revenue", "orders")
+        >>> result.difference.estimate
+        4.5
     """
     weights = stratum_weights([treatment, control], visitors)
     only = _only(weights)
     if only is not None:
         return compare_ratios(treatment[only], control[only], numerator, denominator, alpha=alpha)
+    inputs = Inputs(treatment, control, (numerator, denominator), check_alpha(alpha))
     estimates = []
     for name, strata in (("treatment", treatment), ("control", control)):
         estimate = ratio_over_strata(strata, numerator, denominator, weights)
         if isinstance(estimate, str):
             status = "undefined" if any(weights) else "insufficient"
-            return Comparison.without(status, f"{estimate} in the {name}" if any(weights) else estimate)
+            reason = f"{estimate} in the {name}" if any(weights) else estimate
+            return Comparison.without(status, reason, inputs=inputs)
         if estimate.variance == 0:
-            return Comparison.without(
-                "insufficient", f"{numerator!r} per {denominator!r} shows no variance in the {name}"
-            )
+            reason = f"{numerator!r} per {denominator!r} shows no variance in the {name}"
+            return Comparison.without("insufficient", reason, inputs=inputs)
         estimates.append(estimate)
-    return compare_estimates(*estimates, alpha=alpha, method="delta-welch-strata")
+    return compare_estimates(*estimates, alpha=alpha, method="delta-welch-strata", inputs=inputs)
 
 
 def compare_adjusted_over_strata(
@@ -210,6 +265,8 @@ def compare_adjusted_over_strata(
     Slopes and the covariates' means are each stratum's own (Lin 2013). A stratum too small for its slopes is not
     adjusted rather than left out, so that the estimand is that of the plain comparison.
 
+    Assumes and excludes what `compare_adjusted` does, within each stratum.
+
     Args:
         treatment, control: moments by stratum, with `column` and all `covariates`.
         column: the metric's column.
@@ -223,6 +280,17 @@ def compare_adjusted_over_strata(
 
     Raises:
         InputError: no such column, alpha outside (0, 1), or as `stratum_weights`.
+
+    Example:
+        >>> import numpy as np
+        >>> from offerlift.stats import Moments
+        >>> rng = np.random.default_rng(1)
+        >>> def phase(effect):
+        ...     past = rng.gamma(1, 20, 2000)
+        ...     return Moments.from_arrays({"revenue": past + effect + rng.normal(0, 5, 2000), "past": past})
+        >>> result = compare_adjusted_over_strata([phase(1), phase(1)], [phase(0), phase(0)], "revenue", ["past"])
+        >>> result.lift.excludes_zero(), result.adjustment.r_squared > 0.9
+        (True, True)
     """
     weights = stratum_weights([treatment, control], visitors)
     only = _only(weights)
@@ -279,6 +347,8 @@ def compare_proportions_over_strata(
     ends are then the outermost of them, on the estimate's side of no effect where that is rejected, so that p-value,
     difference and lift always agree.
 
+    Assumes and excludes what `compare_proportions` does, within each stratum.
+
     Args:
         treatment, control: moments by stratum, in which `column` is 1 or 0.
         column: the column to compare.
@@ -290,19 +360,30 @@ def compare_proportions_over_strata(
 
     Raises:
         InputError: no such column, a column that is not 0/1, alpha outside (0, 1), or as `stratum_weights`.
+
+    Example:
+        >>> from offerlift.stats import Moments
+        >>> def phase(visitors, bought):
+        ...     return Moments.from_sums(["bought"], visitors, [bought], {("bought", "bought"): bought})
+        >>> treatment = [phase(1000, 60), phase(5000, 520)]
+        >>> control = [phase(9000, 450), phase(5000, 480)]
+        >>> result = compare_proportions_over_strata(treatment, control, "bought")
+        >>> round(result.difference.estimate, 4), round(result.difference.p_value, 3)
+        (0.009, 0.057)
     """
     weights = stratum_weights([treatment, control], visitors)
     only = _only(weights)
     if only is not None:
         return compare_proportions(treatment[only], control[only], column, alpha=alpha)
     z = -float(ndtri(check_alpha(alpha) / 2))
+    inputs = Inputs(treatment, control, (column,), alpha)
     tables = [
         _Table(weight, *counts_of(t, column), *counts_of(c, column))
         for weight, t, c in zip(weights, treatment, control, strict=True)
         if weight
     ]
     if not tables:
-        return Comparison.without("insufficient", _NO_STRATUM)
+        return Comparison.without("insufficient", _NO_STRATUM, inputs=inputs)
     swapped = [table.swapped() for table in tables]
     estimate = math.fsum(table.weight * table.difference for table in tables)
     se = math.sqrt(sum(table.weight**2 * table.variance() for table in tables))
@@ -322,7 +403,7 @@ def compare_proportions_over_strata(
         p_value,
         "miettinen-nurminen-strata",
     )
-    return Comparison("ok", "", difference, _ratio(tables, swapped, z, down, up).lift())
+    return Comparison("ok", "", difference, _ratio(tables, swapped, z, down, up).lift(), inputs=inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -452,6 +533,9 @@ def beta_posteriors_over_strata(
     Each stratum's rate has its own Beta posterior, and an arm's rate is Σ w_h p_h. For means per visitor, give
     `normal_posteriors` what `mean_over_strata` returns.
 
+    The density of the sum by convolution of the strata's; one stratum: `beta_posteriors` (Stucchio 2014). Assumes
+    independent visitors and strata, and a prior that was chosen before. Not a stopping rule.
+
     Args:
         arms: moments by arm and stratum; only strata in which every arm has two visitors count.
         column: the conversion column.
@@ -463,6 +547,15 @@ def beta_posteriors_over_strata(
 
     Raises:
         InputError: as `beta_posteriors` and `stratum_weights`, or no stratum in which every arm has two visitors.
+
+    Example:
+        >>> from offerlift.stats import Moments
+        >>> def phase(visitors, bought):
+        ...     return Moments.from_sums(["bought"], visitors, [bought], {("bought", "bought"): bought})
+        >>> arms = {"control": [phase(9000, 450), phase(5000, 480)], "offer": [phase(1000, 60), phase(5000, 520)]}
+        >>> result = beta_posteriors_over_strata(arms, "bought", "control")
+        >>> round(result.against_control["offer"].probability_better, 3)
+        0.974
     """
     check_arms(arms, control, direction, level)
     weights = stratum_weights(list(arms.values()), visitors)
@@ -484,7 +577,17 @@ def beta_posteriors_over_strata(
 def skew_kappa_over_strata(
     treatment: Strata, control: Strata, column: str, *, visitors: Sequence[int] | None = None
 ) -> float:
-    """Skewness κ of the studentised difference: Σ w_h³ (M3_t/n_t³ - M3_c/n_c³)_h / SE³; see `skew_kappa`."""
+    """Skewness κ of the studentised difference: Σ w_h³ (M3_t/n_t³ - M3_c/n_c³)_h / SE³; see `skew_kappa`.
+
+    The Edgeworth expansion of Johnson (1978). Assumes and excludes what `skew_kappa` does.
+
+    Example:
+        >>> from offerlift.stats import Moments
+        >>> quiet = Moments.from_arrays({"revenue": [0] * 95 + [30, 40, 50, 60, 70]})
+        >>> busy = Moments.from_arrays({"revenue": [0] * 90 + [35, 45, 55, 65, 75] * 2})
+        >>> round(skew_kappa_over_strata([busy, busy], [quiet, busy], "revenue"), 2)
+        0.03
+    """
     weights = stratum_weights([treatment, control], visitors)
     third = variance = 0.0
     for sign, arm in ((1, treatment), (-1, control)):

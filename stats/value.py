@@ -24,14 +24,18 @@ __all__ = [
 def expected_net_gain(difference: float, future_visitors: float, *, switching_cost: float = 0.0) -> float:
     """What shipping is expected to bring: E[Δ] · N - cost.
 
+    Raiffa and Schlaifer (1961). Assumes an effect that lasts until the horizon. Not for shipping: half of all tests
+    without an effect have a gain above 0.
+
     Args:
         difference: estimate (or posterior mean) of the difference a visitor, in money net of discount, shipping and
             expected refunds.
         future_visitors: eligible visitors until the horizon.
         switching_cost: what it costs once to change over.
 
-    >>> expected_net_gain(0.05, 200_000, switching_cost=4_000)
-    6000.0
+    Example:
+        >>> expected_net_gain(0.05, 200_000, switching_cost=4_000)
+        6000.0
     """
     _check(future_visitors, switching_cost)
     return difference * future_visitors - switching_cost
@@ -45,12 +49,15 @@ def value_of_perfect_information(
     E[max(0, NΔ - cost)] - max(0, N E[Δ] - cost) = N s (φ(u) - u (1 - Φ(u))), u = |difference - cost/N| / s (Raiffa and
     Schlaifer 1961): the most that any further experimenting can be worth.
 
+    Assumes a normal posterior. Not what more visitors are worth, which is less: `value_of_more_visitors`.
+
     Args:
         difference, future_visitors, switching_cost: as in `expected_net_gain`.
         se: standard deviation of the difference, at least 0.
 
-    >>> round(value_of_perfect_information(0.0, 0.02, 100_000), 2)
-    797.88
+    Example:
+        >>> round(value_of_perfect_information(0.0, 0.02, 100_000), 2)
+        797.88
     """
     _check(future_visitors, switching_cost)
     if not 0 <= se < math.inf:
@@ -76,13 +83,17 @@ def value_of_more_visitors(
     More data moves the estimate with variance s̃² = V_now - V_after; the value is that of perfect information with s̃
     in place of s. n visitors an arm more take a variance from v (1/n_t + 1/n_c) to v (1/(n_t + n) + 1/(n_c + n)).
 
+    N s̃ (φ(u) - u (1 - Φ(u))), u = |difference - cost/N| / s̃ (Raiffa and Schlaifer 1961). Assumes a normal estimate
+    and that nothing is lost meanwhile. Not for how long to wait, which has a price: `gain_of_waiting`.
+
     Args:
         difference, future_visitors, switching_cost: as in `expected_net_gain`.
         variance: of the difference now.
         variance_after: of the difference with the additional visitors, at most `variance`.
 
-    >>> round(value_of_more_visitors(0.0, 0.0004, 0.0003, 100_000), 2)
-    398.94
+    Example:
+        >>> round(value_of_more_visitors(0.0, 0.0004, 0.0003, 100_000), 2)
+        398.94
     """
     if not 0 <= variance_after <= variance:
         raise InputError(f"variances {variance!r} now and {variance_after!r} later; more data cannot have more of it")
@@ -106,13 +117,17 @@ def gain_of_waiting(
     treatment are served as if it had been chosen already and those in the control as if not. For no switching cost it
     is (N - n) · EVSI less |E[Δ]| for each visitor who meanwhile is in the arm that would not be chosen now.
 
+    EVSI less its price (Raiffa and Schlaifer 1961). Assumes a normal estimate and steady traffic. Not for shipping: it
+    prices a week more and can support stopping without effect.
+
     Args:
         difference, variance, variance_after, switching_cost: as in `value_of_more_visitors`.
         future_visitors: eligible visitors until the horizon, those of the time of waiting included.
         in_treatment, in_control: visitors who meanwhile come to the two arms.
 
-    >>> round(gain_of_waiting(0.01, 0.0004, 0.0003, 200_000, in_treatment=5_000, in_control=5_000), 2)
-    108.3
+    Example:
+        >>> round(gain_of_waiting(0.01, 0.0004, 0.0003, 200_000, in_treatment=5_000, in_control=5_000), 2)
+        108.3
     """
     meanwhile = in_treatment + in_control
     if in_treatment < 0 or in_control < 0 or meanwhile > future_visitors:

@@ -10,17 +10,23 @@ from dataclasses import astuple
 
 import numpy as np
 from offerlift.stats import (
+    Estimate,
     Moments,
     anytime_interval,
     beta_posteriors,
     compare_adjusted,
     compare_means,
+    compare_means_over_strata,
+    compare_proportions_over_strata,
     compare_ratios,
+    compare_ratios_over_strata,
     dunnett_critical,
     miettinen_nurminen_difference,
     miettinen_nurminen_ratio,
     mixture_boundary,
     newcombe_difference,
+    non_inferiority,
+    non_inferiority_proportions,
     normal_posteriors,
     ratio_of,
     sample_ratio_test,
@@ -61,3 +67,40 @@ def test_results_are_plain_floats():
     values += [skew_kappa(t, c, "y"), *ratio_of(t, "y", "x"), mixture_boundary(np.float64(2.0))]
     assert {type(value) for value in values} <= {float, int, str, tuple, type(None)}
     assert not any(isinstance(value, float) and math.isnan(value) for value in values)
+
+
+def test_comparisons_over_strata_can_be_done_again():
+    """A comparison over strata carries the moments of every stratum, with numbers or without, and gives them again."""
+    rng = np.random.default_rng(2)
+    parts = [
+        Moments.from_arrays({"y": rng.gamma(1, 5, n), "x": rng.gamma(1, 5, n), "b": rng.integers(0, 2, n)})
+        for n in (50, 60, 70, 80)
+    ]
+    treatment, control = parts[:2], parts[2:]
+    empty = [Moments.zero(["y", "x", "b"])] * 2
+    for method, columns in (
+        (compare_means_over_strata, ("y",)),
+        (compare_proportions_over_strata, ("b",)),
+        (compare_ratios_over_strata, ("y", "x")),
+    ):
+        result = method(treatment, control, *columns, alpha=0.1)
+        inputs = result.inputs
+        assert inputs.columns == columns
+        assert method(inputs.treatment, inputs.control, *inputs.columns, alpha=inputs.alpha) == result
+        assert method(empty, control, *columns).inputs.treatment is empty
+
+
+def test_guardrails_can_be_done_again():
+    """A test of non-inferiority carries estimates or counts, margin and level, also where it has no numbers."""
+    pairs = ((Estimate(9.9, 0.01, 99), Estimate(10.0, 0.01, 99)), (Estimate(1, 1, 9), Estimate(0, 1, 9)))
+    for treatment, control in pairs:
+        result = non_inferiority(treatment, control, 0.04, alpha=0.05)
+        inputs = result.inputs
+        assert non_inferiority(inputs.treatment, inputs.control, inputs.margin, alpha=inputs.alpha) == result
+        assert (inputs.margin, inputs.alpha) == (0.04, 0.05)
+    for counts in ((480, 10_000, 500, 10_000), (3, 100, 0, 100)):
+        result = non_inferiority_proportions(*counts, margin=0.02)
+        inputs = result.inputs
+        again = non_inferiority_proportions(*inputs.treatment, *inputs.control, inputs.margin, alpha=inputs.alpha)
+        assert again == result
+        assert (*inputs.treatment, *inputs.control) == counts

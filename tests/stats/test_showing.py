@@ -11,13 +11,37 @@ from offerlift.errors import InputError
 from offerlift.stats import (
     Anytime,
     Comparison,
+    Design,
     Difference,
+    Histogram,
     Lift,
+    Moments,
+    Rate,
     Shown,
+    bayesian_bootstrap,
     compare,
     compare_adjusted,
     compare_days,
+    compare_quantiles,
+    covariate_balance,
+    decompose_revenue,
+    error_budget,
+    follow_rule,
     moments_by_arm,
+    next_boundary,
+    non_inferiority_proportions,
+    normal_posteriors,
+    permutation_test,
+    planned_looks,
+    programme_total,
+    quantile_interval,
+    repeated_interval,
+    required_visitors,
+    running_anytime,
+    sequential_boundaries,
+    shrink,
+    stagewise_estimate,
+    time_to_decide,
 )
 from offerlift.stats.plotting import GAIN, LOSS, MUTED
 
@@ -47,7 +71,9 @@ def test_every_result_shows_itself():
     """Each public record but data and inputs is `Shown`."""
     records = {name for name in offerlift.stats.__all__ if is_dataclass(getattr(offerlift.stats, name))}
     shown = {name for name in records if issubclass(getattr(offerlift.stats, name), Shown)}
-    assert records - shown <= {"Estimate", "Histogram", "Inputs", "LargestValues", "Moments", "Shared", "Spending"}
+    data = {"Estimate", "Histogram", "Inputs", "LargestValues", "Moments", "Shared"}
+    plan = {"Design", "Evidence", "Mean", "Rate", "Signal", "Spending"}
+    assert records - shown <= data | plan
     assert {"Comparison", "AdjustedComparison", "ArmsPosterior", "ArmsComparison", "SampleRatio"} <= shown
 
 
@@ -175,3 +201,87 @@ def test_a_missing_package_is_named(package, call, monkeypatch):
 def test_rows_are_plain_values():
     """Rows hold text, whole numbers, floats and None, no numpy scalars: they go into JSON as they are."""
     assert all(type(value) in (str, int, float, type(None)) for row in RESULT.to_dicts() for value in row.values())
+
+
+def every_kind():
+    """A result of each function whose record has no test of its own here, from realistic numbers."""
+    control = Moments.from_arrays({"bought": [0] * 180 + [1] * 20, "orders": [0] * 180 + [1] * 15 + [2] * 5})
+    treatment = Moments.from_arrays({"bought": [0] * 170 + [1] * 30, "orders": [0] * 170 + [1] * 20 + [2] * 10})
+    revenue = {"control": [0] * 180 + [40, 50, 60, 70] * 5, "gift": [0] * 170 + [35, 45, 55] * 10}
+    orders = Histogram.of(range(2000, 12_000, 50), scale=100)
+    looks = sequential_boundaries([0.25, 0.5, 1.0])
+    money = [
+        Moments.from_arrays({"b": [min(v, 1) for v in values], "o": [min(v, 1) * 1.0 for v in values], "r": values})
+        for values in (revenue["gift"], revenue["control"])
+    ]
+    past = shrink([0.04, 0.01, -0.02, 0.03], [1e-4] * 4)
+    budget = error_budget([1.0], 1.0, guardrails=1)
+    return [
+        looks,
+        next_boundary(looks.clocks[:1], looks.z[:1], 0.5),
+        repeated_interval(0.3, 0.1, boundary=2.5),
+        stagewise_estimate(2, looks.clocks, looks.z, z=3.1, se=0.1),
+        running_anytime([Anytime(-0.1, 0.5, 0.3, 3.2), Anytime(0.02, 0.55, 0.04, 3.1)]),
+        non_inferiority_proportions(480, 10_000, 500, 10_000, margin=0.02),
+        covariate_balance(treatment, control, ["orders"]),
+        decompose_revenue(*money, converted="b", orders="o", revenue="r"),
+        decompose_revenue(*money, converted="b", orders="o", revenue="r").total,
+        required_visitors(Rate(0.05), 0.05, Design()),
+        time_to_decide(244_247, 35_000, window_days=7),
+        compare_quantiles(orders, orders),
+        quantile_interval(orders, 0.5),
+        permutation_test(revenue["gift"], revenue["control"], resamples=99),
+        bayesian_bootstrap(revenue, "control", draws=1000),
+        normal_posteriors({"control": (5.0, 0.01), "gift": (5.2, 0.01)}, "control"),
+        budget,
+        planned_looks([0.5, 1.0], budget),
+        follow_rule(planned_looks([0.5, 1.0], budget), np.zeros((3, 2, 1)), guardrail_z=np.zeros((3, 2, 1, 1))),
+        past[0],
+        programme_total(past, [True, False, False, True]),
+    ]
+
+
+@pytest.mark.parametrize("result", every_kind(), ids=lambda result: type(result).__name__)
+def test_each_kind_of_result_shows_itself(result):
+    """Text, HTML, rows of plain values, pandas and Polars of the same rows; a chart, or in words why there is none."""
+    rows = result.to_dicts()
+    assert {type(value) for row in rows for value in row.values()} <= {str, int, float, bool, type(None)}
+    assert result.to_polars().to_dicts() == rows
+    assert list(result.to_pandas().columns) == list(rows[0])
+    assert all(name in str(result) and name in result._repr_html_() for name, value in rows[0].items() if value)
+    assert "<table>" in result._repr_html_()
+    has_interval = any(name in ("low", "lift_low", "clocks") for name in rows[0])
+    if has_interval:
+        assert result.plot().has_data()
+    else:
+        with pytest.raises(InputError, match="no interval to draw"):
+            result.plot()
+
+
+def test_rows_of_several_arms_are_named():
+    """Posteriors and sample sizes are a row an arm, factors a row each, without numbers where the control has none."""
+    kinds = {type(result).__name__: result.to_dicts() for result in every_kind()}
+    assert [row["arm"] for row in kinds["BootstrapPosterior"]] == ["control", "gift"]
+    assert kinds["BootstrapPosterior"][0]["lift_low"] is None
+    assert kinds["ArmsPosterior"][0]["probability_better"] is None
+    assert [row["arm"] for row in kinds["SampleSize"]] == ["control", "treatment 1"]
+    assert [row["name"] for row in kinds["RevenueDecomposition"]][-1] == "revenue_per_visitor"
+    assert len(kinds["Boundaries"]) == 3
+
+
+def test_boundaries_are_drawn_on_their_sides():
+    """Two-sided boundaries are drawn above and below, one-sided above only; what nobody reaches is cut off."""
+    two, one = (sequential_boundaries([0.01, 0.5, 1.0], sides=sides) for sides in (2, 1))
+    drawn = [np.asarray(line.get_ydata())[-1] for line in two.plot().get_lines() if line.get_marker() in "^v"]
+    assert drawn == [two.z[-1], -two.z[-1]]
+    axes = one.plot()
+    assert [np.asarray(line.get_ydata())[-1] for line in axes.get_lines() if line.get_marker() in "^v"] == [one.z[-1]]
+    assert axes.get_ylim()[1] < one.z[0]
+
+
+def test_a_line_has_its_estimate_and_its_name():
+    """The chart of an arm or a quantile marks the difference, and no line is called by its status."""
+    for result in (RESULT["worse"], every_kind()[11]):
+        axes = result.plot()
+        assert [line for line in axes.get_lines() if line.get_marker() in ("^", "v", "o")]
+        assert "ok" not in [label.get_text() for label in axes.get_yticklabels()]
