@@ -25,7 +25,7 @@ BURN_IN = 100
 
 @dataclass(frozen=True)
 class Path:
-    """At every look of every run, arrays of shape (runs, looks): estimate, its error and z; conversions of both arms."""
+    """At every look of every run, arrays (runs, looks): estimate, its error and z; conversions of both arms."""
 
     estimate: Array
     se: Array
