@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..experiments.definition import Definition
     from ..experiments.warehouse import WarehouseTables
+    from ..storage.looks import Look
     from ..storage.observations import Observations
     from ..storage.series import Series
 
@@ -55,7 +56,7 @@ def analyze(
         for option, given in (("--as-of", as_of), ("--by", by)):
             if given is not None:
                 raise click.UsageError(f"{option} needs the times that a store has; a table has none")
-        found, render = _card(_observations_of(table, experiment, columns))
+        found, render = _card(_observations_of(table, experiment, columns), ())
     else:
         key = _stored_experiment(experiment, columns)
         if warehouse is not None:
@@ -89,8 +90,8 @@ def _in_store(db: str, key: str, as_of: str | None, by: str | None) -> tuple[Pri
     with open_store(db, create=False) as store:
         at = _as_of(as_of, lambda: store.published(key).definition)
         if by is None:
-            return _card(store.observations(key, as_of=at))
-        return _course(store.cumulative(key, as_of=at))
+            return _card(store.observations(key, as_of=at), store.looks(key))
+        return _course(store.cumulative(key, as_of=at), store.looks(key))
 
 
 def _in_warehouse(
@@ -102,20 +103,20 @@ def _in_warehouse(
     at = _as_of(as_of, lambda: definition)
     with Warehouse.open(url) as warehouse:
         if by is None:
-            return _card(warehouse.observations(definition, tables, as_of=at))
-        return _course(warehouse.cumulative(definition, tables, as_of=at))
+            return _card(warehouse.observations(definition, tables, as_of=at), None)
+        return _course(warehouse.cumulative(definition, tables, as_of=at), None)
 
 
-def _card(observations: Observations) -> tuple[Printable, Callable[[Any], str]]:
+def _card(observations: Observations, looks: Sequence[Look] | None) -> tuple[Printable, Callable[[Any], str]]:
     from ..reports import render_text, scorecard
 
-    return scorecard(observations), render_text
+    return scorecard(observations, looks), render_text
 
 
-def _course(series: Series) -> tuple[Printable, Callable[[Any], str]]:
+def _course(series: Series, looks: Sequence[Look] | None) -> tuple[Printable, Callable[[Any], str]]:
     from ..reports import course, render_course
 
-    return course(series), render_course
+    return course(series, looks), render_course
 
 
 def _mapped(definitions: Path, key: str) -> tuple[Definition, WarehouseTables]:

@@ -311,13 +311,21 @@ def _plan(document: Document) -> Plan:
         minimum_detectable_effect=plan.minimum_detectable_effect,
         alpha=plan.alpha,
         power=plan.power,
-        looks=tuple(float(look) for look in plan.looks or ()),
+        looks=looks_of(plan.looks),
         sample_size=plan.sample_size,
         longest_duration=plan.longest_duration,
         scale=plan.scale,
         family=tuple(plan.family or ()),
         audience=Audience(money.per_week, money.horizon, money.switching_cost or Decimal(0)) if money else Audience(),
     )
+
+
+def looks_of(planned: int | Sequence[Fraction] | None) -> tuple[float, ...]:
+    """Rising shares of the sample, the last one its end: a number of looks is spread evenly."""
+    if isinstance(planned, int):
+        return tuple(look / planned for look in range(1, planned + 1))
+    shares = tuple(map(float, planned or ()))
+    return (*shares, 1.0) if shares and shares[-1] < 1 else shares
 
 
 def _largest_remainder(shares: Sequence[Fraction]) -> list[int]:

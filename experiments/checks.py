@@ -227,6 +227,22 @@ def _adjusted(view: View) -> Iterator[Fault]:
         yield ("plan", "adjusted"), f"the primary {metric.name} has no `covariate` to be adjusted by", hint, None
 
 
+def _planned_looks(view: View) -> Iterator[Fault]:
+    """Looks are shares of a sample, which has to be known before the start."""
+    plan = view.document.plan
+    if not plan.looks or plan.sample_size is not None:
+        return
+    per_week = plan.audience.per_week if plan.audience is not None else None
+    if per_week is None or plan.longest_duration is None:
+        hint = "Give `sample_size`, or `audience: {per_week: ...}` and `longest_duration`."
+        yield ("plan", "looks"), "are shares of a planned sample, which the plan does not have", hint, None
+        return
+    primary = view.metric(plan.primary)
+    if primary is not None and (primary.window_end or 0) >= plan.longest_duration:
+        message = f"ends before the window of {primary.name} has passed for anybody, so that no look has a visitor"
+        yield ("plan", "longest_duration"), message, "Plan longer, or shorten the metric's `window`.", None
+
+
 def _factorial_plan(view: View) -> Iterator[Fault]:
     plan, factors = view.document.plan, list(view.document.factors or {})
     if not factors and plan.scale != "additive":
@@ -265,6 +281,7 @@ _CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (_plan_metrics, ("metrics.*.name", "plan.primary", "plan.guardrails")),
     (_guardrail_margins, ("metrics", "plan.guardrails")),
     (_adjusted, ("metrics", "plan.primary", "plan.adjusted")),
+    (_planned_looks, ("metrics", "plan.primary", "plan.looks", "plan.sample_size", "plan.audience")),
     (_factorial_plan, ("factors", "plan.family", "plan.scale")),
 )
 """Each check and the places that it relies on."""

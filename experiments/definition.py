@@ -33,6 +33,8 @@ __all__ = [
 BUCKETS = 10_000
 """How many buckets a salt spreads visitors over; arm weights sum to it."""
 
+WEEK = 7 * 86_400_000_000
+
 HOLDOUT_ARMS = ("held_out", "offered")
 """The arms of a holdout: those who get no offer of the covered experiments, and those who take part."""
 
@@ -98,8 +100,8 @@ class Plan:
         minimum_detectable_effect: relative change of the primary worth having (0.05 is 5 %).
         alpha: two-sided error rate of the primary.
         power: chance to detect the minimum detectable effect.
-        looks: planned shares of the mature visitors at which the experiment is read.
-        sample_size: mature visitors in all arms at the planned end, if planned.
+        looks: planned shares of the sample at which the experiment is read, rising to 1; none: it may be read any day.
+        sample_size: mature visitors in all arms at the planned end, if given.
         longest_duration: microseconds after which it ends undecided; None: no end.
         scale: of a factorial, whether effects add or multiply.
         family: of a factorial, the tested contrasts.
@@ -199,6 +201,23 @@ class Definition:
         shares = {arm.name: arm.ratio if arm.ratio is not None else Fraction(arm.weight) for arm in self.arms}
         total = sum(shares.values())
         return {name: share / total for name, share in shares.items()}
+
+    @property
+    def planned_sample(self) -> int | None:
+        """Mature visitors in all arms at the planned end; None where none are planned.
+
+        Without a `sample_size`, a plan of looks counts the audience's weeks: those let in whose window for the primary
+        metric passes before the longest duration does.
+        """
+        plan = self.plan
+        if plan.sample_size is not None or not plan.looks:
+            return plan.sample_size
+        if plan.audience.per_week is None or plan.longest_duration is None:
+            return None
+        low, _ = self.layer_range
+        share = Fraction(self.traffic_end - low, BUCKETS)
+        entering = plan.longest_duration - (self.metric(plan.primary).window_end or 0)
+        return max(int(plan.audience.per_week * share * entering / WEEK), 0)
 
     @property
     def layer_name(self) -> str:

@@ -5,6 +5,7 @@ Conditions, offers and arms are in `.offer_sections`; what concerns several plac
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import Discriminator, Field, StrictBool, StrictInt, Tag, model_validator
@@ -183,6 +184,14 @@ class AudienceSection(Section):
     """What it costs once to build and roll out the winner."""
 
 
+MOST_LOOKS = 100
+LookCount = Annotated[StrictInt, Field(ge=1, le=MOST_LOOKS)]
+LooksChoice = Annotated[
+    Annotated[LookCount, Tag("<value>")] | Annotated[list[Share], Field(max_length=MOST_LOOKS), Tag("<shares>")],
+    Discriminator(lambda value: "<shares>" if isinstance(value, list) else "<value>"),
+]
+
+
 class PlanSection(Section):
     """How the experiment is judged; frozen at the start."""
 
@@ -198,10 +207,10 @@ class PlanSection(Section):
     """Two-sided error rate of the primary, at most 0.2."""
     power: Power = 0.8
     """Chance to detect the minimum detectable effect, from 0.5 on."""
-    looks: list[Share] | None = None
-    """Planned readings, as rising shares of the sample, such as [50%, 75%, 100%]."""
+    looks: LooksChoice | None = None
+    """Planned readings: how many, evenly spread, or rising shares of the sample, such as [50%, 75%, 100%]."""
     sample_size: Count | None = None
-    """Visitors in all arms at the planned end."""
+    """Mature visitors in all arms at the planned end."""
     longest_duration: Duration | None = None
     """After so long it ends undecided."""
     scale: Literal["additive", "log"] = "additive"
@@ -213,7 +222,8 @@ class PlanSection(Section):
 
     @model_validator(mode="after")
     def _rising_looks(self) -> PlanSection:
-        if self.looks and any(later <= earlier for earlier, later in zip(self.looks, self.looks[1:], strict=False)):
+        shares = self.looks if isinstance(self.looks, list) else []
+        if any(later <= earlier for earlier, later in pairwise(shares)):
             raise problem("`looks` must rise", "Such as [50%, 75%, 100%].")
         return self
 

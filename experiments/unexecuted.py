@@ -54,14 +54,6 @@ def _unexecuted_metric(metric: Metric) -> Iterator[Refusal]:
 
 def _unexecuted_plan(definition: Definition) -> Iterator[Refusal]:
     plan = definition.plan
-    if plan.looks:
-        yield (
-            "plan.looks",
-            str(list(plan.looks)),
-            "planned looks are not executed yet: the always-valid interval decides",
-        )
-    if plan.sample_size is not None:
-        yield "plan.sample_size", str(plan.sample_size), "a planned sample size is not executed yet"
     if plan.scale != "additive":
         yield "plan.scale", plan.scale, "factorial effects on the log scale are not executed yet"
     if plan.family:

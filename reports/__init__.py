@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from .course import Course, course
 from .html import render_html
+from .recording import Reviewed, make_look, record_look
 from .scorecard import scorecard
 from .text import render_course, render_text
 from .tree import Scorecard
 
-__all__ = ["Course", "Scorecard", "course", "render_course", "render_html", "render_text", "scorecard"]
+__all__ = [
+    "Course",
+    "Reviewed",
+    "Scorecard",
+    "course",
+    "make_look",
+    "record_look",
+    "render_course",
+    "render_html",
+    "render_text",
+    "scorecard",
+]

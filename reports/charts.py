@@ -49,7 +49,11 @@ class _Row:
 
 
 def forest_plot(card: Scorecard, *, truth: Truth | None = None) -> Figure:
-    """Relative lift of every treatment arm on every metric, primary first, with fixed-sample and always-valid 95 %."""
+    """Relative lift of every treatment arm on every metric, primary first, with its intervals.
+
+    Where looks are planned, the wide bar is the sequential interval that decides, but of guardrails, which are judged
+    once by their fixed-sample interval; otherwise the fixed-sample interval with the always-valid one behind it.
+    """
     rows, headings, height = _forest_rows(card, truth)
     figure, axes = _figure(height * ROW + 0.85)
     low, high = _forest_limits(rows)
@@ -106,20 +110,25 @@ def money_plot(card: Scorecard, metrics: Sequence[MetricRow]) -> Figure:
 
 def describe_forest(card: Scorecard) -> str:
     """The forest plot's numbers in words, for readers who do not see it."""
-    return f"Lift against {card.control}, estimate and fixed-sample 95% interval. {lifts_in_words(card)}"
+    name = "fixed-sample 95% interval"
+    if card.progress is not None:
+        name = f"sequential interval (of guardrails {name})"
+    return f"Lift against {card.control}, estimate and {name}. {lifts_in_words(card)}"
 
 
 def can_draw_forest(card: Scorecard) -> bool:
     """Whether any lift has two ends: without one, a forest plot has no scale and nothing on it."""
-    return any(comparison.lift.kind == "bounded" for metric in card.metrics for comparison in metric.comparisons)
+    return any(
+        _shown(metric, comparison)[0].kind == "bounded" for metric in card.metrics for comparison in metric.comparisons
+    )
 
 
 def lifts_in_words(card: Scorecard) -> str:
-    """Every lift with its fixed-sample interval, as a sentence."""
+    """Every lift with the interval that is drawn, as a sentence."""
     said = []
     for metric in card.metrics:
         for comparison in metric.comparisons:
-            lift = comparison.lift
+            lift, _ = _shown(metric, comparison)
             words = fmt.lift_in_words(lift.kind, lift.estimate, lift.low, lift.high)
             said.append(f"{fmt.label(metric.metric)}, {comparison.arm}: {words}")
     return "; ".join(said) + "."
@@ -175,19 +184,28 @@ def _forest_rows(card: Scorecard, truth: Truth | None) -> tuple[list[_Row], list
 
 def _forest_limits(rows: Sequence[_Row]) -> tuple[float, float]:
     """A scale on which the primary and most others are whole; what is far wider leaves it with an arrow."""
-    bounded = [row.comparison for row in rows if row.comparison.lift.kind == "bounded"]
+    drawn = [(row, *_shown(row.metric, row.comparison)) for row in rows]
+    bounded = [(lift, band) for _, lift, band in drawn if lift.kind == "bounded"]
     if not bounded:
         return -0.1, 0.1
-    reach = [_reach(comparison.lift) for comparison in bounded]
-    bands = [_reach(row.comparison.anytime.lift) for row in rows if row.metric.role == "primary"]
+    reach = [_reach(lift) for lift, _ in bounded]
+    bands = [_reach(band) for row, _, band in drawn if row.metric.role == "primary"]
     cap = max(3 * statistics.median(reach), min(max(bands, default=0), 3 * max(reach)))
     ends = [0.0, *(row.true_lift for row in rows if row.true_lift is not None)]
-    for comparison in bounded:
-        for lift in (comparison.lift, comparison.anytime.lift):
-            ends += [end for end in (lift.low, lift.high) if end is not None]
+    for pair in bounded:
+        ends += [end for lift in pair for end in (lift.low, lift.high) if end is not None]
     low, high = max(min(ends), -cap), min(max(ends), cap)
     pad = 0.04 * (high - low)
     return low - pad, high + pad
+
+
+def _shown(metric: MetricRow, comparison: ComparisonRow) -> tuple[LiftRow, LiftRow]:
+    """The lift with the interval that is drawn wide, and the one that is drawn thin behind it."""
+    sequential = comparison.sequential
+    if sequential is None:
+        return comparison.lift, comparison.anytime.lift
+    # A guardrail is judged once, by its fixed-sample interval; the other one raises its alarm.
+    return (comparison.lift, sequential.lift) if metric.role == "guardrail" else (sequential.lift, LiftRow())
 
 
 def _reach(lift: LiftRow) -> float:
@@ -196,7 +214,7 @@ def _reach(lift: LiftRow) -> float:
 
 
 def _forest_row(axes: Axes, row: _Row, low: float, high: float) -> None:
-    lift, band = row.comparison.lift, row.comparison.anytime.lift
+    lift, band = _shown(row.metric, row.comparison)
     colour, marker = _look(row)
     words = fmt.lift_in_words(lift.kind, lift.estimate, lift.low, lift.high)
     if lift.kind == "undefined":
@@ -250,8 +268,9 @@ def _segment(
 
 
 def _look(row: _Row) -> tuple[str, str]:
-    """Colour and marker by what the always-valid interval says: a gain, a loss, or neither yet."""
-    low, high = row.comparison.anytime.low, row.comparison.anytime.high
+    """Colour and marker by what the interval that decides says: a gain, a loss, or neither yet."""
+    decides = row.comparison.sequential or row.comparison.anytime
+    low, high = decides.low, decides.high
     if low is None or high is None or low <= 0 <= high:
         return MUTED, "o"
     up = low > 0
@@ -262,10 +281,14 @@ def _look(row: _Row) -> tuple[str, str]:
 def _forest_legend(axes: Axes, rows: Sequence[_Row], height: float) -> None:
     from matplotlib.lines import Line2D
 
-    entries = [
-        Line2D([], [], color=MUTED, linewidth=3.6, marker="o", markersize=6, label="estimate, fixed-sample 95%"),
-        Line2D([], [], color=MUTED, linewidth=1.1, label="always-valid 95%"),
-    ]
+    planned = any(row.comparison.sequential is not None for row in rows)
+    wide, thin = "fixed-sample 95%", "always-valid 95%"
+    if planned:
+        guarded = any(row.metric.role == "guardrail" for row in rows)
+        wide, thin = f"sequential{' (guardrails: fixed-sample 95%)' if guarded else ''}", "of the harm alarm"
+    entries = [Line2D([], [], color=MUTED, linewidth=3.6, marker="o", markersize=6, label=f"estimate, {wide}")]
+    if any(_shown(row.metric, row.comparison)[1].kind == "bounded" for row in rows):
+        entries.append(Line2D([], [], color=MUTED, linewidth=1.1, label=thin))
     for colour, marker in sorted({_look(row) for row in rows} - {(MUTED, "o")}):
         # Where less is wanted, a gain points down.
         less = " (less)" if (colour == GAIN) != (marker == "^") and colour == GAIN else ""

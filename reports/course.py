@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from ..stats import sequential_sample_ratio_test
+from ..storage.looks import Look
 from ..storage.series import Series
 from .estimates import metric_unit, metric_value
 from .health import planned_shares
+from .looks import has_planned_looks
 from .tree import plain
 
 __all__ = ["Course", "CourseDay", "CourseMetric", "CourseValue", "course"]
@@ -57,6 +60,7 @@ class Course:
     """The running view of one phase: each day has everybody exposed by its end with what was known by then.
 
     Nobody waits for a window to pass, as they do in the scorecard; once all have passed, the last day has its numbers.
+    `withheld`: values are kept back until the first planned look is recorded.
     """
 
     experiment: str
@@ -66,6 +70,7 @@ class Course:
     currency: str
     primary: str
     days: tuple[CourseDay, ...]
+    withheld: bool
     by: Literal["day"] = "day"
     view: Literal["running"] = "running"
 
@@ -74,9 +79,15 @@ class Course:
         return plain(self)
 
 
-def course(series: Series) -> Course:
-    """The days of the analysed phase, from its first visitor on."""
+def course(series: Series, looks: Sequence[Look] | None = ()) -> Course:
+    """The days of the analysed phase, from its first visitor on.
+
+    Args:
+        series: what was seen.
+        looks: as for `scorecard`: where looks are planned, values are withheld until the first is recorded.
+    """
     definition = series.definition
+    withheld = looks is not None and has_planned_looks(definition) and all(one.at > series.as_of for one in looks)
     shares = planned_shares(definition)
     smallest = 1.0
     days = []
@@ -90,7 +101,7 @@ def course(series: Series) -> Course:
         for metric in definition.metrics:
             values = []
             for arm, one in moments[metric.name].items():
-                value, variance = metric_value(metric, one)
+                value, variance = (None, None) if withheld else metric_value(metric, one)
                 values.append(CourseValue(arm, one.n, value, None if variance is None else math.sqrt(variance)))
             metrics.append(CourseMetric(metric.name, metric_unit(metric, definition.currency), tuple(values)))
         days.append(CourseDay(day.date().isoformat(), visitors, smallest, tuple(metrics)))
@@ -102,4 +113,5 @@ def course(series: Series) -> Course:
         currency=definition.currency,
         primary=definition.plan.primary,
         days=tuple(days),
+        withheld=withheld,
     )

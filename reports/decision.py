@@ -1,22 +1,27 @@
-"""The one decision rule: health, then the primary metric's always-valid interval, then the guardrails.
+"""The one decision rule: health, then the primary metric's interval at the look, then the guardrails.
 
-Each treatment arm gets a verdict of its own; the decision follows from the verdicts. Posterior probabilities, expected
-loss, secondary metrics and fixed-sample p-values never enter.
+Each treatment arm gets a verdict of its own; the decision follows from the verdicts. Where looks are planned, their
+boundaries decide and the verdicts of the last look hold until the next; otherwise the always-valid interval decides at
+any time. Posterior probabilities, expected loss, secondary metrics and fixed-sample p-values never enter. The rule
+itself is `offerlift.stats.decision_rule`; what it is given, and how its findings are put, is here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 
-from ..stats import SKEW_LIMIT, adjusted_alpha
+import numpy as np
+
+from ..stats import SKEW_LIMIT, Evidence, Finding, judge
 from ..storage.observations import Observations
 from . import sentences as say
-from .health import SRM_ALARM, mature_counts
-from .tree import Action, ComparisonRow, Decision, DifferenceRow, HealthCheck, MetricRow
-from .verdict import Reading, Verdict
+from .estimates import strata_of
+from .health import SRM_ALARM
+from .looks import budget_of, corrected, ended
+from .tree import Action, ComparisonRow, Decision, DifferenceRow, HealthCheck, MetricRow, SequentialRow
+from .verdict import LookAt, Reading, Verdict
 
-__all__ = ["decide"]
+__all__ = ["blocked", "decide", "overall"]
 
 SMALLEST_CONVERSIONS = 100
 """Visitors converted in both arms together before anything is decided: below, the interval is not yet normal.
@@ -32,54 +37,117 @@ SMALLEST_ORDERS = 250
 """Orders in each arm that an uneven split needs: the estimated skew is itself biased low in heavy tails."""
 
 EVEN_SPLIT = (0.4, 0.6)
-HARM_BUDGET = 0.2
-"""Share of the plan's alpha that the guardrails' harm alarms spend; the primary keeps the rest."""
+
+
+def blocked(observations: Observations, health: Sequence[HealthCheck]) -> tuple[Action, str] | None:
+    """Why no effect is read at all: a health check that fails, or nobody to read it of."""
+    failed = [check for check in health if check.status == "fail"]
+    if failed:
+        return "do_not_read", say.do_not_read(failed)
+    visitors = sum(arm.visitors for stratum in observations.strata for arm in stratum.arms.values())
+    if observations.state == "draft" or not visitors:
+        return "collecting", say.nobody_exposed(observations)
+    return None
 
 
 def decide(
-    observations: Observations, health: Sequence[HealthCheck], metrics: Sequence[MetricRow]
+    observations: Observations,
+    health: Sequence[HealthCheck],
+    metrics: Sequence[MetricRow],
+    *,
+    look: LookAt | None = None,
+    before: Mapping[str, Verdict] | None = None,
 ) -> tuple[Decision, Mapping[str, Verdict]]:
-    """The decision, and the verdict of each treatment arm."""
+    """The decision, and the verdict of each treatment arm.
+
+    Args:
+        observations: what was seen.
+        health: the checks, of which a failing one suspends every verdict.
+        metrics: the numbers; with a look they have its repeated intervals.
+        look: the planned look that is being made; None where the always-valid interval decides.
+        before: the verdicts of the look before; a final one stays.
+    """
     treatments = observations.definition.treatments
-    failed = [check for check in health if check.status == "fail"]
-    if failed:
-        reason = say.do_not_read(failed)
-        return Decision("do_not_read", None, reason), {arm: Verdict(arm, "do_not_read", reason) for arm in treatments}
-    if observations.state == "draft" or not any(arm.visitors for arm in observations.arms.values()):
-        reason = say.nobody_exposed(observations)
-        return Decision("collecting", None, reason), {arm: Verdict(arm, "collecting", reason) for arm in treatments}
-    reading = _reading(observations, health, metrics)
-    verdicts = {arm: _verdict(arm, reading) for arm in treatments}
-    return _overall(verdicts, reading), verdicts
+    before = before or {}
+    stop = blocked(observations, health)
+    if stop is not None:
+        action, reason = stop
+        return Decision(action, None, reason), {arm: Verdict(arm, action, reason) for arm in treatments}
+    reading = _reading(observations, health, metrics, look)
+    codes = judge(_evidence(reading, treatments), _findings(before, treatments))
+    findings = {arm: Finding(code) for arm, code in zip(treatments, codes.tolist(), strict=True)}
+    if look is not None:
+        reading = _reading(observations, health, corrected(metrics, look, findings), look)
+    verdicts = {}
+    for arm, finding in findings.items():
+        former = before.get(arm)
+        is_settled = former is not None and former.finding == finding and finding.is_final
+        verdicts[arm] = former if former is not None and is_settled else _verdict(arm, finding, reading)
+    return overall(verdicts), verdicts
 
 
-def _reading(observations: Observations, health: Sequence[HealthCheck], metrics: Sequence[MetricRow]) -> Reading:
-    plan = observations.definition.plan
+def _reading(
+    observations: Observations, health: Sequence[HealthCheck], metrics: Sequence[MetricRow], look: LookAt | None
+) -> Reading:
     primary = next(row for row in metrics if row.role == "primary")
-    guardrails = tuple(row for row in metrics if row.role == "guardrail")
-    treatments = len(observations.definition.treatments)
-    alpha = plan.alpha * (1 - HARM_BUDGET) if guardrails else plan.alpha
     status = {check.check: check for check in health}
     srm = status["srm"].p_value
     return Reading(
         observations=observations,
         primary=primary,
-        guardrails=guardrails,
-        alpha=_alpha_for_several_arms(primary, alpha),
-        harm_alpha=plan.alpha * HARM_BUDGET / (treatments * len(guardrails)) if guardrails else None,
+        guardrails=tuple(row for row in metrics if row.role == "guardrail"),
+        budget=budget_of(observations),
         conversions=_conversions(observations, primary),
-        ended=_ended(observations),
+        ended=ended(observations) or (say.END_OF_PLAN if look is not None and look.last else ""),
         srm_suspected=srm is not None and srm < SRM_ALARM and status["srm_sequential"].status != "fail",
+        look=look,
     )
 
 
-def _alpha_for_several_arms(primary: MetricRow, alpha: float) -> float:
-    """Dunnett's level for the arms; an arm without data yet counts as if it were as precise as the control."""
-    control = primary.arm(primary.comparisons[0].reference).variance if primary.comparisons else None
-    if not control or len(primary.comparisons) < 2:
-        return alpha
-    treatments = [primary.arm(comparison.arm).variance or control for comparison in primary.comparisons]
-    return adjusted_alpha(treatments, control, alpha=alpha)
+def _findings(before: Mapping[str, Verdict], treatments: Sequence[str]) -> np.ndarray:
+    known = [before[arm].finding if arm in before else None for arm in treatments]
+    return np.array([Finding.OPEN if finding is None else finding for finding in known], dtype=np.int64)
+
+
+def _evidence(reading: Reading, treatments: Sequence[str]) -> Evidence:
+    """What the rule is told of each arm, in their order."""
+    rows = [reading.primary.comparison(arm) for arm in treatments]
+    computable = np.array([_is_computable(row, reading) for row in rows])
+    too_early = np.array([_too_early(row, reading) is not None for row in rows])
+    # A table has one look and is no plan that came to its end: one that is too small says so.
+    is_over = np.array([bool(reading.ended)] * len(rows))
+    if reading.look is None:
+        is_over &= computable & ~too_early
+    return Evidence(
+        crossed=np.array([_crossed(row, reading) for row in rows], dtype=np.int64),
+        failed=np.array([bool(_guardrails(reading, arm, "failed")) for arm in treatments]),
+        passed=np.array([not _guardrails(reading, arm, "inconclusive") for arm in treatments]),
+        alarm=np.array([_harm_alarm(arm, reading) is not None for arm in treatments]),
+        no_effect=np.array([_within_smallest_effect(row, reading) for row in rows]),
+        doubted=np.array([bool(_skew_doubt(row, reading)) for row in rows]),
+        gain_doubted=reading.srm_suspected,
+        computable=computable,
+        too_early=too_early,
+        ended=is_over,
+    )
+
+
+def _is_computable(comparison: ComparisonRow, reading: Reading) -> bool:
+    if comparison.status != "ok" or judged_row(comparison) is None:
+        return False
+    return comparison.sequential is not None if reading.look is not None else comparison.anytime.p_value is not None
+
+
+def _crossed(comparison: ComparisonRow, reading: Reading) -> int:
+    """1 where the primary crossed in the desired direction, -1 against it, 0 where it did not."""
+    judged, p = judged_row(comparison), comparison.anytime.p_value
+    if reading.look is not None:
+        crossed = comparison.sequential is not None and comparison.sequential.crossed
+    else:
+        crossed = p is not None and p < reading.budget.comparison
+    if judged is None or not crossed:
+        return 0
+    return 1 if is_better(judged.estimate, reading.primary) else -1
 
 
 def _conversions(observations: Observations, primary: MetricRow) -> dict[str, int] | None:
@@ -88,77 +156,84 @@ def _conversions(observations: Observations, primary: MetricRow) -> dict[str, in
     event = primary.definition.numerator.event
     counts: list[tuple[bool, int, dict[str, int]]] = []
     for metric in definition.metrics:
-        moments = observations.moments.get(metric.name, {})
+        strata = strata_of(observations, metric)
         for column in metric.columns:
-            if column.measure in ("converted", "count") and moments:
+            if column.measure in ("converted", "count"):
                 arms = {
-                    arm.name: round(moments[arm.name].sum_of(column.name)) if arm.name in moments else 0
-                    for arm in definition.arms
+                    arm: sum(round(moments.sum_of(column.name)) for moments in phases) for arm, phases in strata.items()
                 }
                 counts.append((column.event == event, sum(arms.values()), arms))
     return max(counts, key=lambda found: found[:2])[2] if counts else None
 
 
-def _ended(observations: Observations) -> str:
-    """Why the experiment is over and undecided means no effect was shown; "" while it goes on."""
-    definition = observations.definition
-    if definition.source == "table":
-        return "a table is read once"
-    longest, first = definition.plan.longest_duration, observations.first_exposure
-    if longest is not None and first is not None and observations.as_of - first >= timedelta(microseconds=longest):
-        return "the longest planned duration has passed"
-    waiting = sum(arm.visitors for arm in observations.arms.values()) - sum(mature_counts(observations).values())
-    if observations.state == "stopped" and waiting <= 0:
-        return "the experiment is stopped and every visitor is counted"
-    return ""
-
-
-def _verdict(arm: str, reading: Reading) -> Verdict:
-    """The rule, from top to bottom, for one arm."""
-    primary, comparison = reading.primary, reading.primary.comparison(arm)
-    judged = judged_row(comparison)
-    if comparison.status != "ok" or judged is None or comparison.anytime.p_value is None:
-        return Verdict(arm, "collecting", say.not_computable(reading, comparison))
+def _too_early(comparison: ComparisonRow, reading: Reading) -> str | None:
+    """Why the comparison rests on too little; None where it does not."""
     conversions = _conversions_of(comparison, reading)
     if conversions is not None and sum(conversions) < SMALLEST_CONVERSIONS:
-        return Verdict(arm, "collecting", say.too_early(reading, comparison, sum(conversions), SMALLEST_CONVERSIONS))
-    smallest = min((primary.arm(name) for name in (arm, comparison.reference)), key=lambda row: row.n)
+        return say.too_early(reading, comparison, sum(conversions), SMALLEST_CONVERSIONS)
+    arms = [reading.primary.arm(name) for name in (comparison.arm, comparison.reference)]
+    smallest = min(arms, key=lambda row: row.n)
     if smallest.n < SMALLEST_ARM:
-        return Verdict(arm, "collecting", say.too_few_visitors(reading, smallest.arm, smallest.n, SMALLEST_ARM))
-    alarm = _harm_alarm(arm, reading)
-    if alarm is not None:
-        return Verdict(arm, "stop_harm", say.harm_alarm(reading, alarm, comparison), say.cause([alarm], arm))
-    if comparison.anytime.p_value < reading.alpha:
-        return _crossed(arm, reading, comparison, judged)
-    failed = _guardrails(reading, arm, "failed")
-    if reading.ended and failed:
-        reason = say.guardrail_failed_at_the_end(reading, comparison, failed)
-        return Verdict(arm, "stop_harm", reason, say.cause(failed, arm))
-    if _within_smallest_effect(primary, comparison, reading):
-        return Verdict(arm, "stop_no_effect", say.no_worthwhile_effect(reading, comparison))
-    if reading.ended:
-        return Verdict(arm, "stop_no_effect", say.ended_without_crossing(reading, comparison))
-    return Verdict(arm, "collecting", say.collecting(reading, comparison))
+        return say.too_few_visitors(reading, smallest.arm, smallest.n, SMALLEST_ARM)
+    return None
 
 
-def _crossed(arm: str, reading: Reading, comparison: ComparisonRow, judged: DifferenceRow) -> Verdict:
-    doubt, moved = _skew_doubt(comparison, reading), say.cause([reading.primary], arm)
-    if not is_better(judged.estimate, reading.primary):
-        if doubt:
-            return Verdict(arm, "review", say.review_of_harm(reading, comparison, doubt), moved)
-        return Verdict(arm, "stop_harm", say.primary_harm(reading, comparison), moved)
-    failed = _guardrails(reading, arm, "failed")
-    if failed:
-        return Verdict(arm, "stop_harm", say.guardrail_failed(reading, comparison, failed), say.cause(failed, arm))
-    undecided = _guardrails(reading, arm, "inconclusive")
-    if undecided:
+def _verdict(arm: str, finding: Finding, reading: Reading) -> Verdict:
+    """The finding in words."""
+    comparison = reading.primary.comparison(arm)
+    reason, cause = _words(finding, comparison, reading)
+    judged = judged_row(comparison)
+    sign = 1 if reading.primary.desired_change == "increase" else -1
+    p, z = comparison.anytime.p_value, _z(comparison.sequential)
+    sureness = abs(z) if z is not None else None if p is None else -p
+    return Verdict(
+        arm=arm,
+        action=finding.action,
+        reason=reason,
+        finding=finding,
+        cause=cause,
+        gain=None if judged is None or judged.estimate is None else sign * judged.estimate,
+        sureness=sureness,
+    )
+
+
+def _words(finding: Finding, comparison: ComparisonRow, reading: Reading) -> tuple[str, str]:
+    """The reason of a finding, and its cause in a few words."""
+    arm, primary = comparison.arm, [reading.primary]
+    if finding in (Finding.HARM, Finding.HARM_IN_DOUBT, Finding.GAIN_IN_DOUBT):
+        moved = say.cause(primary, arm)
+        doubt = _skew_doubt(comparison, reading)
+        if finding is Finding.HARM:
+            return say.primary_harm(reading, comparison), moved
+        if finding is Finding.HARM_IN_DOUBT:
+            return say.review_of_harm(reading, comparison, doubt), moved
+        return say.review_of_gain(reading, comparison, doubt or say.SRM_SUSPECTED), moved
+    if finding in (Finding.GUARDRAIL_FAILED, Finding.GUARDRAIL_FAILED_AT_END):
+        failed = _guardrails(reading, arm, "failed")
+        at_end = finding is Finding.GUARDRAIL_FAILED_AT_END
+        put = say.guardrail_failed_at_the_end if at_end else say.guardrail_failed
+        return put(reading, comparison, failed), say.cause(failed, arm)
+    if finding is Finding.GUARDRAIL_INCONCLUSIVE:
+        undecided = _guardrails(reading, arm, "inconclusive")
         reason = say.guardrail_inconclusive(reading, comparison, undecided)
-        return Verdict(arm, "review", reason, say.cause(undecided, arm, "inconclusive"))
-    if doubt:
-        return Verdict(arm, "review", say.review_of_gain(reading, comparison, doubt), moved)
-    if reading.srm_suspected:
-        return Verdict(arm, "review", say.review_of_gain(reading, comparison, say.SRM_SUSPECTED), moved)
-    return Verdict(arm, "ship", say.ship(reading, comparison))
+        return reason, say.cause(undecided, arm, "inconclusive")
+    if finding is Finding.ALARM:
+        alarm = _harm_alarm(arm, reading)
+        assert alarm is not None
+        return say.harm_alarm(reading, alarm, comparison), say.cause([alarm], arm)
+    early = _too_early(comparison, reading)
+    plain = {
+        Finding.NOT_COMPUTABLE: lambda: say.not_computable(reading, comparison),
+        Finding.TOO_EARLY: lambda: early or "",
+        Finding.TOO_EARLY_AT_END: lambda: say.too_early_at_the_end(
+            reading, early or say.not_computable(reading, comparison)
+        ),
+        Finding.GAIN: lambda: say.ship(reading, comparison),
+        Finding.NO_WORTHWHILE_EFFECT: lambda: say.no_worthwhile_effect(reading, comparison),
+        Finding.ENDED: lambda: say.ended_without_crossing(reading, comparison),
+        Finding.OPEN: lambda: say.collecting(reading, comparison),
+    }
+    return plain[finding](), ""
 
 
 def judged_row(comparison: ComparisonRow) -> DifferenceRow | None:
@@ -182,23 +257,37 @@ def _guardrails(reading: Reading, arm: str, result: str) -> list[MetricRow]:
 
 
 def _harm_alarm(arm: str, reading: Reading) -> MetricRow | None:
-    """The guardrail whose always-valid p-value proves harm within its part of the harm budget; the surest one."""
-    if reading.harm_alpha is None:
-        return None
+    """The guardrail that proves harm within its part of the harm budget; the surest one."""
     harmed: list[tuple[float, MetricRow]] = []
     for row in reading.guardrails:
-        comparison = row.comparison(arm)
-        p = comparison.anytime.p_value
-        harmful = comparison.difference.estimate is not None and not is_better(comparison.difference.estimate, row)
-        if p is not None and harmful and p < reading.harm_alpha:
-            harmed.append((p, row))
-    return min(harmed, key=lambda found: found[0])[1] if harmed else None
+        sureness = _sureness_of_harm(row, row.comparison(arm), reading)
+        if sureness is not None:
+            harmed.append((sureness, row))
+    return max(harmed, key=lambda found: found[0])[1] if harmed else None
 
 
-def _within_smallest_effect(primary: MetricRow, comparison: ComparisonRow, reading: Reading) -> bool:
+def _sureness_of_harm(metric: MetricRow, comparison: ComparisonRow, reading: Reading) -> float | None:
+    """The more, the surer; None where the alarm is not raised."""
+    sequential, p, estimate = comparison.sequential, comparison.anytime.p_value, comparison.difference.estimate
+    if reading.look is not None:
+        raised = sequential is not None and sequential.crossed
+        return abs(_z(sequential) or 0.0) if raised else None
+    if p is None or estimate is None or reading.budget.alarm is None:
+        return None
+    # The always-valid p-value is of both sides; harm is one of them.
+    return -p if not is_better(estimate, metric) and p < reading.budget.alarm else None
+
+
+def _z(row: SequentialRow | None) -> float | None:
+    if row is None or row.raw_estimate is None or not row.standard_error:
+        return None
+    return row.raw_estimate / row.standard_error
+
+
+def _within_smallest_effect(comparison: ComparisonRow, reading: Reading) -> bool:
     smallest = reading.observations.definition.plan.minimum_detectable_effect
-    control = primary.arm(comparison.reference).value
-    low, high = comparison.anytime.low, comparison.anytime.high
+    control = reading.primary.arm(comparison.reference).value
+    low, high = say.deciding_interval(reading, comparison)
     if smallest is None or control is None or low is None or high is None:
         return False
     bound = smallest * abs(control)
@@ -226,32 +315,25 @@ def _skew_doubt(comparison: ComparisonRow, reading: Reading) -> str:
     return ""
 
 
-def _overall(verdicts: Mapping[str, Verdict], reading: Reading) -> Decision:
+def overall(verdicts: Mapping[str, Verdict]) -> Decision:
+    """What to do about the experiment, by the verdicts of its arms."""
     by_action: dict[Action, list[Verdict]] = {}
     for verdict in verdicts.values():
         by_action.setdefault(verdict.action, []).append(verdict)
     for action in ("ship", "review"):
         if action in by_action:
-            chosen = _best(by_action[action], reading)
+            chosen = max(by_action[action], key=_gain)
             others = [verdict for verdict in verdicts.values() if verdict.arm != chosen.arm]
             return Decision(action, chosen.arm, say.with_others(chosen.reason, others))
     if "collecting" in by_action:
-        return Decision("collecting", None, say.overall_collecting(by_action["collecting"], verdicts, reading))
+        return Decision("collecting", None, say.overall_collecting(by_action["collecting"], verdicts))
     harmed = by_action.get("stop_harm", [])
     if len(harmed) == len(verdicts):
-        worst = _best(harmed, reading, worst=True)
+        worst = min(harmed, key=_gain)
         return Decision("stop_harm", worst.arm, say.overall_harm(worst, harmed))
-    unmoved = by_action["stop_no_effect"]
-    return Decision("stop_no_effect", None, say.overall_no_effect(unmoved, harmed))
+    return Decision("stop_no_effect", None, say.overall_no_effect(by_action["stop_no_effect"], harmed))
 
 
-def _best(verdicts: Sequence[Verdict], reading: Reading, *, worst: bool = False) -> Verdict:
-    """The arm whose judged estimate on the primary is best (or worst) in the desired direction."""
-    sign = 1 if reading.primary.desired_change == "increase" else -1
-
-    def gain(verdict: Verdict) -> float:
-        judged = judged_row(reading.primary.comparison(verdict.arm))
-        estimate = judged.estimate if judged is not None else None
-        return sign * estimate if estimate is not None else float("-inf")
-
-    return min(verdicts, key=gain) if worst else max(verdicts, key=gain)
+def _gain(verdict: Verdict) -> float:
+    """The judged estimate on the primary metric, in the desired direction."""
+    return float("-inf") if verdict.gain is None else verdict.gain

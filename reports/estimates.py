@@ -6,8 +6,8 @@ Nothing is computed here; each kind of metric is handed to its estimator in `off
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from scipy.special import ndtr, ndtri, stdtrit
@@ -21,16 +21,21 @@ from ..stats import (
     Lift,
     Moments,
     anytime_interval,
-    beta_posteriors,
-    compare_adjusted,
-    compare_means,
-    compare_proportions,
-    compare_ratios,
+    beta_posteriors_over_strata,
+    compare_adjusted_over_strata,
+    compare_means_over_strata,
+    compare_proportions_over_strata,
+    compare_ratios_over_strata,
     fieller,
+    mean_over_strata,
     normal_posteriors,
     ratio_of,
-    skew_kappa,
+    ratio_over_strata,
+    repeated_interval,
+    skew_kappa_over_strata,
+    stratum_weights,
     tuning_one_look,
+    tuning_with_plan,
     tuning_without_plan,
     wilson_interval,
 )
@@ -47,10 +52,12 @@ from .tree import (
     LiftRow,
     MetricArmRow,
     MetricRow,
+    SequentialRow,
 )
+from .verdict import LookAt
 from .words import column_in_words
 
-__all__ = ["ALPHA", "guardrail_result", "metric_rows", "metric_unit", "metric_value"]
+__all__ = ["ALPHA", "guardrail_result", "metric_rows", "metric_unit", "metric_value", "primary_variances", "strata_of"]
 
 ALPHA = 0.05
 """All intervals are two-sided at 95 %, whatever the plan's alpha, which enters the decision only."""
@@ -64,20 +71,75 @@ SMALLEST_LEVEL = 1e-12
 Value = tuple[float | None, float | None]
 """A metric's value in an arm and the variance of that estimate."""
 
+Strata = tuple[Moments, ...]
+"""An arm's moments phase by phase."""
 
-def metric_rows(observations: Observations) -> tuple[MetricRow, ...]:
-    """One row a metric: the primary first, then guardrails, then the others, each in the definition's order."""
+
+@dataclass(frozen=True)
+class _Pair:
+    """A treatment and the control by phase, with the visitors of all arms that a phase stands for."""
+
+    treatment: Strata
+    control: Strata
+    visitors: tuple[int, ...]
+
+    @property
+    def n(self) -> int:
+        """Mature visitors of both."""
+        return sum(moments.n for moments in (*self.treatment, *self.control))
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Of the phases in which both arms have visitors."""
+        return stratum_weights([self.treatment, self.control], self.visitors)
+
+    def values(self, metric: Metric) -> tuple[Value, Value]:
+        """The metric in the treatment and in the control, over the same phases."""
+        if len(self.visitors) == 1:
+            return metric_value(metric, self.treatment[0]), metric_value(metric, self.control[0])
+        weights = self.weights
+        return _weighted(metric, self.treatment, weights), _weighted(metric, self.control, weights)
+
+
+def strata_of(observations: Observations, metric: Metric) -> dict[str, Strata]:
+    """The moments of each arm of the definition, phase by phase."""
+    zero = Moments.zero(metric.moment_columns)
+    phases = [stratum.moments.get(metric.name, {}) for stratum in observations.strata]
+    return {
+        arm.name: tuple(moments.get(arm.name) or zero for moments in phases) for arm in observations.definition.arms
+    }
+
+
+def primary_variances(observations: Observations) -> dict[str, float | None]:
+    """Variance of the primary metric's value in each arm."""
+    definition = observations.definition
+    metric = definition.metric(definition.plan.primary)
+    arms = strata_of(observations, metric)
+    visitors = _visitors(arms)
+    return {name: _value(metric, strata, visitors)[1] for name, strata in arms.items()}
+
+
+def _visitors(arms: Mapping[str, Strata]) -> tuple[int, ...]:
+    """Mature visitors of all arms in each phase."""
+    return tuple(sum(moments.n for moments in phase) for phase in zip(*arms.values(), strict=True))
+
+
+def metric_rows(observations: Observations, look: LookAt | None = None) -> tuple[MetricRow, ...]:
+    """One row a metric: the primary first, then guardrails, then the others, each in the definition's order.
+
+    With a look, every comparison has its repeated interval, of a guardrail at the boundary of its alarm.
+    """
     definition = observations.definition
     order = {"primary": 0, "guardrail": 1, "secondary": 2}
     metrics = sorted(definition.metrics, key=lambda metric: order[definition.role(metric.name)])
-    return tuple(_metric_row(observations, metric) for metric in metrics)
+    return tuple(_metric_row(observations, metric, look) for metric in metrics)
 
 
-def _metric_row(observations: Observations, metric: Metric) -> MetricRow:
+def _metric_row(observations: Observations, metric: Metric, look: LookAt | None) -> MetricRow:
     definition = observations.definition
-    found = observations.moments.get(metric.name, {})
-    arms = {arm.name: found.get(arm.name) or Moments.zero(metric.moment_columns) for arm in definition.arms}
-    values = {name: metric_value(metric, moments) for name, moments in arms.items()}
+    arms = strata_of(observations, metric)
+    visitors = _visitors(arms)
+    values = {name: _value(metric, strata, visitors) for name, strata in arms.items()}
     posterior = _posterior(metric, arms, values, definition.control)
     best = posterior.probability_best if posterior else {}
     return MetricRow(
@@ -89,12 +151,17 @@ def _metric_row(observations: Observations, metric: Metric) -> MetricRow:
         condition=_condition(metric),
         arms=tuple(
             MetricArmRow(
-                name, moments.n, values[name][0], best.get(name), _level_interval(metric, moments), values[name][1]
+                name,
+                sum(moments.n for moments in strata),
+                values[name][0],
+                best.get(name),
+                _level_interval(metric, strata, values[name]),
+                values[name][1],
             )
-            for name, moments in arms.items()
+            for name, strata in arms.items()
         ),
         comparisons=tuple(
-            _comparison(definition, metric, name, arms, values, posterior) for name in definition.treatments
+            _comparison(definition, metric, name, arms, posterior, look) for name in definition.treatments
         ),
         definition=metric,
     )
@@ -104,24 +171,26 @@ def _comparison(
     definition: Definition,
     metric: Metric,
     arm: str,
-    arms: Mapping[str, Moments],
-    values: Mapping[str, Value],
+    arms: Mapping[str, Strata],
     posterior: ArmsPosterior | None,
+    look: LookAt | None,
 ) -> ComparisonRow:
-    treatment, control = arms[arm], arms[definition.control]
-    comparison = _compare(metric, treatment, control)
-    adjusted, adjusted_by = _adjust(metric, treatment, control)
+    pair = _Pair(arms[arm], arms[definition.control], _visitors(arms))
+    comparison = _compare(metric, pair)
+    adjusted, adjusted_by = _adjust(metric, pair)
     judged_by: Literal["difference", "adjusted"] = "difference"
     judged = comparison
     if definition.plan.adjusted and metric.name == definition.plan.primary:
         judged_by, judged = "adjusted", adjusted
     against = posterior.against_control.get(arm) if posterior else None
     lift = replace(_lift(comparison.lift), reason=_in_words(comparison.lift.reason, metric))
-    anytime = _anytime(definition, metric, judged, treatment.n + control.n)
-    if judged is adjusted:
-        band = _adjusted_band(metric, treatment, control, anytime.boundary)
-    else:
-        band = _band(lift, values[arm], values[definition.control], anytime.boundary)
+    anytime = _anytime(definition, metric, judged, (arm, definition.control), pair.n)
+
+    def band(boundary: float | None) -> LiftRow:
+        if judged is adjusted:
+            return _adjusted_band(metric, pair, boundary)
+        return _band(lift, *pair.values(metric), boundary)
+
     return ComparisonRow(
         arm=arm,
         reference=definition.control,
@@ -133,12 +202,12 @@ def _comparison(
         adjusted=adjusted_by,
         adjusted_reason=_in_words(adjusted.reason, metric) if adjusted is not None else "",
         judged_by=judged_by,
-        anytime=replace(anytime, lift=band),
-        sequential=None,
+        anytime=replace(anytime, lift=band(anytime.boundary)),
+        sequential=None if look is None else _sequential(definition, metric, judged, look, band),
         bayes=BayesRow(against.probability_better, against.expected_loss, against.low, against.high)
         if against
         else BayesRow(),
-        skew=_skew(metric, treatment, control),
+        skew=_skew(metric, pair),
         guardrail=_guardrail(metric, lift) if definition.role(metric.name) == "guardrail" else None,
     )
 
@@ -154,24 +223,27 @@ def _in_words(reason: str, metric: Metric) -> str:
     return reason.replace(repr(numerator.name), label(metric.name))
 
 
-def _compare(metric: Metric, treatment: Moments, control: Moments) -> Comparison:
-    column = metric.numerator.name
+def _compare(metric: Metric, pair: _Pair) -> Comparison:
+    column, given = metric.numerator.name, {"visitors": pair.visitors, "alpha": ALPHA}
     if metric.kind in PROPORTIONS:
-        return compare_proportions(treatment, control, column, alpha=ALPHA)
+        return compare_proportions_over_strata(pair.treatment, pair.control, column, **given)
     if metric.denominator is not None:
-        return compare_ratios(treatment, control, column, metric.denominator.name, alpha=ALPHA)
-    return compare_means(treatment, control, column, alpha=ALPHA)
+        return compare_ratios_over_strata(pair.treatment, pair.control, column, metric.denominator.name, **given)
+    return compare_means_over_strata(pair.treatment, pair.control, column, **given)
 
 
-def _adjust(
-    metric: Metric, treatment: Moments, control: Moments, alpha: float = ALPHA
-) -> tuple[Comparison | None, Adjusted | None]:
+def _adjust(metric: Metric, pair: _Pair, alpha: float = ALPHA) -> tuple[Comparison | None, Adjusted | None]:
     """The CUPED comparison, and its row where it could be computed; ratios are not adjusted."""
     covariate = metric.covariate
     if covariate is None or metric.denominator is not None:
         return None, None
-    result = compare_adjusted(
-        treatment, control, metric.numerator.name, (covariate.column, covariate.missing_column), alpha=alpha
+    result = compare_adjusted_over_strata(
+        pair.treatment,
+        pair.control,
+        metric.numerator.name,
+        (covariate.column, covariate.missing_column),
+        visitors=pair.visitors,
+        alpha=alpha,
     )
     if result.difference is None:
         return result, None
@@ -179,35 +251,82 @@ def _adjust(
     return result, Adjusted(_difference(result.difference), _lift(result.lift), covariate.name, _finite(removed))
 
 
-def _anytime(definition: Definition, metric: Metric, judged: Comparison | None, visitors: int) -> AnytimeRow:
+def _anytime(
+    definition: Definition, metric: Metric, judged: Comparison | None, arms: tuple[str, str], visitors: int
+) -> AnytimeRow:
     one_look = definition.source == "table"
     valid_for: Literal["any look", "one look"] = "one look" if one_look else "any look"
     difference = judged.difference if judged is not None else None
     if difference is None or not difference.se > 0:
         return AnytimeRow(valid_for=valid_for)
-    a = tuning_one_look(ALPHA) if one_look else tuning_without_plan(visitors, alpha=ALPHA)
+    planned = definition.planned_sample
+    if one_look:
+        a = tuning_one_look(ALPHA)
+    elif planned:
+        shares = definition.expected_shares
+        a = tuning_with_plan(1 / visitors, 1 / float(planned * sum(shares[arm] for arm in arms)), ALPHA)
+    else:
+        a = tuning_without_plan(visitors, alpha=ALPHA)
     result = anytime_interval(difference, a=a, alpha=ALPHA)
-    low, high = result.low, result.high
+    return AnytimeRow(*_possible(metric, result.low, result.high), result.p_value, result.boundary, valid_for)
+
+
+def _sequential(
+    definition: Definition,
+    metric: Metric,
+    judged: Comparison | None,
+    look: LookAt,
+    band: Callable[[float], LiftRow],
+) -> SequentialRow | None:
+    """The repeated interval at a look; None where there is no difference or it does not vary."""
+    difference = judged.difference if judged is not None else None
+    if difference is None or not difference.se > 0:
+        return None
+    is_guardrail = definition.role(metric.name) == "guardrail"
+    boundary = look.alarm if is_guardrail and look.alarm is not None else look.primary
+    found = repeated_interval(difference.estimate, difference.se, boundary.z)
+    crossed = found.crossed
+    if is_guardrail:
+        crossed = crossed and (difference.estimate < 0) == (metric.desired_change == "increase")
+    low, high = _possible(metric, found.low, found.high)
+    return SequentialRow(
+        estimate=difference.estimate,
+        raw_estimate=difference.estimate,
+        low=low,
+        high=high,
+        boundary=boundary.z,
+        look=look.number,
+        planned=look.planned,
+        clock=look.clock,
+        at=look.at,
+        alpha_spent=boundary.spent,
+        crossed=crossed,
+        lift=band(boundary.z),
+        standard_error=difference.se,
+    )
+
+
+def _possible(metric: Metric, low: float, high: float) -> tuple[float, float]:
+    """An interval cut to what a difference of two shares can be; boundary and p-value stay those of the pivot."""
     if metric.kind in PROPORTIONS:
-        # A difference of two shares has no other values; boundary and p-value stay those of the pivot.
-        low, high = min(max(low, -1.0), 1.0), min(max(high, -1.0), 1.0)
-    return AnytimeRow(low, high, result.p_value, result.boundary, valid_for)
+        return min(max(low, -1.0), 1.0), min(max(high, -1.0), 1.0)
+    return low, high
 
 
 def _band(lift: LiftRow, treatment: Value, control: Value, boundary: float | None) -> LiftRow:
-    """The always-valid interval on the lift scale: Fieller's set at the boundary, so that both agree about zero."""
+    """An interval on the lift scale: Fieller's set at the boundary, so that both agree about zero."""
     (mean_t, variance_t), (mean_c, variance_c) = treatment, control
     if lift.kind == "undefined" or boundary is None or mean_t is None or mean_c is None:
         return LiftRow(reason=lift.reason)
     return _lift(fieller(mean_t, variance_t or 0.0, mean_c, variance_c or 0.0, boundary).lift())
 
 
-def _adjusted_band(metric: Metric, treatment: Moments, control: Moments, boundary: float | None) -> LiftRow:
+def _adjusted_band(metric: Metric, pair: _Pair, boundary: float | None) -> LiftRow:
     """The same for adjusted means, whose covariance only the adjustment knows."""
     level = 2 * float(ndtr(-boundary)) if boundary is not None else 0.0
     if level < SMALLEST_LEVEL:
         return LiftRow()
-    _, adjusted = _adjust(metric, treatment, control, level)
+    _, adjusted = _adjust(metric, pair, level)
     return adjusted.lift if adjusted is not None else LiftRow()
 
 
@@ -222,32 +341,62 @@ def metric_value(metric: Metric, moments: Moments) -> Value:
     return moments.mean_of(column), _finite(moments.variance_of(column) / moments.n)
 
 
-def _level_interval(metric: Metric, moments: Moments) -> Interval:
-    """95 % interval of a metric's value in one arm: Wilson for shares, Student's t for means, normal for ratios."""
-    value, variance = metric_value(metric, moments)
+def _value(metric: Metric, strata: Strata, visitors: Sequence[int]) -> Value:
+    """The same over the strata that have the arm, weighted by their shares of all visitors."""
+    if len(strata) == 1:
+        return metric_value(metric, strata[0])
+    return _weighted(metric, strata, stratum_weights([strata], visitors))
+
+
+def _weighted(metric: Metric, strata: Strata, weights: Sequence[float]) -> Value:
+    column, denominator = metric.numerator.name, metric.denominator
+    found = (
+        mean_over_strata(strata, column, weights)
+        if denominator is None
+        else ratio_over_strata(strata, column, denominator.name, weights)
+    )
+    return (None, None) if isinstance(found, str) else (_finite(found.mean), _finite(found.variance))
+
+
+def _level_interval(metric: Metric, strata: Strata, found: Value) -> Interval:
+    """95 % interval of a metric's value in one arm: Wilson for shares, Student's t for means, normal for ratios.
+
+    Over several strata it is normal for all, and a share stays within 0 and 1.
+    """
+    value, variance = found
     if value is None or variance is None:
         return Interval()
-    if metric.kind in PROPORTIONS:
-        low, high = wilson_interval(round(value * moments.n), moments.n)
+    is_share = metric.kind in PROPORTIONS
+    if is_share and len(strata) == 1:
+        low, high = wilson_interval(round(value * strata[0].n), strata[0].n)
         return Interval(low, high)
-    quantile = float(ndtri(0.975) if metric.denominator is not None else stdtrit(moments.n - 1, 0.975))
+    is_mean = metric.denominator is None and len(strata) == 1
+    quantile = float(stdtrit(strata[0].n - 1, 0.975) if is_mean else ndtri(0.975))
+    if is_share:
+        half = quantile * math.sqrt(variance)
+        return Interval(max(value - half, 0.0), min(value + half, 1.0)) if half > 0 else Interval()
     half = quantile * math.sqrt(variance)
     return Interval(value - half, value + half) if half > 0 else Interval()
 
 
 def _posterior(
     metric: Metric,
-    arms: Mapping[str, Moments],
+    arms: Mapping[str, Strata],
     values: Mapping[str, Value],
     control: str,
 ) -> ArmsPosterior | None:
     """Posteriors of the arms that have data; None without the control or with nothing to compare it with."""
     direction = metric.desired_change
     if metric.kind in PROPORTIONS:
-        known = {name: moments for name, moments in arms.items() if moments.n > 0}
+        known = {name: strata for name, strata in arms.items() if any(moments.n > 0 for moments in strata)}
         if control not in known or len(known) < 2:
             return None
-        return beta_posteriors(known, metric.numerator.name, control, direction=direction)
+        if len(known[control]) > 1 and not any(stratum_weights(list(known.values()))):
+            # No phase has all arms: there is no one set of visitors to compare them on.
+            return None
+        return beta_posteriors_over_strata(
+            known, metric.numerator.name, control, visitors=_visitors(arms), direction=direction
+        )
     estimates = {
         name: (value, variance) for name, (value, variance) in values.items() if value is not None and variance
     }
@@ -256,10 +405,11 @@ def _posterior(
     return normal_posteriors(estimates, control, direction=direction)
 
 
-def _skew(metric: Metric, treatment: Moments, control: Moments) -> float | None:
-    if metric.kind not in MEANS or min(treatment.n, control.n) < 2:
+def _skew(metric: Metric, pair: _Pair) -> float | None:
+    if metric.kind not in MEANS or not any(pair.weights):
         return None
-    return _finite(skew_kappa(treatment, control, metric.numerator.name))
+    kappa = skew_kappa_over_strata(pair.treatment, pair.control, metric.numerator.name, visitors=pair.visitors)
+    return _finite(kappa)
 
 
 def _guardrail(metric: Metric, lift: LiftRow) -> GuardrailRow:

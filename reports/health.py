@@ -8,14 +8,26 @@ check would stop one healthy experiment in eight.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
 
 from ..experiments.definition import Definition
 from ..stats import homogeneity_test, running_sample_ratio_test, sample_ratio_test
-from ..storage.observations import Observations
+from ..storage.observations import Observations, Stratum
 from .format import count, join, p_value, percent, quote
 from .tree import HealthCheck
 
-__all__ = ["CROSSOVER_ALARM", "SRM_ALARM", "SRM_SEQUENTIAL_ALARM", "SRM_WARNING", "health_checks", "planned_shares"]
+__all__ = [
+    "CROSSOVER_ALARM",
+    "SRM_ALARM",
+    "SRM_SEQUENTIAL_ALARM",
+    "SRM_WARNING",
+    "health_checks",
+    "mature_counts",
+    "planned_shares",
+    "visitor_counts",
+]
 
 SRM_ALARM = 0.001
 """Pearson's test fails below this p-value where it is read once."""
@@ -39,13 +51,12 @@ VISITORS_WITHOUT_OUTCOMES = 100
 
 def health_checks(observations: Observations) -> tuple[HealthCheck, ...]:
     """All health checks, each with a status, a sentence and, where it is a test, its p-value."""
-    sequential = _srm_sequential(observations)
     return (
-        _srm(observations, confirmed=sequential.status == "fail"),
-        sequential,
-        _srm_mature(observations),
-        _crossovers(observations),
-        _outcomes(observations),
+        _over_phases(_srm, observations),
+        _over_phases(_srm_sequential, observations),
+        _over_phases(_srm_mature, observations),
+        _over_phases(_crossovers, observations),
+        _over_phases(_outcomes, observations),
         _currencies(observations),
         _refunds(observations),
         _phases(observations),
@@ -55,17 +66,61 @@ def health_checks(observations: Observations) -> tuple[HealthCheck, ...]:
 
 
 def mature_counts(observations: Observations) -> dict[str, int]:
-    """Mature visitors of the primary metric, by arm."""
-    moments = observations.moments.get(observations.definition.plan.primary, {})
-    return {arm: moments[arm].n if arm in moments else 0 for arm in observations.arms}
+    """Mature visitors of the primary metric in all phases, by arm."""
+    primary = observations.definition.plan.primary
+    found = [stratum.moments.get(primary, {}) for stratum in observations.strata]
+    return {arm: sum(moments[arm].n for moments in found if arm in moments) for arm in observations.arms}
 
 
-def _srm(observations: Observations, *, confirmed: bool) -> HealthCheck:
+def visitor_counts(observations: Observations) -> dict[str, int]:
+    """Visitors in all phases, by arm."""
+    phases = [stratum.arms for stratum in observations.strata]
+    return {arm: sum(arms[arm].visitors for arms in phases if arm in arms) for arm in observations.arms}
+
+
+Check = Callable[[Observations, int], HealthCheck]
+"""A check of one phase, and of how many: p-values count the others (Bonferroni)."""
+
+SEVERITY = ("not_run", "ok", "warn", "fail")
+
+
+def _over_phases(check: Check, observations: Observations) -> HealthCheck:
+    """The check of the phase that does worst, since each has a split of its own."""
+    phases = [(stratum.phase, _of_phase(observations, stratum)) for stratum in observations.strata]
+    phases = [(number, one) for number, one in phases if any(arm.visitors for arm in one.arms.values())]
+    if len(phases) < 2:
+        return check(phases[0][1] if phases else observations, 1)
+    found = [(number, check(one, len(phases))) for number, one in phases]
+    number, worst = max(found, key=lambda one: (SEVERITY.index(one[1].status), -(one[1].p_value or 0.0)))
+    return replace(worst, reason=f"Phase {number}: {worst.reason}")
+
+
+def _of_phase(observations: Observations, stratum: Stratum) -> Observations:
+    """One phase as if it were all, with the arms and the split that it had."""
+    definition, shares = observations.definition, stratum.shares
+    if shares:
+        arms = tuple(replace(arm, ratio=Fraction(shares[arm.name])) for arm in definition.arms if arm.name in shares)
+        definition = replace(definition, arms=arms)
+    return replace(
+        observations,
+        definition=definition,
+        phase=stratum.phase,
+        arms={arm.name: stratum.arms[arm.name] for arm in definition.arms if arm.name in stratum.arms},
+        moments=stratum.moments,
+        exposures_by_day=tuple(
+            (day, {arm.name: seen.get(arm.name, 0) for arm in definition.arms})
+            for day, seen in stratum.exposures_by_day
+        ),
+        earlier=(),
+    )
+
+
+def _srm(observations: Observations, phases: int) -> HealthCheck:
     visitors = {arm: counts.visitors for arm, counts in observations.arms.items()}
     if not any(visitors.values()):
         return HealthCheck("srm", "not_run", "Nobody was exposed yet.")
     definition = observations.definition
-    p = sample_ratio_test(visitors, planned_shares(definition)).p_value
+    p = min(phases * sample_ratio_test(visitors, planned_shares(definition)).p_value, 1.0)
     seen = _seen_and_planned(visitors, definition)
     if p >= SRM_WARNING:
         return HealthCheck("srm", "ok", f"{seen}; p = {_p(p)}: as planned.", p)
@@ -86,7 +141,7 @@ def _srm(observations: Observations, *, confirmed: bool) -> HealthCheck:
             f"arms cannot be compared until the cause is found.",
             p,
         )
-    if confirmed:
+    if _srm_sequential(observations, phases).status == "fail":
         return HealthCheck(
             "srm", "fail", f"{seen}; p {_below(p)}, and the sequential check confirms it: the split is wrong.", p
         )
@@ -99,12 +154,12 @@ def _srm(observations: Observations, *, confirmed: bool) -> HealthCheck:
     )
 
 
-def _srm_sequential(observations: Observations) -> HealthCheck:
+def _srm_sequential(observations: Observations, phases: int) -> HealthCheck:
     visitors = {arm: counts.visitors for arm, counts in observations.arms.items()}
     if not any(visitors.values()):
         return HealthCheck("srm_sequential", "not_run", "Nobody was exposed yet.")
     looks = [counts for _, counts in observations.exposures_by_day] or [visitors]
-    p = running_sample_ratio_test(looks, planned_shares(observations.definition)).p_value
+    p = min(phases * running_sample_ratio_test(looks, planned_shares(observations.definition)).p_value, 1.0)
     if p < SRM_SEQUENTIAL_ALARM:
         seen = _seen_and_planned(visitors, observations.definition)
         return HealthCheck(
@@ -122,14 +177,14 @@ def _srm_sequential(observations: Observations) -> HealthCheck:
     )
 
 
-def _srm_mature(observations: Observations) -> HealthCheck:
+def _srm_mature(observations: Observations, phases: int) -> HealthCheck:
     mature = mature_counts(observations)
     visitors = {arm: counts.visitors for arm, counts in observations.arms.items()}
     if not any(mature.values()):
         return HealthCheck("srm_mature", "not_run", "No visitor's window has passed yet.")
     if mature == visitors:
         return HealthCheck("srm_mature", "not_run", "All visitors are analysed, so the first check has covered it.")
-    p = sample_ratio_test(mature, planned_shares(observations.definition)).p_value
+    p = min(phases * sample_ratio_test(mature, planned_shares(observations.definition)).p_value, 1.0)
     if p < SRM_ALARM:
         seen = _seen_and_planned(mature, observations.definition, noun="analysed visitors")
         return HealthCheck(
@@ -142,7 +197,7 @@ def _srm_mature(observations: Observations) -> HealthCheck:
     return HealthCheck("srm_mature", "ok", f"Analysed visitors are split as planned; p = {_p(p)}.", p)
 
 
-def _crossovers(observations: Observations) -> HealthCheck:
+def _crossovers(observations: Observations, phases: int) -> HealthCheck:
     if observations.definition.source == "table":
         return HealthCheck("crossovers", "not_run", "A table has one row a visitor; crossovers cannot be seen in it.")
     arms = {arm: counts for arm, counts in observations.arms.items() if counts.visitors}
@@ -154,7 +209,7 @@ def _crossovers(observations: Observations) -> HealthCheck:
         return HealthCheck("crossovers", "ok", "No visitor was seen in a second arm.")
     if total == visitors:
         return HealthCheck("crossovers", "ok", f"All {count(total)} visitors were seen in a second arm, in every arm.")
-    p = homogeneity_test(crossed, [counts.visitors for counts in arms.values()]).p_value
+    p = min(phases * homogeneity_test(crossed, [counts.visitors for counts in arms.values()]).p_value, 1.0)
     shares = join([f"{percent(c.crossovers / c.visitors)} of {quote(arm)}" for arm, c in arms.items()])
     seen = f"{count(total)} visitors were later seen in another arm ({shares})"
     if p >= CROSSOVER_ALARM:
@@ -172,7 +227,7 @@ def _crossovers(observations: Observations) -> HealthCheck:
     )
 
 
-def _outcomes(observations: Observations) -> HealthCheck:
+def _outcomes(observations: Observations, _phases: int) -> HealthCheck:
     if observations.definition.source == "table":
         return HealthCheck("outcomes", "ok", "The outcome columns came with the table.")
     mature = sum(mature_counts(observations).values())

@@ -21,8 +21,8 @@ from .charts import (
     money_plot,
 )
 from .drawing import interval_cell, to_svg
-from .sentences import why_wider
-from .tree import AnytimeRow, ComparisonRow, LiftRow, MetricRow, Scorecard
+from .sentences import decides
+from .tree import AnytimeRow, ComparisonRow, LiftRow, MetricRow, Scorecard, SequentialRow
 from .words import arm_in_words, metric_in_words, offer_pairs, plan_pairs, setup_pairs
 
 __all__ = ["Truth", "render_html"]
@@ -121,7 +121,7 @@ class _Scale:
 def _section(number: int, card: Scorecard, truth: Truth | None) -> dict[str, Any]:
     prefix = f"e{number}"
     money = [metric for metric in card.metrics if metric.kind in ("revenue", "margin")]
-    has_numbers = any(row.value is not None for metric in card.metrics for row in metric.arms)
+    has_numbers = not card.withheld and any(row.value is not None for metric in card.metrics for row in metric.arms)
     return {
         "id": f"experiment-{number}",
         "card": card,
@@ -150,7 +150,8 @@ def _section(number: int, card: Scorecard, truth: Truth | None) -> dict[str, Any
         "money_title": fmt.join([fmt.label(metric.metric) for metric in money]).capitalize(),
         "metrics": [_metric(card, metric, truth) for metric in card.metrics],
         "sureness": _sureness(card),
-        "why_wider": why_wider(is_table=card.source == "table"),
+        "decides": decides(card),
+        "band": "sequential" if card.progress is not None else "always-valid 95%",
         "bayes": [row for metric in card.metrics for row in _bayes(metric)],
         "setup": setup_pairs(card.definition),
         "plan": plan_pairs(card.definition),
@@ -244,7 +245,7 @@ def _comparison(
         "p": fmt.p_value(difference.p_value),
         "lift": _lift_parts(lift),
         "cell": scale.cell(lift),
-        "anytime": _band(comparison.anytime, unit),
+        "band": _band(comparison.sequential or comparison.anytime, unit),
         "adjusted": _adjusted(metric, comparison, scale),
         "guardrail": "" if guardrail is None else _guardrail(guardrail.margin, guardrail.result),
         "true": None if true is None else _true(metric, comparison, true),
@@ -260,11 +261,12 @@ def _lift_parts(lift: LiftRow) -> tuple[str, str]:
     return estimate, fmt.lift_interval(lift.kind, lift.low, lift.high)
 
 
-def _band(anytime: AnytimeRow, unit: str) -> str:
-    return fmt.ABSENT if anytime.low is None else fmt.interval(anytime.low, anytime.high, unit)
+def _band(row: AnytimeRow | SequentialRow, unit: str) -> str:
+    return fmt.ABSENT if row.low is None else fmt.interval(row.low, row.high, unit)
 
 
-def _guardrail(margin: float | None, result: str) -> str:
+def _guardrail(margin: float | None, result: str | None) -> str:
+    result = result or "withheld"
     return f"guardrail {result}" + (f" (margin {fmt.setting(margin)})" if margin is not None else " (no margin)")
 
 
@@ -303,16 +305,20 @@ def _sureness(card: Scorecard) -> list[dict[str, Any]]:
         judged = adjusted.difference if comparison.judged_by == "adjusted" and adjusted else difference
         half = fmt.half_width(anytime.low, anytime.high)
         base = "CUPED-adjusted, " if comparison.judged_by == "adjusted" else ""
-        rows = [
+        monitors = card.progress is not None
+        rows = [_sequential_row(metric, base, comparison.sequential)] if comparison.sequential is not None else []
+        rows += [
             (
                 f"{base}always-valid",
-                "decides; does not assume a planned look, and is tuned to this one"
+                "monitors; may be looked at any day, and does not decide where looks are planned"
+                if monitors
+                else "decides; does not assume a planned look, and is tuned to this one"
                 if once
                 else "decides; may be looked at any day",
                 fmt.change(judged.estimate, metric.unit, half),
                 _band(anytime, metric.unit),
                 fmt.p_value(anytime.p_value),
-                True,
+                not monitors,
             ),
             _fixed_row(metric, "fixed-sample", difference),
         ]
@@ -320,6 +326,22 @@ def _sureness(card: Scorecard) -> list[dict[str, Any]]:
             rows.append(_fixed_row(metric, f"CUPED-adjusted for {fmt.label(adjusted.covariate)}", adjusted.difference))
         shown.append({"arm": comparison.arm, "rows": rows})
     return shown
+
+
+def _sequential_row(metric: MetricRow, base: str, row: SequentialRow) -> tuple[str, str, str, str, str, bool]:
+    half = fmt.half_width(row.low, row.high)
+    estimate = fmt.change(row.estimate, metric.unit, half)
+    if row.estimate != row.raw_estimate:
+        estimate += f" (as seen {fmt.change(row.raw_estimate, metric.unit, half)})"
+    kind = "planned" if row.planned else "not planned"
+    return (
+        f"{base}sequential",
+        f"decides; of look {row.look} ({kind}), {fmt.moment(row.at)}, valid at all looks together",
+        estimate,
+        _band(row, metric.unit),
+        fmt.ABSENT,
+        True,
+    )
 
 
 def _fixed_row(metric: MetricRow, name: str, difference: Any) -> tuple[str, str, str, str, str, bool]:
@@ -365,14 +387,15 @@ def _overview(scorecards: Sequence[Scorecard], sections: Sequence[dict[str, Any]
     shown = []
     for card, section in zip(scorecards, sections, strict=True):
         metric = card.metric(card.primary)
-        scale = _Scale.of([comparison.anytime.lift for comparison in metric.comparisons])
+        scale = _Scale.of([(comparison.sequential or comparison.anytime).lift for comparison in metric.comparisons])
         arms = []
-        if card.healthy:
+        if card.healthy and not card.withheld:
             for comparison in metric.comparisons:
-                band = comparison.anytime.lift
+                band = (comparison.sequential or comparison.anytime).lift
                 shown_lift = band if band.kind == "bounded" else comparison.lift
                 half = fmt.half_width(shown_lift.low, shown_lift.high)
                 text = "no lift yet" if shown_lift.estimate is None else fmt.lift(shown_lift.estimate, half)
                 arms.append({"arm": comparison.arm, "cell": scale.cell(band), "lift": text})
-        shown.append({**section, "metric": fmt.label(metric.metric), "lifts": arms})
+        absent = "withheld until the first look" if card.withheld else "not shown: health fails"
+        shown.append({**section, "metric": fmt.label(metric.metric), "lifts": arms, "absent": absent})
     return shown

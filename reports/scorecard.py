@@ -1,41 +1,90 @@
-"""The scorecard: health first, then the decision, then the numbers; one object for JSON, terminal and page."""
+"""The scorecard: health first, then the decision, then the numbers; one object for JSON, terminal and page.
+
+A scorecard only reads. Looks are recorded by `record_look`, with the scorecard of that moment.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
-from ..errors import InputError
+from ..storage.looks import Look
 from ..storage.observations import Observations
-from .decision import decide
+from . import sentences as say
+from .decision import blocked, decide, overall
 from .estimates import metric_rows
-from .health import health_checks, mature_counts
-from .sentences import not_shown
-from .tree import ArmRow, Scorecard
+from .health import health_checks, mature_counts, visitor_counts
+from .looks import has_planned_looks, progress_of, recorded_rows, recorded_verdicts
+from .tree import ArmRow, Decision, HealthCheck, MetricRow, Progress, Scorecard
 from .verdict import Verdict
+from .withholding import withhold, withhold_counts
 
 __all__ = ["Scorecard", "scorecard"]
 
 
-def scorecard(observations: Observations) -> Scorecard:
-    """Everything that can be said about an experiment from its observations.
+def scorecard(observations: Observations, looks: Sequence[Look] | None = ()) -> Scorecard:
+    """Everything that can be said about an experiment from its observations and the looks that are recorded of it.
 
     The tree is always complete: an experiment without a single visitor has every arm, metric and comparison, with None
-    where a number would be and the reason beside it.
+    where a number would be and the reason beside it. Several phases are strata: each is compared within itself.
 
-    Raises:
-        InputError: the experiment is in its second or a later phase.
+    Where looks are planned, effects are withheld until the first is recorded; afterwards the verdicts are those of the
+    last one.
+
+    Args:
+        observations: what was seen.
+        looks: `Store.looks(experiment)`; those after the moment of the observations are left out. None where none can
+            be recorded, as in a warehouse: then the always-valid interval decides, plan or no plan.
     """
     definition = observations.definition
-    if observations.phase > 1:
-        # Weights and arms differ between phases: one mean over them would compare a mix with a mix.
-        raise InputError(
-            f"{definition.experiment!r} is in phase {observations.phase}: several phases are analysed as strata, which "
-            "this version does not do yet, and pooling them would be wrong",
-            hint="Its exposures are kept with their phase. Publish a new design under a new `experiment:` name.",
-        )
+    past = [one for one in looks or () if one.at <= observations.as_of]
     health = health_checks(observations)
     metrics = metric_rows(observations)
-    decision, verdicts = decide(observations, health, metrics)
+    if looks is None or not has_planned_looks(definition):
+        at = {one.arm: one.at for one in past}
+        before = {
+            arm: replace(verdict, reason=say.decided_on(verdict.reason, at[arm]))
+            for arm, verdict in recorded_verdicts(definition, past).items()
+        }
+        decision, verdicts = decide(observations, health, metrics, before=before)
+        return _card(observations, health, metrics, decision, verdicts, None)
+    progress = progress_of(observations, past)
+    decision, verdicts = _between_looks(observations, health, past, progress)
+    if past:
+        metrics = recorded_rows(metrics, past, recorded_verdicts(definition, past))
+    else:
+        health, metrics = withhold_counts(health), withhold(metrics)
+    return _card(observations, health, metrics, decision, verdicts, progress)
+
+
+def _between_looks(
+    observations: Observations, health: Sequence[HealthCheck], past: Sequence[Look], progress: Progress
+) -> tuple[Decision, Mapping[str, Verdict]]:
+    """The decision and the verdicts of the last look; only health is of now."""
+    treatments = observations.definition.treatments
+    stop = blocked(observations, health)
+    if stop is None and not past:
+        stop = "collecting", say.withheld(observations, progress)
+    if stop is not None:
+        action, reason = stop
+        return Decision(action, None, reason), {arm: Verdict(arm, action, reason) for arm in treatments}
+    verdicts = recorded_verdicts(observations.definition, past)
+    decision = overall(verdicts)
+    reason = say.at_the_look(decision.reason, past[-1], progress, is_later=observations.as_of > past[-1].at)
+    return Decision(decision.action, decision.arm, reason), verdicts
+
+
+def _card(
+    observations: Observations,
+    health: Sequence[HealthCheck],
+    metrics: Sequence[MetricRow],
+    decision: Decision,
+    verdicts: Mapping[str, Verdict],
+    progress: Progress | None,
+) -> Scorecard:
+    """The tree of these parts."""
+    definition = observations.definition
     return Scorecard(
         experiment=definition.experiment,
         state=observations.state,
@@ -44,35 +93,48 @@ def scorecard(observations: Observations) -> Scorecard:
         control=definition.control,
         primary=definition.plan.primary,
         currency=definition.currency,
-        health=health,
+        health=tuple(health),
         decision=decision,
         arms=tuple(_arm_row(observations, arm.name, verdicts.get(arm.name)) for arm in definition.arms),
-        metrics=metrics,
+        metrics=tuple(metrics),
         first_exposure=observations.first_exposure,
         last_exposure=observations.last_exposure,
         generated_by=f"offerlift {_version()}",
-        notes=not_shown(definition),
+        notes=say.not_shown(definition),
+        progress=progress,
         definition=definition,
     )
 
 
 def _arm_row(observations: Observations, arm: str, verdict: Verdict | None) -> ArmRow:
     definition = observations.definition
-    counts = observations.arms[arm]
-    total = sum(other.visitors for other in observations.arms.values())
-    mature = mature_counts(observations)[arm]
+    visitors, mature = visitor_counts(observations), mature_counts(observations)[arm]
+    total = sum(visitors.values())
     return ArmRow(
         arm=arm,
-        visitors=counts.visitors,
+        visitors=visitors[arm],
         mature=mature,
-        expected_share=float(definition.expected_shares[arm]),
+        expected_share=_expected_share(observations, arm),
         verdict=verdict.action if verdict is not None else None,
         verdict_reason=verdict.reason if verdict is not None else "",
-        share=counts.visitors / total if total else None,
-        waiting=counts.visitors - mature,
-        crossovers=counts.crossovers,
+        share=visitors[arm] / total if total else None,
+        waiting=visitors[arm] - mature,
+        crossovers=sum(stratum.arms[arm].crossovers for stratum in observations.strata if arm in stratum.arms),
         levels=dict(definition.arm(arm).levels),
     )
+
+
+def _expected_share(observations: Observations, arm: str) -> float:
+    """The planned share, over several phases that of the visitors who came in each."""
+    planned = {name: float(share) for name, share in observations.definition.expected_shares.items()}
+    phases = [
+        (sum(counts.visitors for counts in stratum.arms.values()), (stratum.shares or planned).get(arm, 0.0))
+        for stratum in observations.strata
+    ]
+    total = sum(visitors for visitors, _ in phases)
+    if len(phases) == 1 or not total:
+        return planned[arm]
+    return sum(visitors * share for visitors, share in phases) / total
 
 
 def _version() -> str:

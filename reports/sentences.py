@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..storage.observations import Observations
-from .format import change, count, half_width, interval, join, label, lift, p_value, quote, setting
-from .health import mature_counts
-from .tree import ComparisonRow, HealthCheck, MetricRow
+from .format import change, count, half_width, interval, join, label, lift, moment, p_value, quote, setting
+from .health import mature_counts, visitor_counts
+from .tree import ComparisonRow, HealthCheck, MetricRow, Progress, Scorecard
 from .verdict import Reading, Verdict
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ..experiments.definition import Definition
+    from ..storage.looks import Look
 
 SUBJECTS = {
     "srm": "the sample ratio check",
@@ -24,6 +28,13 @@ SUBJECTS = {
 SMALLEST_FOR_LIFT = 60
 """Conversions of the control below which sentences leave the lift out: its interval is wide or has no end."""
 
+END_OF_PLAN = "the planned sample is reached"
+ANOTHER_REVIEW = "Another review at the same time has recorded this look."
+READ_ONCE = "A table is read once: there are no looks to record."
+ANY_DAY = "No looks are planned: the experiment may be read any day, and only a verdict is recorded."
+NOT_LATER = "The moment of this review is not after that of the last look, whose verdicts hold."
+NO_VISITOR_YET = "No visitor's window has passed yet, so there is nothing to look at."
+ALL_DECIDED = "Everything is decided: what comes later is overrun and is not looked at."
 SRM_SUSPECTED = "the sample ratio test fails, although the sequential check does not (yet)"
 
 
@@ -91,13 +102,19 @@ def too_few_visitors(reading: Reading, arm: str, visitors: int, needed: int) -> 
     )
 
 
+def too_early_at_the_end(reading: Reading, early: str) -> str:
+    """The planned end came with too little to decide by."""
+    return f"No effect was shown, and {reading.ended}. {early}"
+
+
 def harm_alarm(reading: Reading, guardrail: MetricRow, comparison: ComparisonRow) -> str:
     """A guardrail is surely worse."""
     harmed = guardrail.comparison(comparison.arm)
-    return (
-        f"Roll back {quote(comparison.arm)}: the guardrail {_effect(guardrail, harmed, reading)}. The harm alarm needs "
-        f"p < {p_value(reading.harm_alpha)} and has p {_p(harmed.anytime.p_value)}."
-    )
+    said = f"Roll back {quote(comparison.arm)}: the guardrail {_effect(guardrail, harmed, reading)}."
+    if harmed.sequential is not None:
+        return f"{said} That interval is as wide as the harm alarm wants it, and leaves no difference out."
+    bar = p_value(reading.budget.alarm)
+    return f"{said} The harm alarm needs p < {bar} and has p {_p(harmed.anytime.p_value)}."
 
 
 def primary_harm(reading: Reading, comparison: ComparisonRow) -> str:
@@ -167,7 +184,7 @@ def few_orders(orders: int, needed: int) -> str:
 
 
 def no_worthwhile_effect(reading: Reading, comparison: ComparisonRow) -> str:
-    """The always-valid interval lies inside the smallest effect worth having."""
+    """The interval that decides lies inside the smallest effect worth having."""
     smallest = reading.observations.definition.plan.minimum_detectable_effect
     seen = _effect(reading.primary, comparison, reading, name_arm=True)
     return (
@@ -195,7 +212,7 @@ def cause(rows: Sequence[MetricRow], arm: str, note: str = "") -> str:
 
 def ended_without_crossing(reading: Reading, comparison: ComparisonRow) -> str:
     """The planned end came first."""
-    low, high = comparison.anytime.low, comparison.anytime.high
+    low, high = deciding_interval(reading, comparison)
     half, unit = half_width(low, high), reading.primary.unit
     excluded = ""
     if low is not None and high is not None and low < 0 < high:
@@ -211,7 +228,56 @@ def ended_without_crossing(reading: Reading, comparison: ComparisonRow) -> str:
 def collecting(reading: Reading, comparison: ComparisonRow) -> str:
     """Nothing is decided."""
     seen = _effect(reading.primary, comparison, reading, name_arm=True) + _bar(reading, comparison)
-    return f"Keep collecting: {seen}, so nothing is decided.{_why_wider(reading, comparison)}{_waiting(reading)}"
+    following = "" if reading.look is None else _next_look(reading)
+    why = _why_wider(reading, comparison)
+    return f"Keep collecting: {seen}, so nothing is decided.{following}{why}{_waiting(reading)}"
+
+
+def withheld(observations: Observations, progress: Progress) -> str:
+    """Looks are planned, and none is recorded."""
+    first, unit = progress.planned_looks[0], f"of the {count(progress.planned_sample)} planned visitors"
+    reached = f"{_share(progress.clock)} {unit} are analysed"
+    if progress.look_due:
+        return f"Effects are withheld until a look is recorded, which is due: {reached}. The next review records it."
+    start = f"Keep collecting: {reached}, and the first planned look is at {setting(first)}."
+    return f"{start} Until then effects are withheld, and health is shown.{_still_waiting(observations)}"
+
+
+def recorded(look: Look) -> str:
+    """A look was recorded."""
+    planned = "as planned" if look.planned else "which was not planned and spends all the same"
+    return f"Look {look.look} is recorded, {planned}, at {_share(look.clock)} of the planned sample."
+
+
+def verdict_recorded(arms: Sequence[str]) -> str:
+    """Arms have a verdict that stays, without planned looks."""
+    return f"The verdict of {join([quote(arm) for arm in arms])} is recorded, and stays."
+
+
+def not_recorded(reason: str) -> str:
+    """Nothing may be read, so that there is no look."""
+    return f"No look is recorded. {reason}"
+
+
+def nothing_due(progress: Progress) -> str:
+    """No look is due."""
+    where = "before the first planned look" if not progress.looks else "between two looks"
+    following = "" if progress.next_look is None else f" The next is at {setting(progress.next_look)}."
+    return f"No look is recorded: {_share(progress.clock)} of the planned sample is {where}.{following}"
+
+
+def decided_on(reason: str, at: datetime) -> str:
+    """A reason that was given when the verdict was recorded."""
+    return f"{reason} (Decided on the data of {moment(at)}.)"
+
+
+def at_the_look(reason: str, look: Look, progress: Progress, *, is_later: bool) -> str:
+    """A reason that was given at a look, with when that was."""
+    number = f"look {look.look}" if look.planned else f"look {look.look}, which was not planned"
+    when = f"{number}, {moment(look.at)}, at {_share(look.clock)} of the planned sample"
+    later = " What came later does not change it." if progress.decided and is_later else ""
+    due = " The next look is due: a review records it." if progress.look_due else ""
+    return f"{reason} (Of {when}.){later}{due}"
 
 
 def with_others(reason: str, others: Sequence[Verdict]) -> str:
@@ -219,12 +285,12 @@ def with_others(reason: str, others: Sequence[Verdict]) -> str:
     return f"{reason} {_others(others)}" if others else reason
 
 
-def overall_collecting(waiting: Sequence[Verdict], verdicts: Mapping[str, Verdict], reading: Reading) -> str:
+def overall_collecting(waiting: Sequence[Verdict], verdicts: Mapping[str, Verdict]) -> str:
     """Some arm goes on."""
     others = [verdict for verdict in verdicts.values() if verdict.action != "collecting"]
     if len(waiting) == 1:
         return with_others(waiting[0].reason, others)
-    first = _first_of(waiting, reading)
+    first = max(waiting, key=lambda verdict: float("-inf") if verdict.sureness is None else verdict.sureness)
     still = f"{join([quote(verdict.arm) for verdict in waiting])} are undecided."
     return " ".join([first.reason, still, *([_others(others)] if others else [])])
 
@@ -258,24 +324,47 @@ def _other(verdict: Verdict) -> str:
     return f"{quote(verdict.arm)} {_OTHERS.get(verdict.action, verdict.action)}{why}"
 
 
-def _first_of(verdicts: Sequence[Verdict], reading: Reading) -> Verdict:
-    """The undecided arm with the smallest p-value: the one to watch."""
+def _share(clock: float) -> str:
+    """A clock in whole percent, never up to the 100 that it has not reached."""
+    return f"{math.floor(clock * 100 + 1e-6)}%"
 
-    def p(verdict: Verdict) -> float:
-        found = reading.primary.comparison(verdict.arm).anytime.p_value
-        return 2.0 if found is None else found
 
-    return min(verdicts, key=p)
+def deciding_interval(reading: Reading, comparison: ComparisonRow) -> tuple[float | None, float | None]:
+    """The interval of the difference that decides: at a planned look the repeated one, else the always-valid one."""
+    if reading.look is None:
+        return comparison.anytime.low, comparison.anytime.high
+    row = comparison.sequential
+    return (None, None) if row is None else (row.low, row.high)
+
+
+def _next_look(reading: Reading) -> str:
+    """Where the next planned look is."""
+    assert reading.look is not None
+    definition, clock = reading.observations.definition, reading.look.clock
+    following = next((share for share in definition.plan.looks if share > clock + 1e-9), None)
+    if following is None:
+        return ""
+    visitors = count(math.ceil(following * (definition.planned_sample or 0) - 1e-6))
+    return f" The next look is at {setting(following)} of the planned sample, {visitors} visitors."
 
 
 def _effect(metric: MetricRow, comparison: ComparisonRow, reading: Reading, *, name_arm: bool = False) -> str:
-    """Such as: revenue per visitor is €0.42 higher than in “control” (+8.1%; always-valid 95% interval a to b)."""
+    """Such as: revenue per visitor is €0.42 higher than in “control” (+8.1%; always-valid 95% interval a to b).
+
+    At a planned look the interval is the sequential one; its level is what several arms and guardrails leave.
+    """
     adjusted = comparison.adjusted if comparison.judged_by == "adjusted" else None
     judged = adjusted.difference if adjusted else comparison.difference
     relative = adjusted.lift if adjusted else comparison.lift
-    anytime = comparison.anytime
-    half = half_width(anytime.low, anytime.high)
+    low, high = deciding_interval(reading, comparison)
+    name = "always-valid 95% interval" if reading.look is None else "sequential interval"
+    half = half_width(low, high)
     estimate = judged.estimate or 0.0
+    row, as_seen = comparison.sequential, ""
+    if reading.look is not None and row is not None and row.estimate is not None:
+        seen, estimate, relative = change(row.raw_estimate, metric.unit, half), row.estimate, row.lift
+        if seen != change(estimate, metric.unit, half):
+            as_seen = f"as seen {seen}{', which crossing at this look flatters' if row.crossed else ''}; "
     size = change(abs(estimate), metric.unit, half).lstrip("+")
     direction = "higher" if estimate > 0 else "lower" if estimate < 0 else "higher or lower"
     where = f" in {quote(comparison.arm)}" if name_arm else ""
@@ -287,35 +376,49 @@ def _effect(metric: MetricRow, comparison: ComparisonRow, reading: Reading, *, n
         lifted = f"{lift(relative.estimate, half_width(relative.low, relative.high))}; "
     return (
         f"{_metric(metric)}{kept}{where} is {size} {direction} than in {quote(comparison.reference)} "
-        f"({lifted}always-valid 95% interval {interval(anytime.low, anytime.high, metric.unit)})"
+        f"({lifted}{as_seen}{name} {interval(low, high, metric.unit)})"
     )
 
 
 def _bar(reading: Reading, comparison: ComparisonRow) -> str:
     """What an interval that leaves zero out still lacks, where several arms or guardrails raise the bar."""
-    low, high, p = comparison.anytime.low, comparison.anytime.high, comparison.anytime.p_value
+    (low, high), p = deciding_interval(reading, comparison), comparison.anytime.p_value
     if low is None or high is None or p is None or low <= 0 <= high:
         return ", which includes no difference"
-    return f", and with p {_p(p)} it has not reached the bar of p < {p_value(reading.alpha)}"
+    return f", and with p {_p(p)} it has not reached the bar of p < {p_value(reading.budget.comparison)}"
 
 
 def _why_wider(reading: Reading, comparison: ComparisonRow) -> str:
     """Why the interval that decides is the wider one, said where the two disagree about zero."""
     adjusted = comparison.adjusted if comparison.judged_by == "adjusted" else None
     fixed = (adjusted or comparison).difference
-    low, high = comparison.anytime.low, comparison.anytime.high
+    low, high = deciding_interval(reading, comparison)
     if low is None or high is None or fixed.low is None or fixed.high is None:
         return ""
     if not low <= 0 <= high or fixed.low <= 0 <= fixed.high:
         return ""
     return (
         f" The fixed-sample interval leaves no difference out (p {_p(fixed.p_value)}), but it does not decide: "
-        f"{why_wider(is_table=_is_table(reading))}"
+        f"{why_wider(is_table=_is_table(reading), has_looks=reading.look is not None)}"
     )
 
 
-def why_wider(*, is_table: bool) -> str:
-    """Why the always-valid interval is wider than the fixed-sample one, and why it decides."""
+def decides(card: Scorecard) -> str:
+    """Which interval decides, and why not the narrower one."""
+    planned = card.progress is not None
+    name = "sequential interval" if planned else "always-valid interval"
+    why = why_wider(is_table=card.source == "table", has_looks=planned)
+    of_then = " It and the differences beside it are of the last look." if planned else ""
+    return f"The {name} decides, the fixed-sample one does not: {why}{of_then}"
+
+
+def why_wider(*, is_table: bool, has_looks: bool = False) -> str:
+    """Why the interval that decides is wider than the fixed-sample one."""
+    if has_looks:
+        return (
+            "it is right only for one look, planned before the data came. The sequential one is right at all planned "
+            "looks together; it is wider for that reason, the more so the earlier the look."
+        )
     if is_table:
         return (
             "it is right only if this one look was planned before the data came, which a table cannot show. The "
@@ -346,9 +449,12 @@ def _guardrails(rows: Sequence[MetricRow], comparison: ComparisonRow) -> str:
 
 
 def _waiting(reading: Reading) -> str:
+    return _still_waiting(reading.observations)
+
+
+def _still_waiting(observations: Observations) -> str:
     """How many visitors' windows have not passed."""
-    waiting = sum(arm.visitors for arm in reading.observations.arms.values())
-    waiting -= sum(mature_counts(reading.observations).values())
+    waiting = sum(visitor_counts(observations).values()) - sum(mature_counts(observations).values())
     if waiting <= 0:
         return ""
     return f" {count(waiting)} more visitor{'s are' if waiting > 1 else ' is'} waiting for the window to pass."

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from . import format as fmt
 from .course import Course
-from .sentences import why_wider
+from .sentences import decides
 from .tree import ComparisonRow, MetricRow, Scorecard
 
 __all__ = ["render_course", "render_text"]
@@ -33,7 +33,9 @@ def render_text(card: Scorecard, *, color: bool = False) -> str:
         color: colour statuses and the action with ANSI codes; off, so that NO_COLOR and pipes need no care.
     """
     parts: list[str | list[str]] = [_head(card), _health(card, color), _decision(card, color), _arms(card)]
-    if card.healthy:
+    if card.withheld:
+        parts.append("The effects are withheld until the first planned look is recorded.")
+    elif card.healthy:
         parts += [_metric(card, metric) for metric in card.metrics]
         parts.append(_legend(card))
     else:
@@ -53,6 +55,9 @@ def render_course(days: Course) -> str:
     rows = [["VISITORS", *map(_short, arms), "split p"]]
     rows += [[one.day, *map(fmt.count, one.visitors.values()), fmt.p_value(one.srm_p_value)] for one in days.days]
     parts.append(_table(rows, left=(0,)))
+    if days.withheld:
+        parts.append(["The metrics are withheld until the first planned look is recorded."])
+        return "\n\n".join("\n".join(part) for part in parts)
     for i, metric in enumerate(days.days[0].metrics):
         rows = [[fmt.label(metric.metric).upper(), *map(_short, arms)]]
         for one in days.days:
@@ -126,7 +131,8 @@ def _metric(card: Scorecard, metric: MetricRow) -> list[str]:
     condition = f", {metric.condition}" if metric.condition else ""
     better = "" if metric.desired_change == "increase" else ", less is better"
     rows = [[f"{fmt.label(metric.metric).upper()} ({metric.role}{condition}{better})", *([""] * 4)]]
-    rows.append(["", "value", "difference", "always-valid 95%", "lift (fixed-sample 95%)"])
+    band = "always-valid 95%" if card.progress is None else "sequential"
+    rows.append(["", "value", "difference", band, "lift (fixed-sample 95%)"])
     for row in metric.arms:
         half = fmt.half_width(row.interval.low, row.interval.high)
         cells = ["  " + _short(row.arm), fmt.level(row.value, metric.unit, half)]
@@ -142,12 +148,14 @@ def _metric(card: Scorecard, metric: MetricRow) -> list[str]:
 
 
 def _comparison_cells(metric: MetricRow, comparison: ComparisonRow) -> list[str]:
-    anytime, lift = comparison.anytime, comparison.lift
-    half = fmt.half_width(anytime.low, anytime.high)
+    shown, lift = comparison.sequential or comparison.anytime, comparison.lift
+    half = fmt.half_width(shown.low, shown.high)
     estimate = comparison.difference.estimate
     if comparison.judged_by == "adjusted" and comparison.adjusted is not None:
         estimate = comparison.adjusted.difference.estimate
-    band = fmt.ABSENT if anytime.low is None else fmt.interval(anytime.low, anytime.high, metric.unit)
+    if comparison.sequential is not None:
+        estimate = comparison.sequential.estimate
+    band = fmt.ABSENT if shown.low is None else fmt.interval(shown.low, shown.high, metric.unit)
     return [
         fmt.change(estimate, metric.unit, half),
         band,
@@ -173,8 +181,8 @@ def _adjusted_lines(metric: MetricRow, comparison: ComparisonRow) -> list[str]:
 def _legend(card: Scorecard) -> str:
     return "\n".join(
         _wrapped(
-            f"Differences are against {fmt.quote(card.control)}. The always-valid interval decides, the fixed-sample "
-            f"one does not: {why_wider(is_table=card.source == 'table')} The HTML report has the Bayesian view.",
+            f"Differences are against {fmt.quote(card.control)}. {decides(card)} The HTML report has the Bayesian "
+            f"view.",
             "",
         )
     )

@@ -30,7 +30,9 @@ __all__ = [
     "LiftRow",
     "MetricArmRow",
     "MetricRow",
+    "Progress",
     "Scorecard",
+    "SequentialRow",
     "plain",
 ]
 
@@ -116,6 +118,39 @@ class AnytimeRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SequentialRow:
+    """The interval at the last planned look: estimate ± boundary · standard error, valid at all looks together.
+
+    Attributes:
+        estimate: after the last look of an arm the median-unbiased one, as a crossing flatters the raw one; else raw.
+        raw_estimate: the difference as it was seen at the look.
+        low, high: the repeated interval of the difference.
+        boundary: half-width in standard errors; of a guardrail that of its harm alarm.
+        look: number of the look, 1 for the first.
+        planned: whether the plan asked for the look.
+        clock: share of the planned sample that was reached.
+        at: when it was made.
+        alpha_spent: error of this comparison that is spent up to and with the look.
+        crossed: whether the difference reached the boundary; of a guardrail, against the desired direction.
+        lift: the same interval on the lift scale, of the same pivot; its estimate goes with `estimate`.
+    """
+
+    estimate: float | None
+    raw_estimate: float | None
+    low: float | None
+    high: float | None
+    boundary: float
+    look: int
+    planned: bool
+    clock: float
+    at: datetime
+    alpha_spent: float
+    crossed: bool
+    lift: LiftRow
+    standard_error: float | None = field(default=None, metadata=HIDDEN)
+
+
+@dataclass(frozen=True, slots=True)
 class BayesRow:
     """Posterior of one arm against the control, in the metric's unit, under a flat prior.
 
@@ -131,10 +166,13 @@ class BayesRow:
 
 @dataclass(frozen=True, slots=True)
 class GuardrailRow:
-    """Non-inferiority of a guardrail: the 95 % lift interval against the margin (one-sided .025)."""
+    """Non-inferiority of a guardrail: the 95 % lift interval against the margin (one-sided .025).
+
+    `result` is None where it is withheld.
+    """
 
     margin: float | None
-    result: GuardrailResult
+    result: GuardrailResult | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +181,10 @@ class ComparisonRow:
 
     Attributes:
         status: `ok`, `insufficient` or `undefined`; `reason` says why where it is not ok.
-        withheld: whether the numbers are kept back until the next planned look.
+        withheld: whether the numbers are kept back until the first look is recorded.
         adjusted: None where there is no covariate or it cannot be used (see `adjusted_reason`).
         judged_by: which row `anytime` is built on, `difference` or `adjusted`.
-        sequential: the repeated interval at the last planned look; None until looks are planned.
+        sequential: the repeated interval at the last look, where looks are planned; it decides.
         skew: kappa, by which skewed values unbalance the tails of the interval; None for proportions and ratios.
         guardrail: where the metric is one.
     """
@@ -162,7 +200,7 @@ class ComparisonRow:
     adjusted_reason: str
     judged_by: Literal["difference", "adjusted"]
     anytime: AnytimeRow
-    sequential: None
+    sequential: SequentialRow | None
     bayes: BayesRow
     skew: float | None
     guardrail: GuardrailRow | None
@@ -229,10 +267,34 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a plan of looks has come.
+
+    Attributes:
+        clock: share of the planned sample that is reached now, at most 1.
+        planned_sample: mature visitors in all arms at the planned end.
+        planned_looks: the shares at which the plan looks.
+        next_look: the first of them that no look has reached; None after the last.
+        look_due: whether a review would record a look now.
+        looks: how many are recorded.
+        decided: whether no look is left to make.
+    """
+
+    clock: float
+    planned_sample: int
+    planned_looks: tuple[float, ...]
+    next_look: float | None
+    look_due: bool
+    looks: int
+    decided: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Scorecard:
     """Everything that is said about an experiment at one moment: health, decision, numbers.
 
-    `notes` are sentences on what its definition asks for and this report does not show.
+    `notes` are sentences on what its definition asks for and this report does not show; `progress` is None where no
+    looks are planned.
     """
 
     experiment: str
@@ -250,6 +312,7 @@ class Scorecard:
     last_exposure: datetime | None
     generated_by: str
     notes: tuple[str, ...]
+    progress: Progress | None
     definition: Definition = field(metadata=HIDDEN)
 
     def to_dict(self) -> dict[str, Any]:
@@ -259,6 +322,11 @@ class Scorecard:
     def metric(self, name: str) -> MetricRow:
         """The row of that metric."""
         return next(row for row in self.metrics if row.metric == name)
+
+    @property
+    def withheld(self) -> bool:
+        """Whether the effects are kept back until the first look."""
+        return any(comparison.withheld for metric in self.metrics for comparison in metric.comparisons)
 
     @property
     def healthy(self) -> bool:

@@ -137,11 +137,20 @@ def plan_pairs(definition: Definition) -> list[Pair]:
     pairs.append(("power", fmt.setting(plan.power)))
     if plan.longest_duration is not None:
         pairs.append(("longest duration", fmt.duration(plan.longest_duration)))
-    if plan.sample_size is not None:
-        pairs.append(("planned visitors", fmt.count(plan.sample_size)))
-    once = definition.source == "table"
-    pairs.append(("looks", "one: a table is read once" if once else "none planned: may be read any day"))
+    if definition.planned_sample:
+        pairs.append(("planned visitors", fmt.count(definition.planned_sample)))
+    pairs.append(("looks", _looks(definition)))
     return pairs
+
+
+def _looks(definition: Definition) -> str:
+    """When it is read."""
+    looks = definition.plan.looks
+    if definition.source == "table":
+        return "one: a table is read once"
+    if not looks or not definition.planned_sample:
+        return "none planned: may be read any day"
+    return f"at {fmt.join([fmt.setting(round(look, 4)) for look in looks])} of the planned visitors"
 
 
 def setup_pairs(definition: Definition) -> list[Pair]:

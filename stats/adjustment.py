@@ -11,9 +11,17 @@ from numpy.typing import NDArray
 from .fieller import Estimate, Shared, compare_estimates, is_negligible
 from .means import compare_means
 from .moments import Moments
-from .results import Comparison
+from .results import Comparison, Difference
 
-__all__ = ["AdjustedComparison", "Adjustment", "compare_adjusted"]
+__all__ = [
+    "AdjustedComparison",
+    "AdjustedParts",
+    "Adjustment",
+    "adjusted_parts",
+    "adjusted_without",
+    "compare_adjusted",
+    "compare_parts",
+]
 
 Array = NDArray[np.float64]
 
@@ -70,8 +78,26 @@ def compare_adjusted(
     Raises:
         InputError: no such column, or alpha outside (0, 1).
     """
-    covariates = tuple(covariates)
+    parts = adjusted_parts(treatment, control, column, covariates)
+    if isinstance(parts, str):
+        return adjusted_without(parts)
+    plain = compare_means(treatment, control, column).difference
+    return compare_parts(parts, plain, column, covariates, alpha)
 
+
+@dataclass(frozen=True, slots=True)
+class AdjustedParts:
+    """Adjusted means of two arms, what they share, and the slopes behind them, shape (p,) each."""
+
+    treatment: Estimate
+    control: Estimate
+    shared: Shared
+    theta_treatment: Array
+    theta_control: Array
+
+
+def adjusted_parts(treatment: Moments, control: Moments, column: str, covariates: Sequence[str]) -> AdjustedParts | str:
+    """What `compare_adjusted` compares; or why an arm is too small for so many covariates."""
     treatment = treatment.select([column, *covariates])
     control = control.select([column, *covariates])
 
@@ -81,11 +107,9 @@ def compare_adjusted(
         if fit is None:
             seen = f"{arm.n} visitor{'s' if arm.n != 1 else ''}"
             many = f"{len(covariates)} covariate{'s' if len(covariates) != 1 else ''}"
-            return _without(f"{seen} in the {name} {'are' if arm.n != 1 else 'is'} too few for {many}")
+            return f"{seen} in the {name} {'are' if arm.n != 1 else 'is'} too few for {many}"
         fits.append(fit)
     (theta_t, residual_t), (theta_c, residual_c) = fits
-    if residual_t.variance + residual_c.variance == 0:
-        return _without(f"{column!r} does not vary beyond its covariates")
 
     both = treatment + control
     centre = both.mean[1:]
@@ -93,28 +117,38 @@ def compare_adjusted(
     mean_t = residual_t.mean - float(theta_t @ (treatment.mean[1:] - centre))
     mean_c = residual_c.mean - float(theta_c @ (control.mean[1:] - centre))
     tt, tc, cc = (float(a @ s_xx @ b) / both.n for a, b in ((theta_t, theta_t), (theta_t, theta_c), (theta_c, theta_c)))
-    comparison = compare_estimates(
+    return AdjustedParts(
         Estimate(mean_t, residual_t.variance, residual_t.df),
         Estimate(mean_c, residual_c.variance, residual_c.df),
-        shared=Shared(tt, tc, cc, both.n - 2),
-        alpha=alpha,
-        method="cuped",
+        Shared(tt, tc, cc, both.n - 2),
+        theta_t,
+        theta_c,
     )
-    plain, adjusted = compare_means(treatment, control, column).difference, comparison.difference
+
+
+def compare_parts(
+    parts: AdjustedParts, plain: Difference | None, column: str, covariates: Sequence[str], alpha: float
+) -> AdjustedComparison:
+    """The comparison of adjusted means, beside the plain difference."""
+    if parts.treatment.variance + parts.control.variance == 0:
+        return adjusted_without(f"{column!r} does not vary beyond its covariates")
+    comparison = compare_estimates(parts.treatment, parts.control, shared=parts.shared, alpha=alpha, method="cuped")
+    adjusted = comparison.difference
     assert plain is not None, "what varies beyond its covariates varies"
     assert adjusted is not None, "an estimate with variance has a difference"
     adjustment = Adjustment(
-        covariates,
-        tuple(theta_t.tolist()),
-        tuple(theta_c.tolist()),
-        mean_t,
-        mean_c,
+        tuple(covariates),
+        tuple(parts.theta_treatment.tolist()),
+        tuple(parts.theta_control.tolist()),
+        parts.treatment.mean,
+        parts.control.mean,
         1 - (adjusted.se / plain.se) ** 2,
     )
     return AdjustedComparison("ok", "", comparison.difference, comparison.lift, adjustment)
 
 
-def _without(reason: str) -> AdjustedComparison:
+def adjusted_without(reason: str) -> AdjustedComparison:
+    """An adjusted comparison that has no numbers, and why."""
     plain = Comparison.without("insufficient", reason)
     return AdjustedComparison(plain.status, reason, None, plain.lift)
 

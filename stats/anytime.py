@@ -8,17 +8,23 @@ variance to the variance of the estimate: reject when |z| > sqrt(2 (1 + a)/a · 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
 
 from scipy.special import lambertw, log_ndtr
 
 from ..errors import InputError
-from .fieller import check_alpha
-from .results import Anytime, Difference
+from .fieller import Estimate, check_alpha, lift_at
+from .results import Anytime, Difference, Lift
 from .roots import increasing_root
 
 __all__ = [
+    "BURN_IN_CONVERSIONS",
     "VISITORS_WITHOUT_PLAN",
+    "RunningAnytime",
     "anytime_interval",
+    "anytime_lift",
     "e_value",
     "log_e_value",
     "mixture_boundary",
@@ -26,7 +32,9 @@ __all__ = [
     "mixture_rho",
     "normal_mixture_bound",
     "normal_mixture_log_martingale",
+    "running_anytime",
     "tuning_one_look",
+    "tuning_with_plan",
     "tuning_without_plan",
 ]
 
@@ -37,6 +45,24 @@ A constant on purpose: tuned to the visitors of each look it would be a fixed bo
 many looks.
 """
 
+BURN_IN_CONVERSIONS = 100
+"""Conversions of a comparison before the first look: with fewer the statistic is not yet normal enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningAnytime:
+    """What all looks so far say together: the intersection of their intervals and the smallest p-value.
+
+    Both stay valid at any time and never take back what they ruled out. `status` is `empty` where no value lies in all
+    intervals (the effect has changed between the looks, or 1 in 20 came); the ends are then None, with the reason.
+    """
+
+    status: Literal["ok", "empty"]
+    low: float | None
+    high: float | None
+    p_value: float
+    reason: str = ""
+
 
 def mixture_lambda(alpha: float = 0.05) -> float:
     """The `a` at which the boundary is lowest: -W₋₁(-α²/e) - 1, 8.21 for α = .05."""
@@ -46,6 +72,23 @@ def mixture_lambda(alpha: float = 0.05) -> float:
 def tuning_without_plan(n: float, alpha: float = 0.05, n0: float = VISITORS_WITHOUT_PLAN) -> float:
     """`a` for n visitors in the comparison when nobody planned how many there will be: λ n / n0."""
     return mixture_lambda(alpha) * n / n0
+
+
+def tuning_with_plan(variance: float, end_variance: float, alpha: float = 0.05) -> float:
+    """`a` where the planned end is known: λ · 2 V_end / V, tightest in the middle of the test.
+
+    The variances are the estimate's now and at the planned end, where it is what the plan assumed; their ratio alone
+    counts, so 1/visitors now and 1/visitors planned do as well. At the end the interval is 1.56 times as wide as that
+    of a single look.
+
+    Raises:
+        InputError: a variance that is not above 0.
+    """
+    if not (0 < variance < math.inf and 0 < end_variance < math.inf):
+        raise InputError(
+            f"variances {variance!r} now and {end_variance!r} at the end; finite numbers above 0 are needed"
+        )
+    return mixture_lambda(alpha) * 2 * end_variance / variance
 
 
 def tuning_one_look(alpha: float = 0.05) -> float:
@@ -93,6 +136,39 @@ def anytime_interval(difference: Difference, *, a: float, alpha: float = 0.05) -
     margin = difference.se * boundary
     p_value = math.exp(-max(log_e_value(difference.estimate / difference.se, a), 0.0))
     return Anytime(difference.estimate - margin, difference.estimate + margin, p_value, boundary)
+
+
+def anytime_lift(
+    treatment: Estimate, control: Estimate, *, a: float, alpha: float = 0.05, covariance: float = 0.0
+) -> Lift:
+    """Always-valid interval of the relative lift: Fieller's set at the boundary.
+
+    D and SE of `anytime_interval` are replaced by m_t - r m_c and its standard error at each ratio r, so that it leaves
+    out 0 exactly where the interval of the difference does. Undefined where the control's mean is not above 0.
+
+    Raises:
+        InputError: `a` not above 0, or alpha outside (0, 1).
+    """
+    return lift_at(mixture_boundary(a, alpha), treatment, control, covariance)
+
+
+def running_anytime(looks: Iterable[Anytime]) -> RunningAnytime:
+    """The intersection of the intervals of all looks and their smallest p-value.
+
+    The p-value is below alpha exactly where the intersection leaves out 0.
+
+    Raises:
+        InputError: no looks.
+    """
+    results = list(looks)
+    if not results:
+        raise InputError("no looks; at least one is needed")
+    low, high = max(look.low for look in results), min(look.high for look in results)
+    p_value = min(look.p_value for look in results)
+    if low > high:
+        reason = "no effect lies in the intervals of all looks: it is not the same at all times"
+        return RunningAnytime("empty", None, None, p_value, reason)
+    return RunningAnytime("ok", low, high, p_value)
 
 
 def mixture_rho(v_opt: float, alpha_opt: float = 0.05, *, two_sided: bool = True) -> float:

@@ -20,6 +20,7 @@ from .results import Posterior
 __all__ = [
     "ArmsPosterior",
     "beta_posteriors",
+    "check_arms",
     "expected_loss_beta",
     "normal_expected_loss",
     "normal_posteriors",
@@ -66,7 +67,7 @@ def beta_posteriors(
     Raises:
         InputError: no such arm or column, a column that is not 0/1, an impossible prior, direction or level.
     """
-    names = _check(arms, control, direction, level)
+    names = check_arms(arms, control, direction, level)
     posterior = {}
     for name in names:
         x, n = counts_of(arms[name], column)
@@ -121,7 +122,7 @@ def normal_posteriors(
         InputError: no such arm, a value that is not finite, a negative variance, a prior without a positive standard
             deviation or with a control mean of 0, or an impossible direction or level.
     """
-    names = _check(estimates, control, direction, level)
+    names = check_arms(estimates, control, direction, level)
     mean = {name: float(estimates[name][0]) for name in names}
     variance = {name: float(estimates[name][1]) for name in names}
     for name in names:
@@ -269,7 +270,12 @@ def _normal_rule(ends: set[float]) -> tuple[Array, Array]:
     return u, w / w.sum()
 
 
-def _check(arms: Mapping[str, object], control: str, direction: str, level: float) -> list[str]:
+def check_arms(arms: Mapping[str, object], control: str, direction: str, level: float) -> list[str]:
+    """Names of the arms.
+
+    Raises:
+        InputError: no such control, or an impossible direction or level.
+    """
     if control not in arms:
         raise InputError(f"there is no arm {control!r} among {list(arms)}")
     if direction not in ("increase", "decrease"):

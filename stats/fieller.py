@@ -18,7 +18,17 @@ from ..errors import InputError
 from .results import Comparison, Difference, Lift, RatioInterval
 from .roots import bracketed_root
 
-__all__ = ["Estimate", "Shared", "check_alpha", "compare_estimates", "fieller", "is_negligible"]
+__all__ = [
+    "NOT_ABOVE_ZERO",
+    "Estimate",
+    "Shared",
+    "check_alpha",
+    "compare_estimates",
+    "fieller",
+    "is_negligible",
+    "lift_at",
+    "welch_statistic",
+]
 
 NOT_ABOVE_ZERO = "the control's mean is not above 0, so a relative lift has no meaning"
 
@@ -115,6 +125,37 @@ def fieller(
     if a > 0:
         return RatioInterval("bounded", estimate, low, high)
     return RatioInterval("complement", estimate, low, high, _COMPLEMENT)
+
+
+def lift_at(boundary: float, treatment: Estimate, control: Estimate, covariance: float = 0.0) -> Lift:
+    """Fieller's set of the relative lift at a boundary on |z|: it leaves out 0 where the difference's interval does.
+
+    Undefined where the control's mean is not above 0.
+
+    Raises:
+        InputError: a boundary that is not above 0.
+    """
+    if not boundary > 0:
+        raise InputError(f"the boundary is {boundary!r}; a number above 0 is needed")
+    if control.mean <= 0:
+        return Lift("undefined", None, None, None, NOT_ABOVE_ZERO)
+    return fieller(
+        treatment.mean, treatment.variance, control.mean, control.variance, boundary, covariance=covariance
+    ).lift()
+
+
+def welch_statistic(
+    treatment: Estimate, control: Estimate, ratio: float, shared: Shared | None = None
+) -> tuple[float, float]:
+    """T(r) = (m_t - r m_c)/sqrt(W(r)) and its degrees of freedom: the test that the lift's interval inverts.
+
+    W(r) must be above 0.
+    """
+    shared = shared or Shared()
+    v_t, v_c = treatment.variance, ratio * ratio * control.variance
+    common = max(shared.tt - 2 * ratio * shared.tc + ratio * ratio * shared.cc, 0.0)
+    statistic = (treatment.mean - ratio * control.mean) / math.sqrt(v_t + v_c + common)
+    return statistic, _satterthwaite(treatment, control, shared, v_t, v_c, common)
 
 
 _UNBOUNDED = "the control's mean is too close to 0 for its precision: no relative lift can be ruled out"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from ..errors import InputError
-from .fieller import Estimate, check_alpha, fieller
+from .fieller import Estimate, check_alpha, lift_at
 from .results import Lift
 from .roots import bracketed_root, increasing_root
 from .spending import Family, Sides, Spending, check_sides, spent_alpha
@@ -137,6 +137,12 @@ def sequential_boundaries(
 
     Raises:
         InputError: clocks that are missing, NaN or not above 0, alpha outside (0, 1), or as `Spending`.
+
+    Example:
+        >>> [round(z, 3) for z in sequential_boundaries([0.25, 0.5, 0.75, 1.0]).z]
+        [4.333, 2.963, 2.359, 2.014]
+        >>> [round(z, 3) for z in sequential_boundaries([0.25, 0.5, 0.75, 1.0], spending="pocock").z]
+        [2.368, 2.368, 2.358, 2.35]
     """
     boundaries = Boundaries((), (), (), check_sides(sides))
     for k, clock in enumerate(clocks, start=1):
@@ -184,9 +190,15 @@ def next_boundary(
 
     Raises:
         InputError: as `sequential_boundaries`, or past clocks and boundaries that do not belong together.
+
+    Example:
+        >>> first = next_boundary([], [], 0.3)
+        >>> second = next_boundary([first.clock], [first.z], 0.7)
+        >>> round(second.z, 3), round(second.spent, 4)
+        (2.439, 0.0148)
     """
     alpha, sides = check_alpha(alpha), check_sides(sides)
-    times, bounds = _looks(past_clocks, past_boundaries)
+    times, bounds = _looks(past_clocks, past_boundaries, sides)
     now = max([_check_clock(clock), *times])
     heads = _distinct(times)
     spent = _spent(tuple(times[i] for i in heads), tuple(bounds[i] for i in heads), sides)
@@ -211,6 +223,10 @@ def classical_boundaries(
 
     Raises:
         InputError: another shape, looks below 1, alpha outside (0, 1), or other sides.
+
+    Example:
+        >>> round(classical_boundaries("pocock", 5).z[0], 3)
+        2.413
     """
     alpha, sides = check_alpha(alpha), check_sides(sides)
     if shape not in ("pocock", "obrien_fleming"):
@@ -240,10 +256,14 @@ def spent_by(clocks: Sequence[float], boundaries: Sequence[float], *, sides: Sid
     Raises:
         InputError: clocks and boundaries that do not belong together, clocks that are not above 0 or not increasing
             (a repeated one counts once), or other sides.
+
+    Example:
+        >>> round(spent_by([0.2, 0.4, 0.6, 0.8, 1.0], [1.96] * 5), 3)
+        0.142
     """
-    times, bounds = _looks(clocks, boundaries)
+    times, bounds = _looks(clocks, boundaries, check_sides(sides))
     heads = _distinct(times)
-    return _spent(tuple(times[i] for i in heads), tuple(bounds[i] for i in heads), check_sides(sides))
+    return _spent(tuple(times[i] for i in heads), tuple(bounds[i] for i in heads), sides)
 
 
 def crossing_probabilities(boundaries: Boundaries, drift: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -286,6 +306,10 @@ def inflation_factor(boundaries: Boundaries, power: float) -> float:
 
     Raises:
         InputError: power outside (0, 1).
+
+    Example:
+        >>> round(inflation_factor(sequential_boundaries([0.2, 0.4, 0.6, 0.8, 1.0]), power=0.8), 4)
+        1.0247
     """
     one_side = spent_by(boundaries.clocks, boundaries.z, sides=boundaries.sides) / boundaries.sides
     return (drift_for_power(boundaries, power) / float(ndtri(power) - ndtri(one_side))) ** 2
@@ -310,6 +334,10 @@ def repeated_interval(estimate: float, se: float, boundary: float) -> RepeatedIn
 
     Raises:
         InputError: a standard error or boundary that is not above 0.
+
+    Example:
+        >>> repeated_interval(0.3, 0.1, boundary=2.5)
+        RepeatedInterval(low=0.04999999999999999, high=0.55, boundary=2.5, crossed=True)
     """
     if not se > 0 or not boundary > 0:
         raise InputError(f"standard error {se!r} and boundary {boundary!r}; both have to be above 0")
@@ -326,15 +354,7 @@ def repeated_lift(treatment: Estimate, control: Estimate, boundary: float, *, co
     Raises:
         InputError: a boundary that is not above 0.
     """
-    if not boundary > 0:
-        raise InputError(f"boundary {boundary!r}; it has to be above 0")
-    if control.mean <= 0:
-        return Lift(
-            "undefined", None, None, None, "the control's mean is not above 0, so a relative lift has no meaning"
-        )
-    return fieller(
-        treatment.mean, treatment.variance, control.mean, control.variance, boundary, covariance=covariance
-    ).lift()
+    return lift_at(boundary, treatment, control, covariance)
 
 
 def repeated_p_value(
@@ -348,7 +368,7 @@ def repeated_p_value(
     """The smallest alpha whose boundary at the last of the clocks z reaches (Jennison and Turnbull 2000, section 9.3).
 
     Below alpha exactly where z crosses the boundary of `sequential_boundaries` with that alpha. The smallest of all
-    looks so far is valid together.
+    looks so far is valid together. One-sided it is 1 where no alpha up to 1/2 reaches z.
 
     Args:
         clocks: of all looks up to this one.
@@ -357,6 +377,10 @@ def repeated_p_value(
 
     Raises:
         InputError: as `sequential_boundaries`, or z that is NaN.
+
+    Example:
+        >>> round(repeated_p_value([0.25, 0.5], z=3.2), 4)
+        0.0328
     """
     if math.isnan(z):
         raise InputError("z is NaN")
@@ -366,7 +390,7 @@ def repeated_p_value(
         alpha = 1 / (1 + math.exp(-logit))
         return size - sequential_boundaries(clocks, alpha=alpha, spending=spending, sides=sides, last=last).z[-1]
 
-    low, high = -690.0, 36.0
+    low, high = -690.0, 36.0 if sides == 2 else 0.0
     if beyond(low) >= 0:
         return 0.0
     if beyond(high) <= 0:
@@ -403,13 +427,19 @@ def stagewise_estimate(
 
     Raises:
         InputError: no such look, se not above 0, z that is not finite, or as `spent_by`.
+
+    Example:
+        >>> looks = sequential_boundaries([0.25, 0.5, 0.75, 1.0])
+        >>> found = stagewise_estimate(3, looks.clocks, looks.z, z=2.5, se=0.1)
+        >>> round(found.estimate, 4), round(found.low, 4), round(found.high, 4), round(found.p_value, 4)
+        (0.2484, 0.0512, 0.4449, 0.0137)
     """
     alpha, sides = check_alpha(alpha), check_sides(sides)
     if not 1 <= look <= min(len(clocks), len(boundaries)):
         raise InputError(f"look {look!r} of {min(len(clocks), len(boundaries))}; count from 1")
     if not se > 0 or not math.isfinite(z):
         raise InputError(f"z = {z!r} and standard error {se!r}; a finite z and an error above 0 are needed")
-    times, bounds = _looks(clocks[:look], boundaries[:look])
+    times, bounds = _looks(clocks[:look], boundaries[:look], sides)
     now = times[-1]
     # Looks at the same clock as this one show the same data: they are no chance to have stopped before.
     heads = [i for i in _distinct(times) if i < look - 1 and not _is_same(now, times[i])]
@@ -442,14 +472,15 @@ def _check_clock(clock: float) -> float:
     return min(float(clock), 1.0)
 
 
-def _looks(clocks: Sequence[float], boundaries: Sequence[float]) -> tuple[list[float], list[float]]:
+def _looks(clocks: Sequence[float], boundaries: Sequence[float], sides: Sides) -> tuple[list[float], list[float]]:
     if len(clocks) != len(boundaries):
         raise InputError(f"{len(clocks)} clocks but {len(boundaries)} boundaries; each look has one of both")
     times: list[float] = []
     for clock in clocks:
         times.append(max(_check_clock(clock), times[-1] if times else 0.0))
-    if not all(bound > 0 for bound in boundaries):
-        raise InputError(f"boundaries are {list(boundaries)}; numbers above 0 are needed")
+    least = 0.0 if sides == 2 else -math.inf
+    if not all(bound > least for bound in boundaries):
+        raise InputError(f"boundaries are {list(boundaries)}; numbers above {least!r} are needed")
     return times, [float(bound) for bound in boundaries]
 
 

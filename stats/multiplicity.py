@@ -1,10 +1,13 @@
-"""Several treatments against one control: Dunnett's critical value by deterministic integration."""
+"""Several treatments against one control, by Dunnett's method; many metrics or segments, by adjusted p-values.
+
+Guardrails that must all pass are no such family: each is tested at its own level (`intersection_union`).
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +17,9 @@ from ..errors import InputError
 from .fieller import check_alpha
 from .roots import bracketed_root
 
-__all__ = ["adjusted_alpha", "dunnett_critical"]
+__all__ = ["PValueMethod", "adjust_p_values", "adjusted_alpha", "dunnett_critical", "dunnett_p_values", "e_bh"]
+
+PValueMethod = Literal["bonferroni", "holm", "hochberg", "hommel", "bh", "by"]
 
 Array = NDArray[np.float64]
 
@@ -48,23 +53,13 @@ def dunnett_critical(
             (0, 1), or other sides.
     """
     alpha = check_alpha(alpha)
-    v = np.array([float(value) for value in variances], dtype=np.float64)
-    if len(v) == 0 or not np.isfinite([*v, control_variance]).all() or (v < 0).any() or control_variance < 0:
-        raise InputError(
-            f"variances are {v.tolist()} and {control_variance!r}; finite numbers of at least 0 are needed"
-        )
-    if (v + control_variance == 0).any():
-        raise InputError("a treatment and the control both have variance 0")
-    if sides not in (1, 2) or not df > 0:
-        raise InputError(f"sides = {sides!r} and df = {df!r}; 1 or 2 sides and df above 0 are needed")
+    v = _check_arms(variances, control_variance, df, sides)
     low = _single_critical(alpha / sides, df)
     if len(v) == 1:
         return low
     # Bonferroni is never too small.
     high = _single_critical(alpha / sides / len(v), df)
-    loading = np.sqrt(control_variance / (v + control_variance))
-    # A treatment far more precise than the control depends on it alone; a trace of its own keeps the integrand smooth.
-    rest = np.sqrt(np.maximum(v / (v + control_variance), 1e-20))
+    loading, rest = _loadings(v, control_variance)
     scale, weight = _chi_rule(df)
 
     def excess(c: float) -> float:
@@ -86,6 +81,162 @@ def adjusted_alpha(
     critical = dunnett_critical(variances, control_variance, alpha=alpha, df=df, sides=sides)
     tail = ndtr(-critical) if math.isinf(df) else stdtr(df, -critical)
     return min(sides * float(tail), alpha)
+
+
+def dunnett_p_values(
+    statistics: Sequence[float],
+    variances: Sequence[float],
+    control_variance: float,
+    *,
+    df: float = math.inf,
+    sides: Literal[1, 2] = 2,
+    step_down: bool = True,
+) -> tuple[float, ...]:
+    """p-values of several treatments against one control, adjusted so that any false one has probability alpha.
+
+    Single-step: P(max |T_i| >= |t|) over all treatments; below alpha exactly where |t| exceeds `dunnett_critical`.
+    Step-down (Dunnett and Tamhane 1991): the largest is judged among all, the next among the rest, and so on, each at
+    least the one before; it finds more and keeps the same promise.
+
+    Args:
+        statistics: t_i = (m_i - m_c)/sqrt(V_i + V_c) of each treatment.
+        variances: variance of the mean of each treatment.
+        control_variance: variance of the control's mean.
+        df: degrees of freedom of a common standard deviation; infinity for normal statistics.
+        sides: 2 for |T|, 1 for large T only.
+        step_down: False for single-step, which has matching intervals (± the critical value).
+
+    Raises:
+        InputError: as `dunnett_critical`, another number of statistics than variances, or a statistic that is NaN.
+
+    Example:
+        >>> [round(p, 4) for p in dunnett_p_values([2.5, 1.1, 2.1], [1.0, 1.0, 1.0], 1.0)]
+        [0.0336, 0.2713, 0.0657]
+    """
+    v = _check_arms(variances, control_variance, df, sides)
+    t = np.array([float(value) for value in statistics], dtype=np.float64)
+    if len(t) != len(v) or np.isnan(t).any():
+        raise InputError(f"statistics are {t.tolist()} for {len(v)} variances; one number for each is needed")
+    size = np.abs(t) if sides == 2 else t
+    loading, rest = _loadings(v, control_variance)
+    scale, weight = _chi_rule(df)
+    adjusted = [0.0] * len(t)
+    order = np.argsort(-size, kind="stable")
+    largest = 0.0
+    for step, i in enumerate(order.tolist()):
+        rivals = order[step:] if step_down else order
+        value = sum(
+            w * _crossing(float(size[i]) * s, loading[rivals], rest[rivals], sides)
+            for s, w in zip(scale, weight, strict=True)
+        )
+        largest = max(largest, min(value, 1.0)) if step_down else min(value, 1.0)
+        adjusted[i] = largest
+    return tuple(adjusted)
+
+
+def adjust_p_values(p_values: Sequence[float], method: PValueMethod) -> tuple[float, ...]:
+    """Adjusted p-values of a family, in the order given: reject where they are at most alpha.
+
+    Any false rejection with probability alpha: `bonferroni` and `holm` (Holm 1979) always, `hochberg` (1988) and
+    `hommel` (1988) for independent or positively dependent tests. False discoveries at most alpha of all, on average:
+    `bh` (Benjamini and Hochberg 1995) for independent or positively dependent tests, `by` (Benjamini and Yekutieli
+    2001) always.
+
+    Args:
+        p_values: of secondary metrics, segments or other families of findings. Not of guardrails, which must all pass.
+        method: one of the above.
+
+    Raises:
+        InputError: p-values outside [0, 1], or another method.
+
+    Example:
+        >>> adjust_p_values([0.01, 0.04, 0.03], "holm")
+        (0.03, 0.06, 0.06)
+        >>> adjust_p_values([0.01, 0.04, 0.03], "bh")
+        (0.03, 0.04, 0.04)
+    """
+    p = np.array([float(value) for value in p_values], dtype=np.float64)
+    if not ((p >= 0) & (p <= 1)).all():
+        raise InputError(f"p-values are {p.tolist()}; numbers from 0 to 1 are needed")
+    if method not in get_args(PValueMethod):
+        raise InputError(f"method is {method!r}; it is one of {', '.join(get_args(PValueMethod))}")
+    if len(p) == 0:
+        return ()
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(_adjust_sorted(p[order], method), 1.0)
+    return tuple(adjusted.tolist())
+
+
+def _adjust_sorted(p: Array, method: PValueMethod) -> Array:
+    k = len(p)
+    rank = np.arange(1, k + 1)
+    if method == "bonferroni":
+        return k * p
+    if method == "holm":
+        return np.maximum.accumulate((k - rank + 1) * p)
+    if method == "hommel":
+        return _hommel(p)
+    factor = k - rank + 1.0 if method == "hochberg" else k / rank
+    if method == "by":
+        factor = factor * (1 / rank).sum()
+    return np.minimum.accumulate((factor * p)[::-1])[::-1]
+
+
+def _hommel(p: Array) -> Array:
+    """Closed test of Simes' (1986) over all subsets, in the order of Wright (1992)."""
+    k = len(p)
+    adjusted = np.full(k, (k * p / np.arange(1, k + 1)).min())
+    for m in range(k - 1, 1, -1):
+        last = (m * p[k - m + 1 :] / np.arange(2, m + 1)).min()
+        first = np.minimum(m * p[: k - m + 1], last)
+        adjusted = np.maximum(adjusted, np.concatenate([first, np.full(m - 1, first[-1])]))
+    return np.maximum(adjusted, p)
+
+
+def e_bh(e_values: Sequence[float], alpha: float = 0.05) -> tuple[bool, ...]:
+    """Which hypotheses are rejected when at most alpha of the rejected are false, on average, at any time.
+
+    The largest k with k e_(k) >= K/alpha, e_(k) the k-th largest of K e-values (Wang and Ramdas 2022): whatever their
+    dependence, and whenever the data are read.
+
+    Raises:
+        InputError: e-values that are negative or NaN, or alpha outside (0, 1).
+
+    Example:
+        >>> e_bh([100, 45, 30, 2, 0.5], alpha=0.1)
+        (True, True, True, False, False)
+    """
+    alpha = check_alpha(alpha)
+    e = np.array([float(value) for value in e_values], dtype=np.float64)
+    if not (e >= 0).all():
+        raise InputError(f"e-values are {e.tolist()}; numbers of at least 0 are needed")
+    order = np.argsort(-e, kind="stable")
+    enough = np.flatnonzero(np.arange(1, len(e) + 1) * e[order] * alpha >= len(e))
+    rejected = np.zeros(len(e), dtype=bool)
+    if len(enough):
+        rejected[order[: enough[-1] + 1]] = True
+    return tuple(rejected.tolist())
+
+
+def _check_arms(variances: Sequence[float], control_variance: float, df: float, sides: int) -> Array:
+    v = np.array([float(value) for value in variances], dtype=np.float64)
+    if len(v) == 0 or not np.isfinite([*v, control_variance]).all() or (v < 0).any() or control_variance < 0:
+        raise InputError(
+            f"variances are {v.tolist()} and {control_variance!r}; finite numbers of at least 0 are needed"
+        )
+    if (v + control_variance == 0).any():
+        raise InputError("a treatment and the control both have variance 0")
+    if sides not in (1, 2) or not df > 0:
+        raise InputError(f"sides = {sides!r} and df = {df!r}; 1 or 2 sides and df above 0 are needed")
+    return v
+
+
+def _loadings(v: Array, control_variance: float) -> tuple[Array, Array]:
+    """How much of each statistic is the control's, and how much its own: λ and sqrt(1 - λ²)."""
+    loading = np.sqrt(control_variance / (v + control_variance))
+    # A treatment far more precise than the control depends on it alone; a trace of its own keeps the integrand smooth.
+    return loading, np.sqrt(np.maximum(v / (v + control_variance), 1e-20))
 
 
 def _single_critical(tail: float, df: float) -> float:

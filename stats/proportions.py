@@ -88,8 +88,8 @@ def miettinen_nurminen_difference(
     Raises:
         InputError: counts that are not whole, negative, x > n or n = 0.
     """
-    x_t, n_t, x_c, n_c = _check_counts(x_t, n_t, x_c, n_c)
-    z, factor = -float(ndtri(check_alpha(alpha) / 2)), _factor(n_t + n_c, correction)
+    x_t, n_t, x_c, n_c = check_counts(x_t, n_t, x_c, n_c)
+    z, factor = -float(ndtri(check_alpha(alpha) / 2)), score_factor(n_t + n_c, correction)
     p_t, p_c = x_t / n_t, x_c / n_c
     # n p (1 - p) / (n - 1) / n, which is 0 for a single visitor.
     se = math.sqrt(p_t * (1 - p_t) / max(n_t - 1, 1) + p_c * (1 - p_c) / max(n_c - 1, 1))
@@ -119,8 +119,8 @@ def miettinen_nurminen_ratio(
     Raises:
         InputError: counts that are not whole, negative, x > n or n = 0.
     """
-    x_t, n_t, x_c, n_c = _check_counts(x_t, n_t, x_c, n_c)
-    z, factor = -float(ndtri(check_alpha(alpha) / 2)), _factor(n_t + n_c, correction)
+    x_t, n_t, x_c, n_c = check_counts(x_t, n_t, x_c, n_c)
+    z, factor = -float(ndtri(check_alpha(alpha) / 2)), score_factor(n_t + n_c, correction)
     if x_t == 0 and x_c == 0:
         return RatioInterval("undefined", None, None, None, "no conversions in either arm: every ratio fits 0 / 0")
     low = 0.0 if x_t == 0 else 1 / _ratio_high(x_c, n_c, x_t, n_t, z, factor)
@@ -144,7 +144,7 @@ def wilson_interval(x: int, n: int, *, alpha: float = 0.05) -> tuple[float, floa
 
 def newcombe_difference(x_t: int, n_t: int, x_c: int, n_c: int, *, alpha: float = 0.05) -> tuple[float, float]:
     """Interval of p_t - p_c from the two Wilson intervals (Newcombe 1998, Stat Med 17:873, method 10)."""
-    x_t, n_t, x_c, n_c = _check_counts(x_t, n_t, x_c, n_c)
+    x_t, n_t, x_c, n_c = check_counts(x_t, n_t, x_c, n_c)
     p_t, p_c = x_t / n_t, x_c / n_c
     low_t, high_t = wilson_interval(x_t, n_t, alpha=alpha)
     low_c, high_c = wilson_interval(x_c, n_c, alpha=alpha)
@@ -159,7 +159,7 @@ def _check_count(x: int, n: int) -> tuple[int, int]:
     return int(x), int(n)
 
 
-def _check_counts(x_t: int, n_t: int, x_c: int, n_c: int) -> tuple[int, int, int, int]:
+def check_counts(x_t: int, n_t: int, x_c: int, n_c: int) -> tuple[int, int, int, int]:
     return (*_check_count(x_t, n_t), *_check_count(x_c, n_c))
 
 
@@ -168,7 +168,8 @@ def _difference(x_t: int, n_t: int, x_c: int, n_c: int) -> float:
     return (x_t * n_c - x_c * n_t) / (n_t * n_c)
 
 
-def _factor(total: int, correction: bool) -> float:
+def score_factor(total: int, correction: bool) -> float:
+    """N/(N - 1), or 1 without the correction."""
     return total / (total - 1) if correction else 1.0
 
 
@@ -267,7 +268,7 @@ def _ratio_high(x_t: int, n_t: int, x_c: int, n_c: int, z: float, factor: float)
 
     def above(log_r: float) -> float:
         r = math.exp(log_r)
-        return r - (p_t + z * math.sqrt(_restricted_variance_of_ratio(x_t, n_t, x_c, n_c, r) * factor)) / p_c
+        return r - (p_t + z * math.sqrt(restricted_variance_of_ratio(x_t, n_t, x_c, n_c, r) * factor)) / p_c
 
     start = math.log((x_t + 0.5) / n_t / p_c)
     half = z * math.sqrt((1 / (x_t + 0.5) - 1 / (n_t + 1) + 1 / x_c - 1 / (n_c + 1)) * factor)
@@ -275,7 +276,7 @@ def _ratio_high(x_t: int, n_t: int, x_c: int, n_c: int, z: float, factor: float)
     return math.exp(increasing_root(above, start + half, math.exp(start + half), lower=lower, tolerance=1e-15))
 
 
-def _restricted_variance_of_ratio(x_t: int, n_t: int, x_c: int, n_c: int, r: float) -> float:
+def restricted_variance_of_ratio(x_t: int, n_t: int, x_c: int, n_c: int, r: float) -> float:
     """p̃_t(1 - p̃_t)/n_t + r² p̃_c(1 - p̃_c)/n_c at the maximum likelihood rates with p̃_t = r p̃_c."""
     u, v = n_t + x_c, x_t + n_c
     root = math.sqrt((r * u - v) ** 2 + 4 * r * (n_t - x_t) * (n_c - x_c))

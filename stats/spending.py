@@ -71,6 +71,10 @@ def spent_alpha(
 
     Raises:
         InputError: a clock that is NaN or below 0, alpha outside (0, 1), other sides, or as `Spending`.
+
+    Example:
+        >>> [round(spent_alpha(t), 4) for t in (0.25, 0.5, 0.75, 1.0)]
+        [0.0, 0.0031, 0.0193, 0.05]
     """
     alpha, sides, function = check_alpha(alpha), check_sides(sides), Spending.of(spending)
     if not clock >= 0:

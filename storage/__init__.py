@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .distributions import Distribution, Distributions
     from .events import read_exposures, read_outcomes
     from .importing import ImportReport, import_exposures, import_outcomes, import_table, write_rejects
+    from .looks import Look
     from .observations import ArmCounts, Breakdown, Observations, Stratum
     from .results import Conflict, Refusal, WriteResult
     from .rows import Reject
@@ -28,6 +29,7 @@ __all__ = [
     "Distribution",
     "Distributions",
     "ImportReport",
+    "Look",
     "Observations",
     "Refusal",
     "Reject",
@@ -56,6 +58,7 @@ _MODULES = {
     "distributions": ("Distribution", "Distributions"),
     "events": ("read_exposures", "read_outcomes"),
     "importing": ("ImportReport", "import_exposures", "import_outcomes", "import_table", "write_rejects"),
+    "looks": ("Look",),
     "observations": ("ArmCounts", "Breakdown", "Observations", "Stratum"),
     "results": ("Conflict", "Refusal", "WriteResult"),
     "rows": ("Reject",),

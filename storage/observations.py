@@ -38,12 +38,14 @@ class Stratum:
         moments: metric name -> arm name -> moments of the mature visitors, as in `Observations`.
         exposures_by_day: when the days of the definition's offset begin, in order, each with the visitors first exposed
             on it by arm.
+        shares: planned share of the visitors by arm, in this phase; empty where they are the definition's.
     """
 
     phase: int
     arms: Mapping[str, ArmCounts]
     moments: Mapping[str, Mapping[str, Moments]]
     exposures_by_day: tuple[tuple[datetime, Mapping[str, int]], ...] = ()
+    shares: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

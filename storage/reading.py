@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, Select
@@ -22,6 +22,7 @@ from .sources import Sources
 from .statements import covariate_statement, day_statement, moment_statement, orphan_statement
 from .sums import Layout, Sums, add_covariate, add_outcomes, best_shift, moments_of, summed
 from .times import from_micros
+from .versions import planned_shares
 
 __all__ = ["Key", "keyed", "observed", "read_breakdown", "read_observations", "require_segment", "split_by"]
 
@@ -45,7 +46,11 @@ class Group:
 
 def read_observations(connection: Connection, published: Published, as_of: int) -> Observations:
     """Counts and moments of a published version, as of a time in microseconds."""
-    return observed(connection, published.state, store_origin(connection, published, as_of))
+    found = observed(connection, published.state, store_origin(connection, published, as_of))
+    if not found.earlier:
+        return found
+    shares = planned_shares(connection, published.definition.experiment)
+    return replace(found, earlier=tuple(replace(one, shares=shares.get(one.phase, {})) for one in found.earlier))
 
 
 def read_breakdown(connection: Connection, published: Published, as_of: int, segment: str) -> Breakdown:

@@ -22,6 +22,7 @@ from .engine import database_url, open_engine, read, translated, writing
 from .engines import database_of
 from .exposures import prepare_exposures, store_exposures
 from .identity import prepare_links, store_links
+from .looks import Look, add_look, read_looks
 from .lookups import experiment_ids
 from .money import check_currency
 from .observations import Breakdown, Observations
@@ -320,6 +321,35 @@ class Store:
             self._engine,
             lambda connection: work(connection, store_origin(connection, unpruned_version(connection, experiment), at)),
         )
+
+    def looks(self, experiment: str) -> tuple[Look, ...]:
+        """Everything that was recorded at the looks so far, in their order; empty where nobody has looked.
+
+        Raises:
+            InputError: no experiment of that key.
+        """
+
+        def work(connection: Connection) -> tuple[Look, ...]:
+            latest_version(connection, experiment)
+            return read_looks(connection, experiment)
+
+        return read(self._engine, work)
+
+    def record_look(self, experiment: str, rows: Sequence[Look]) -> bool:
+        """Record a look: all its rows or none, once, and never changed afterwards.
+
+        Of several reviews that record the next look at once one does, and the others get False; so does a look that is
+        recorded already, and one that is not later than the last.
+
+        Args:
+            experiment: its key.
+            rows: one for each treatment arm and metric that was looked at, all of the same look, numbered after the
+                last one.
+
+        Raises:
+            InputError: no such experiment or arm, no rows, or rows of several looks.
+        """
+        return writing(self._engine, lambda connection: add_look(connection, experiment, rows))
 
     def note_import(self, experiment: str, file: str, *, read: int, refused: int) -> None:
         """Remember how many rows of a table were read and refused, at the last import of a file of that name."""

@@ -43,7 +43,7 @@ __all__ = [
     "visitor",
 ]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Number of this layout, and of the migration that leads to it; a store of another number is not opened.
 
 A new store gets in one step what is declared here. An older one gets there by storage/migrations, which append: a new
@@ -183,6 +183,7 @@ identity = Table(
     sqlite_with_rowid=False,
 )
 
+# One row a look, arm and metric, never changed; `document` is the JSON of what was said and shown of it.
 look = Table(
     "look",
     metadata,
@@ -200,6 +201,7 @@ look = Table(
     Column("planned", Integer, nullable=False),
     Column("verdict", word(32), nullable=False),
     Column("report_hash", word(64), nullable=False),
+    Column("document", DOCUMENT),
 )
 
 decision = Table(

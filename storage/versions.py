@@ -14,7 +14,7 @@ from .lookups import arm_ids, experiment_ids
 from .tables import definition, experiment
 from .times import to_micros
 
-__all__ = ["add_version", "experiment_keys", "latest_version"]
+__all__ = ["add_version", "experiment_keys", "latest_version", "planned_shares"]
 
 
 def add_version(connection: Connection, published: Published) -> None:
@@ -79,6 +79,18 @@ def latest_version(connection: Connection, key: str) -> Published:
             hint = "The store has no experiments; publish one, or import a table."
         raise InputError(f"no experiment {key!r} in this store", hint=hint)
     return Published.from_json(document)
+
+
+def planned_shares(connection: Connection, key: str) -> dict[int, dict[str, float]]:
+    """Planned share of the visitors by arm, in each phase that was published."""
+    documents = connection.scalars(
+        select(definition.c.document)
+        .join(experiment, experiment.c.id == definition.c.experiment_id)
+        .where(experiment.c.key == key)
+        .order_by(definition.c.version)
+    )
+    versions = map(Published.from_json, documents)
+    return {one.phase: {arm: float(share) for arm, share in one.definition.expected_shares.items()} for one in versions}
 
 
 def experiment_keys(connection: Connection) -> list[str]:

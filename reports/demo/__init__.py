@@ -19,10 +19,11 @@ from ...experiments.publishing import publish, start
 from ...experiments.records import Covariate, Exposure, Outcome
 from ...storage import Store
 from ..html import render_html
+from ..recording import record_look
 from ..scorecard import Scorecard, scorecard
 from .shop import SHOPS, Shop, Truth, Visitors
 
-__all__ = ["Demo", "fill_store", "run_demo", "true_effects", "write_definitions"]
+__all__ = ["Demo", "fill_store", "review_weekly", "run_demo", "true_effects", "write_definitions"]
 
 Progress = Callable[[int], None]
 PROGRESS_STEP = 5_000
@@ -57,7 +58,9 @@ def run_demo(folder: Path, *, seed: int = 1, share: float = 1.0, progress: Progr
     with Store.open(f"sqlite:///{folder / 'shop.db'}") as store:
         fill_store(store, folder, seed=seed, share=share, progress=progress)
         Snapshot.of([store.published(key) for key in store.experiments()]).write(folder / "offers.json")
-        cards = tuple(scorecard(store.observations(shop.experiment)) for shop in SHOPS)
+        for shop in SHOPS:
+            review_weekly(store, shop)
+        cards = tuple(scorecard(store.observations(shop.experiment), store.looks(shop.experiment)) for shop in SHOPS)
     report = folder / "report.html"
     report.write_text(render_html(cards, truth=true_effects(), title="offerlift demo"), encoding="utf-8")
     return Demo(folder, report, cards)
@@ -99,6 +102,13 @@ def fill_store(store: Store, folder: Path, *, seed: int, share: float = 1.0, pro
         visitors = shop.arrivals(rng, round(shop.visitors * share))
         split = _expose(store, assigner, shop, visitors, progress)
         store.write_outcomes(_outcomes(rng, shop, visitors, split))
+
+
+def review_weekly(store: Store, shop: Shop) -> None:
+    """Review an experiment as its weekly meetings would have: once a week from when the first visitors are mature."""
+    mature = shop.first_day + timedelta(days=shop.window + 1)
+    for week in range(1, shop.days // 7 + 1):
+        record_look(store, shop.experiment, mature + timedelta(weeks=week))
 
 
 def _start(store: Store, folder: Path, shop: Shop) -> None:

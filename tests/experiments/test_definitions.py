@@ -292,3 +292,25 @@ def test_same_text_same_definition(everything: str) -> None:
     """Reading is a pure function of the text, whatever the file is called."""
     first: Definition = parse_definition(everything)
     assert first == parse_definition(everything, "other.yaml")
+
+
+@pytest.mark.parametrize(
+    ("plan", "looks", "sample"),
+    [
+        ("looks: 4; sample_size: 8000", (0.25, 0.5, 0.75, 1.0), 8_000),
+        ("looks: 1; sample_size: 8000", (1.0,), 8_000),
+        ("looks: [1/3, 2/3]; sample_size: 8000", (1 / 3, 2 / 3, 1.0), 8_000),
+        ("sample_size: 8000", (), 8_000),
+        ("longest_duration: 6w; audience: {per_week: 1000}", (), None),
+        # Of six weeks' visitors those of the last have not had their week for buying; a quarter is let in.
+        ("looks: 2; longest_duration: 6w; audience: {per_week: 1000}", (0.5, 1.0), 1_250),
+    ],
+)
+def test_planned_looks(exit_downsell: str, plan: str, looks: tuple[float, ...], sample: int | None) -> None:
+    """Looks are a number or shares, end at the planned sample, and the sample is given or counted from the traffic."""
+    lines = "".join(f"  {line}\n" for line in plan.split("; "))
+    text = exit_downsell.replace("  longest_duration: 6w\n", lines) + "traffic: 25%\n"
+    definition = parse_definition(text)
+    assert definition.metric("revenue_per_visitor").window_end == 7 * DAY
+    assert definition.plan.looks == looks
+    assert definition.planned_sample == sample

@@ -202,8 +202,6 @@ def test_naive_times(definition: Definition) -> None:
 REFUSED = {
     "metrics[2].filter": "filters are not executed yet",
     "columns": "declared columns of outcomes are not stored yet",
-    "plan.looks": "planned looks are not executed yet",
-    "plan.sample_size": "a planned sample size is not executed yet",
 }
 
 

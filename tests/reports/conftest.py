@@ -11,7 +11,10 @@ from typing import cast
 import pytest
 from offerlift.experiments.definition import Arm, Definition, Plan
 from offerlift.experiments.metrics import Column, CovariateUse, Metric
+from offerlift.reports import Scorecard, scorecard
+from offerlift.reports.recording import make_look
 from offerlift.stats.moments import Moments
+from offerlift.storage import Look
 from offerlift.storage.observations import ArmCounts, Observations
 
 DAY = 86_400_000_000
@@ -155,3 +158,63 @@ def changed() -> Callable[..., Observations]:
         return replace(observations, **({"definition": made} | own))
 
     return change
+
+
+@dataclass
+class Reviews:
+    """Reviews of one experiment, a day apart; the looks are kept as in a store."""
+
+    looks: list[Look]
+    day: float = 0
+
+    def __call__(self, seen: Observations, *, day: float | None = None, reveal: bool = False) -> Scorecard:
+        """Review it so many days after NOW, by default one after the last review."""
+        self.day = self.day + 1 if day is None else day
+        now = replace(seen, as_of=NOW + timedelta(days=self.day))
+        rows, self.reason = make_look(now, self.looks, reveal=reveal)
+        self.looks += rows
+        return scorecard(now, self.looks)
+
+    def rows(self, metric: str = "revenue_per_visitor", arm: str = "b") -> list[Look]:
+        """What was recorded of an arm at a metric, look by look."""
+        return [one for one in self.looks if (one.metric, one.arm) == (metric, arm)]
+
+
+@pytest.fixture
+def review() -> Reviews:
+    """Reviews an experiment, and keeps its looks."""
+    return Reviews([])
+
+
+@pytest.fixture
+def planned() -> Callable[..., Observations]:
+    """Makes an experiment of 20,000 planned visitors an arm and four looks, with `n` of them in each arm.
+
+    `rate` is what the treatment b converts at, where the control converts 5 %; further arms are given by their rates.
+    """
+
+    def make(n, rate=0.05, *, others=(), control=0.05, samples=None, **given):
+        arms = {"control": Sample(n, round(control * n)), "b": Sample(n, round(rate * n))}
+        arms |= {name: Sample(n, round(other * n)) for name, other in zip("cdef", others, strict=False)}
+        settings = {"looks": (0.25, 0.5, 0.75, 1.0), "sample_size": 20_000 * len(arms)} | given
+        return observe(arms | (samples or {}), **settings)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def control(sample) -> Sample:
+    """An arm of 20,000 visitors and 1,000 orders."""
+    return sample(20_000, 1_000)
+
+
+@pytest.fixture(scope="session")
+def winner(sample) -> Sample:
+    """The same with 30 % more orders."""
+    return sample(20_000, 1_300)
+
+
+@pytest.fixture(scope="session")
+def loser(sample) -> Sample:
+    """The same with a quarter less orders."""
+    return sample(20_000, 750)

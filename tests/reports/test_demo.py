@@ -76,7 +76,7 @@ def misses(folder: str, seeds: range) -> dict[tuple[str, str, str, str], int]:
         with Store.open(f"sqlite:///{folder}/{seed}.db") as store:
             fill_store(store, Path(folder), seed=seed, share=SHARE)
             for shop in SHOPS:
-                card = scorecard(store.observations(shop.experiment)).to_dict()
+                card = scorecard(store.observations(shop.experiment), None).to_dict()
                 for metric in card["metrics"]:
                     for comparison in metric["comparisons"]:
                         key = (shop.experiment, metric["metric"], comparison["arm"])

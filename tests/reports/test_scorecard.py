@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from offerlift.errors import InputError
 from offerlift.reports import scorecard
 
 PATHS = {
@@ -206,14 +205,6 @@ def test_what_holds_for_any_data(observed, sample, data):
             if anytime["low"] is not None:
                 left_out = anytime["low"] > 0 or anytime["high"] < 0
                 assert (anytime["p_value"] < 0.05) == left_out or anytime["p_value"] == pytest.approx(0.05, rel=1e-6)
-
-
-def test_phases_are_not_pooled(sample, observed):
-    """A second phase is refused in so many words, since its numbers and the first one's must not be pooled."""
-    first = observed({"control": sample(500, 30), "b": sample(500, 30)})
-    assert scorecard(first).experiment
-    with pytest.raises(InputError, match="is in phase 2: several phases are analysed as strata"):
-        scorecard(replace(first, phase=2))
 
 
 def test_the_adjusted_band_has_the_adjusted_boundary(observed, sample):

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from offerlift.stats import (
     Moments,
+    Spending,
+    adjust_p_values,
     compare_adjusted,
     compare_means,
     compare_proportions,
@@ -19,6 +21,7 @@ from offerlift.stats import (
     normal_mixture_bound,
     normal_mixture_log_martingale,
     sample_ratio_test,
+    sequential_boundaries,
     sequential_sample_ratio_test,
 )
 
@@ -68,6 +71,14 @@ def ours(case):
         names = {"ate": d.estimate, "std_error": d.se, "std_err": d.se, "difference": d.estimate, "pvalue": d.p_value}
         sizes = {"effect_size": d.estimate, "effect_size_ci_lower": d.low, "effect_size_ci_upper": d.high}
         return of_difference(d) | names | sizes | {"statistic": d.estimate / d.se}
+    if "information_fractions" in i:
+        function = Spending("kim_demets", 2.0)
+        looks = sequential_boundaries(i["information_fractions"], alpha=i["alpha"], spending=function, sides=i["sides"])
+        return {"z_bounds": list(looks.z)}
+    if "p" in i:
+        method = {"tt-by": "by", "tt-holm-bonf": "holm", "tt-hochberg-sidak": "hochberg"}[case["id"]]
+        adjusted = list(adjust_p_values(i["p"], method))
+        return {"pvalue_adj": adjusted, "null_rejected": [p <= i["alpha"] for p in adjusted]}
     if "theta0" in i:
         test = sequential_sample_ratio_test(i["counts"], i["theta0"], concentration=i["k"])
         return {"p_value": test.p_value, "bayes_factor": math.exp(test.statistic)}

@@ -89,7 +89,7 @@ def test_cumulative_alpha_at_random_looks(spending, sides, alpha):
     """
     rng = np.random.default_rng(8)
     for _ in range(4):
-        clocks, bounds = [], []
+        clocks, bounds, spent = [], [], 0.0
         for clock in [*np.sort(rng.uniform(0.02, 1.0, rng.integers(1, 9))), 1.0]:
             at = next_boundary(clocks, bounds, clock, alpha=alpha, spending=spending, sides=sides)
             clocks.append(at.clock)
@@ -113,6 +113,13 @@ def test_recursion_agrees_with_simulated_paths():
             here = crossed & (first == k)
             assert shares_close((here & (at_first > 0)).sum(), runs, above)
             assert shares_close((here & (at_first < 0)).sum(), runs, below)
+
+
+def test_repeated_significance_tests():
+    """Trap: 1.96 at each of 2, 3, 4, 5, 10, 20 equal looks errs in .083 to .248 (Armitage, McPherson and Rowe 1969)."""
+    for looks, error in ((2, 0.083), (3, 0.107), (4, 0.126), (5, 0.142), (10, 0.193), (20, 0.248)):
+        clocks = [k / looks for k in range(1, looks + 1)]
+        assert spent_by(clocks, [1.959964] * looks) == pytest.approx(error, abs=6e-4)
 
 
 def test_resolution_of_the_recursion():
@@ -190,12 +197,12 @@ def test_one_and_two_sided_boundaries():
 
 
 def test_swapped_arms_mirror():
-    """With the sign of z turned, estimate, interval and crossing change sign and the p-value stays."""
+    """With the sign of z turned, estimate and interval change sign; the p-value stays, to its last digits."""
     bounds = sequential_boundaries(FIVE).z
-    for look, z in ((1, 5.1), (3, 2.9), (5, 0.4)):
+    for look, z in ((1, 5.1), (1, 9.5), (3, 2.9), (5, 0.4)):
         up, down = (stagewise_estimate(look, FIVE, bounds, sign * z, 0.7) for sign in (1, -1))
         assert (up.estimate, up.low, up.high) == pytest.approx((-down.estimate, -down.high, -down.low), rel=1e-9)
-        assert up.p_value == pytest.approx(down.p_value, rel=1e-9)
+        assert up.p_value == pytest.approx(down.p_value, rel=1e-9, abs=0)
 
 
 def test_power_and_drift():
@@ -220,6 +227,8 @@ def test_repeated_p_value_and_boundary_agree(spending):
                 assert p == pytest.approx(alpha, rel=0.01)
     assert repeated_p_value(FIVE, 0.0) == 1.0
     assert repeated_p_value([0.5], 40.0) < 1e-100
+    assert repeated_p_value([0.5, 1.0], -0.5, sides=1) == 1.0
+    assert repeated_p_value([0.5, 1.0], 3.0, sides=1) < 0.005
 
 
 def test_repeated_intervals_cover_at_all_looks_together():
@@ -244,7 +253,7 @@ def test_repeated_lift_agrees_with_the_difference():
         assert interval.crossed == (interval.low > 0 or interval.high < 0)
         crossed += interval.crossed
     assert 50 < crossed < 350
-    assert repeated_lift(t, Estimate(-1.0, 0.1, math.inf), 2.0).kind == "undefined"
+    assert repeated_lift(Estimate(1.0, 0.1, math.inf), Estimate(-1.0, 0.1, math.inf), 2.0).kind == "undefined"
 
 
 def test_nominal_level_gives_the_repeated_interval_of_a_pivot():
@@ -286,19 +295,19 @@ def test_stagewise_estimate_is_median_unbiased_and_covers(spending, drift):
 
     The p-value agrees: without an effect it is below .05 in 5 %.
     """
-    boundaries, runs = sequential_boundaries(FIVE, spending=spending), 3000
+    boundaries, runs = sequential_boundaries(FIVE, spending=spending), 2000
     z = paths(np.random.default_rng(77), runs, FIVE, drift)
     crossed = np.abs(z) >= boundaries.z
     stops = np.where(crossed.any(axis=1), crossed.argmax(axis=1), 4)
     low = inside = significant = raw_low = 0
-    for row, stop in zip(z, stops, strict=True):
+    for row, reached, stop in zip(z, crossed, stops, strict=True):
         # The difference at clock t has standard error 1/√t when the drift is the difference.
         got = stagewise_estimate(stop + 1, boundaries.clocks, boundaries.z, row[stop], 1 / math.sqrt(FIVE[stop]))
         low += got.estimate < drift
         inside += got.low <= drift <= got.high
         significant += got.p_value < 0.05
         raw_low += row[stop] / math.sqrt(FIVE[stop]) < drift
-        assert (got.p_value < 0.05) == (got.low > 0 or got.high < 0)
+        assert (got.p_value < 0.05) == (got.low > 0 or got.high < 0) == reached.any()
     assert shares_close(low, runs, 0.5)
     assert shares_close(inside, runs, 0.95)
     if drift == 0:

@@ -1,0 +1,334 @@
+"""The decision rule as a pure function: what was seen of each arm at a look, and what follows.
+
+Everything works on arrays whose last axis is the treatment arms, so that one experiment and twenty thousand simulated
+ones go through the same lines. Reports find the sentences; nothing here reads data or keeps state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from ..errors import InputError
+from .fieller import check_alpha
+from .group_sequential import Boundary, next_boundary
+from .multiplicity import adjusted_alpha
+
+__all__ = [
+    "ACTIONS",
+    "HARM_SHARE",
+    "NON_INFERIORITY",
+    "Action",
+    "ErrorBudget",
+    "Evidence",
+    "Finding",
+    "PlannedLooks",
+    "Verdicts",
+    "error_budget",
+    "follow_rule",
+    "is_over",
+    "judge",
+    "planned_looks",
+]
+
+Action = Literal["do_not_read", "collecting", "ship", "stop_harm", "stop_no_effect", "review"]
+Bools = NDArray[np.bool_] | bool
+Floats = NDArray[np.float64]
+Findings = NDArray[np.int64]
+
+HARM_SHARE = 0.2
+"""Share of the plan's alpha that the guardrails' harm alarms spend together; the primary keeps the rest."""
+
+NON_INFERIORITY = 0.025
+"""One-sided level at which a guardrail passes, or fails, against its margin."""
+
+
+class Finding(IntEnum):
+    """Why an arm has the verdict that it has."""
+
+    UNHEALTHY = 0
+    NOT_COMPUTABLE = 1
+    TOO_EARLY = 2
+    OPEN = 3
+    ALARM = 4
+    HARM_IN_DOUBT = 5
+    HARM = 6
+    GUARDRAIL_FAILED = 7
+    GUARDRAIL_INCONCLUSIVE = 8
+    GAIN_IN_DOUBT = 9
+    GAIN = 10
+    GUARDRAIL_FAILED_AT_END = 11
+    NO_WORTHWHILE_EFFECT = 12
+    ENDED = 13
+    TOO_EARLY_AT_END = 14
+
+    @property
+    def action(self) -> Action:
+        """What to do about the arm."""
+        return ACTIONS[self]
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it stays whatever comes later: all but those that wait, and a failed health check."""
+        return self >= FIRST_FINAL
+
+
+FIRST_FINAL = Finding.ALARM
+
+ACTIONS: Mapping[Finding, Action] = {
+    Finding.UNHEALTHY: "do_not_read",
+    Finding.NOT_COMPUTABLE: "collecting",
+    Finding.TOO_EARLY: "collecting",
+    Finding.OPEN: "collecting",
+    Finding.ALARM: "stop_harm",
+    Finding.HARM_IN_DOUBT: "review",
+    Finding.HARM: "stop_harm",
+    Finding.GUARDRAIL_FAILED: "stop_harm",
+    Finding.GUARDRAIL_INCONCLUSIVE: "review",
+    Finding.GAIN_IN_DOUBT: "review",
+    Finding.GAIN: "ship",
+    Finding.GUARDRAIL_FAILED_AT_END: "stop_harm",
+    Finding.NO_WORTHWHILE_EFFECT: "stop_no_effect",
+    Finding.ENDED: "stop_no_effect",
+    Finding.TOO_EARLY_AT_END: "stop_no_effect",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one look sees of each arm; every field broadcasts to the shape of `crossed`, whose last axis is the arms.
+
+    Attributes:
+        crossed: 1 where the primary metric crossed its boundary in the desired direction, -1 against it, 0 neither.
+        failed, passed: whether any guardrail is surely beyond its margin, and whether all are surely within.
+        alarm: whether any guardrail's harm alarm is raised.
+        no_effect: whether the interval lies inside ± the smallest effect worth having.
+        doubted, gain_doubted: whether people have to look at any crossing (skewed values in unequal arms), or at gains.
+        computable, too_early: whether there is a number, and whether it rests on too little.
+        healthy: whether no blocking health check fails.
+        ended: whether this is the planned end.
+    """
+
+    crossed: Findings
+    failed: Bools = False
+    passed: Bools = True
+    alarm: Bools = False
+    no_effect: Bools = False
+    doubted: Bools = False
+    gain_doubted: Bools = False
+    computable: Bools = True
+    too_early: Bools = False
+    healthy: Bools = True
+    ended: Bools = False
+
+
+def judge(evidence: Evidence, before: Findings | None = None) -> Findings:
+    """The finding of each arm at a look: health first, then what was found before, then the rule from top to bottom.
+
+    A final finding stays. Where an arm has been found to gain, the experiment is over and the others stay as they were.
+    Only a failing health check suspends; it is not remembered.
+
+    Args:
+        evidence: of this look.
+        before: the findings of the look before, of the same shape; None at the first.
+    """
+    seen = evidence
+    crossed = np.asarray(seen.crossed)
+    if before is None:
+        before = np.full(crossed.shape, Finding.OPEN, dtype=np.int64)
+    stays = (before >= FIRST_FINAL) | (before == Finding.GAIN).any(axis=-1, keepdims=True)
+    wanting = np.logical_or(np.logical_not(seen.computable), seen.too_early)
+    gained, harmed, ended = crossed > 0, crossed < 0, np.asarray(seen.ended)
+    rules: tuple[tuple[Any, Any], ...] = (
+        (np.logical_not(seen.healthy), Finding.UNHEALTHY),
+        (stays, before),
+        (wanting & ended, Finding.TOO_EARLY_AT_END),
+        (np.logical_not(seen.computable), Finding.NOT_COMPUTABLE),
+        (seen.too_early, Finding.TOO_EARLY),
+        (seen.alarm, Finding.ALARM),
+        (harmed & seen.doubted, Finding.HARM_IN_DOUBT),
+        (harmed, Finding.HARM),
+        (gained & seen.failed, Finding.GUARDRAIL_FAILED),
+        (gained & np.logical_not(seen.passed), Finding.GUARDRAIL_INCONCLUSIVE),
+        (gained & np.logical_or(seen.doubted, seen.gain_doubted), Finding.GAIN_IN_DOUBT),
+        (gained, Finding.GAIN),
+        (ended & seen.failed, Finding.GUARDRAIL_FAILED_AT_END),
+        (seen.no_effect, Finding.NO_WORTHWHILE_EFFECT),
+        (ended, Finding.ENDED),
+    )
+    conditions = [np.broadcast_to(condition, crossed.shape) for condition, _ in rules]
+    findings = [np.broadcast_to(np.asarray(found, dtype=np.int64), crossed.shape) for _, found in rules]
+    return np.select(conditions, findings, default=np.int64(Finding.OPEN))
+
+
+def is_over(findings: Findings) -> NDArray[np.bool_]:
+    """Whether no look is left to make: an arm gains, or none is open; of the last axis."""
+    return (findings == Finding.GAIN).any(axis=-1) | (findings >= FIRST_FINAL).all(axis=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBudget:
+    """How the plan's alpha is shared out.
+
+    Attributes:
+        primary: two-sided, of all arms on the primary metric together.
+        comparison: two-sided, of each arm on the primary metric (Dunnett).
+        alarm: one-sided, of each guardrail in each arm; None without guardrails.
+    """
+
+    primary: float
+    comparison: float
+    alarm: float | None
+
+
+def error_budget(
+    variances: Sequence[float], control_variance: float, guardrails: int, *, alpha: float = 0.05
+) -> ErrorBudget:
+    """Share the error out over the primary metric's arms and the guardrails' harm alarms.
+
+    With guardrails, the primary has 80 % of alpha and the alarms together 20 %, in equal parts (Bonferroni). The
+    primary's arms share theirs by Dunnett's critical value c: 2 Φ(-c) each.
+
+    Args:
+        variances: of each treatment's mean, or anything proportional to them.
+        control_variance: the same of the control.
+        guardrails: how many there are.
+        alpha: two-sided error of the whole experiment.
+    """
+    alpha = check_alpha(alpha)
+    primary = alpha * (1 - HARM_SHARE) if guardrails else alpha
+    comparison = primary
+    if len(variances) > 1:
+        comparison = adjusted_alpha(variances, control_variance, alpha=primary)
+    alarm = alpha * HARM_SHARE / (len(variances) * guardrails) if guardrails else None
+    return ErrorBudget(primary, comparison, alarm)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedLooks:
+    """The boundaries of all looks of a plan, computed once.
+
+    Attributes:
+        primary: of |z| of each arm on the primary metric, one a look.
+        alarm: of z against the desired direction, of each guardrail in each arm; None without guardrails.
+    """
+
+    primary: tuple[Boundary, ...]
+    alarm: tuple[Boundary, ...] | None
+
+
+def planned_looks(clocks: Sequence[float], budget: ErrorBudget) -> PlannedLooks:
+    """Boundaries of looks at these clocks, the last of which is the end and spends the rest.
+
+    Raises:
+        InputError: no clocks, or one that is not above 0.
+    """
+    if not clocks:
+        raise InputError("no clocks; at least one look is needed")
+    alarm = None if budget.alarm is None else _boundaries(clocks, budget.alarm, 1)
+    return PlannedLooks(_boundaries(clocks, budget.comparison, 2), alarm)
+
+
+def _boundaries(clocks: Sequence[float], alpha: float, sides: Literal[1, 2]) -> tuple[Boundary, ...]:
+    found: list[Boundary] = []
+    for look, clock in enumerate(clocks, start=1):
+        past = [one.clock for one in found], [one.z for one in found]
+        found.append(next_boundary(*past, clock, alpha=alpha, sides=sides, last=look == len(clocks)))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What became of simulated experiments.
+
+    Attributes:
+        findings: (experiments, arms): the finding of each arm at the end.
+        look: (experiments, arms): the look at which it became final, 1 for the first; 0 where it never did.
+        shipped: (experiments,): the arm that ships, or -1.
+    """
+
+    findings: Findings
+    look: Findings
+    shipped: Findings
+
+    def share(self, *actions: Action) -> float:
+        """Share of the experiments in which any arm has one of these verdicts."""
+        codes = [finding for finding, action in ACTIONS.items() if action in actions]
+        return float(np.isin(self.findings, codes).any(axis=-1).mean())
+
+
+def follow_rule(
+    looks: PlannedLooks,
+    z: Floats,
+    *,
+    guardrail_z: Floats | None = None,
+    margin_z: Floats | float = 0.0,
+    smallest_z: Floats | float = 0.0,
+    healthy: Bools = True,
+    too_early: Bools = False,
+    estimates: Floats | None = None,
+) -> Verdicts:
+    """Send experiments through all looks of a plan, as a review does.
+
+    Every z counts the desired direction up. On the scale of z, a guardrail passes above -margin at one-sided .025 where
+    z + margin_z > 1.96, and fails where z + margin_z < -1.96.
+
+    Args:
+        looks: the boundaries.
+        z: (experiments, looks, arms): the primary metric's z-values.
+        guardrail_z: (experiments, looks, arms, guardrails): those of the guardrails.
+        margin_z: the margins over the standard errors, broadcast to `guardrail_z`.
+        smallest_z: the smallest effect worth having over the standard error, broadcast to `z`; 0 for none.
+        healthy, too_early: broadcast to `z`.
+        estimates: (experiments, looks, arms), in the desired direction: of several gains at one look the largest
+            ships; z unless given.
+
+    Raises:
+        InputError: shapes that do not fit the looks, or guardrails without a budget for their alarms.
+    """
+    z = np.asarray(z, dtype=np.float64)
+    if z.ndim != 3 or z.shape[1] != len(looks.primary):
+        raise InputError(f"z has shape {z.shape}; (experiments, {len(looks.primary)} looks, arms) is needed")
+    if (guardrail_z is None) != (looks.alarm is None):
+        raise InputError("guardrail z-values and a budget for harm alarms go together; one of them is missing")
+    estimates = z if estimates is None else np.asarray(estimates, dtype=np.float64)
+    smallest, well, early = (np.broadcast_to(one, z.shape) for one in (smallest_z, healthy, too_early))
+    limit = float(ndtri(1 - NON_INFERIORITY))
+    findings = np.full((z.shape[0], z.shape[2]), Finding.OPEN, dtype=np.int64)
+    kept = findings
+    when = np.zeros_like(findings)
+    shipped = np.full(z.shape[0], -1, dtype=np.int64)
+    for k, boundary in enumerate(looks.primary):
+        now = z[:, k]
+        failed, passed, alarm = False, True, False
+        if guardrail_z is not None and looks.alarm is not None:
+            guarded = guardrail_z[:, k]
+            against_margin = guarded + np.broadcast_to(margin_z, guardrail_z.shape)[:, k]
+            failed, passed = (against_margin < -limit).any(axis=-1), (against_margin > limit).all(axis=-1)
+            alarm = (-guarded >= looks.alarm[k].z).any(axis=-1)
+        findings = judge(
+            Evidence(
+                crossed=np.where(np.abs(now) >= boundary.z, np.sign(now), 0).astype(np.int64),
+                failed=failed,
+                passed=passed,
+                alarm=alarm,
+                no_effect=np.abs(now) + boundary.z < smallest[:, k],
+                too_early=early[:, k],
+                healthy=well[:, k],
+                ended=k == len(looks.primary) - 1,
+            ),
+            kept,
+        )
+        new = (findings >= FIRST_FINAL) & (kept < FIRST_FINAL)
+        when[new] = k + 1
+        gained = new & (findings == Finding.GAIN)
+        largest = np.where(gained, estimates[:, k], -np.inf).argmax(axis=-1)
+        shipped = np.where(gained.any(axis=-1), largest, shipped)
+        kept = np.where(findings == Finding.UNHEALTHY, kept, findings)
+    return Verdicts(findings, when, shipped)

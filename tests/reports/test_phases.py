@@ -1,0 +1,99 @@
+"""Several phases in a report: compared within themselves, each against the split that it had."""
+
+from __future__ import annotations
+
+import pytest
+from offerlift.reports import scorecard
+from offerlift.storage.observations import Stratum
+
+
+@pytest.fixture
+def two_phases(observed, changed):
+    """Observations of a second phase, with the first as a stratum; `shares` are the first one's split."""
+
+    def make(first, second, shares, **given):
+        before, now = observed(first, **given), observed(second, **given)
+        stratum = Stratum(1, before.arms, before.moments, before.exposures_by_day, shares)
+        return changed(now, phase=2, earlier=(stratum,))
+
+    return make
+
+
+@pytest.fixture
+def simpson(two_phases, sample):
+    """The treatment gets 1 in 10 while 10 % buy, and half when 2 % do; in neither phase does it change anything."""
+    return two_phases(
+        {"control": sample(18_000, 1_800), "b": sample(2_000, 200)},
+        {"control": sample(20_000, 400), "b": sample(20_000, 400)},
+        {"control": 0.9, "b": 0.1},
+    )
+
+
+def test_a_change_of_the_split_is_no_effect(simpson):
+    """Pooled, the treatment seems to lose 53 %; within the phases nothing differs, for every kind of metric."""
+    card = scorecard(simpson)
+    assert (1_800 + 400) / 38_000 > 2 * (200 + 400) / 22_000
+    for metric in card.metrics:
+        comparison = metric.comparison("b")
+        if metric.metric != "unsubscribe_rate":
+            assert comparison.difference.estimate == pytest.approx(0, abs=1e-12), metric.metric
+            assert comparison.lift.estimate == pytest.approx(0, abs=1e-12), metric.metric
+            assert metric.arm("b").value == pytest.approx(metric.arm("control").value)
+    assert card.decision.action == "collecting"
+    assert card.metric("conversion").comparison("b").bayes.probability_better == pytest.approx(0.5, abs=0.02)
+
+
+def test_phases_weigh_by_their_visitors(simpson):
+    """A third of the visitors came while 10 % bought: the control's rate is a third of the way from 2 % to 10 %."""
+    card = scorecard(simpson)
+    assert card.metric("conversion").arm("control").value == pytest.approx(0.1 / 3 + 0.02 * 2 / 3)
+    arms = {arm.arm: arm for arm in card.arms}
+    assert (arms["control"].visitors, arms["b"].visitors) == (38_000, 22_000)
+    assert arms["control"].mature == 38_000
+    assert arms["control"].expected_share == pytest.approx(0.9 / 3 + 0.5 * 2 / 3)
+
+
+def test_each_phase_is_held_against_its_own_split(simpson, two_phases, sample):
+    """9 to 1 and then 1 to 1 is as planned; 9 to 1 where 1 to 1 was planned blocks, and names the phase."""
+    assert scorecard(simpson).healthy
+    wrong = two_phases(
+        {"control": sample(18_000, 1_800), "b": sample(2_000, 200)},
+        {"control": sample(20_000, 400), "b": sample(20_000, 400)},
+        {"control": 0.5, "b": 0.5},
+    )
+    card = scorecard(wrong)
+    assert card.decision.action == "do_not_read"
+    found = {check.check: check for check in card.health}
+    assert found["srm"].status == "fail"
+    assert found["srm"].reason.startswith("Phase 1: 18,000 and 2,000 visitors where 10,000 each were planned")
+
+
+def test_an_arm_that_came_later_is_compared_where_it_was(two_phases, sample):
+    """An arm of the second phase meets the control of that phase, not that of the first."""
+    card = scorecard(
+        two_phases(
+            {"control": sample(10_000, 1_000), "b": sample(10_000, 1_000), "c": sample(0, 0)},
+            {"control": sample(10_000, 300), "b": sample(10_000, 300), "c": sample(10_000, 300)},
+            {"control": 0.5, "b": 0.5},
+        )
+    )
+    conversion = card.metric("conversion")
+    assert conversion.comparison("c").difference.estimate == pytest.approx(0, abs=1e-12)
+    assert conversion.arm("c").value == pytest.approx(0.03)
+    assert conversion.arm("control").value > 0.05
+    assert card.healthy
+
+
+def test_what_waits_and_what_is_planned_counts_all_phases(two_phases, sample):
+    """The clock and those who wait are of both phases."""
+    card = scorecard(
+        two_phases(
+            {"control": sample(1_000, 100), "b": sample(1_000, 100)},
+            {"control": sample(500, 50, waiting=70), "b": sample(500, 50, waiting=30)},
+            {},
+            looks=(0.5, 1.0),
+            sample_size=12_000,
+        )
+    )
+    assert card.progress.clock == pytest.approx(0.25)
+    assert "100 more visitors are waiting" in card.decision.reason
