@@ -59,7 +59,7 @@ FIELDS = {
     OUTCOME: ("at", "outcome_id", "value", "now", "visitor"),
 }
 
-PRAGMAS = ("journal_mode = WAL", "temp_store = MEMORY", "cache_size = -262144", "mmap_size = 268435456")
+PRAGMAS = ("journal_mode = WAL", "cache_size = -262144", "mmap_size = 268435456")
 """Those that a store sets too."""
 
 

@@ -2,6 +2,8 @@
 
 python benchmarks/assignment.py --quick --json | python benchmarks/limits.py assignment
 python benchmarks/store.py --quick --json | python benchmarks/limits.py store
+python benchmarks/analysis.py --quick --json | python benchmarks/limits.py analysis
+python benchmarks/ingest.py --quick --json | python benchmarks/limits.py ingest
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import json
 import sys
 
 AT_MOST = {
+    "analysis": {"scorecards_cpu_seconds": 1.0, "ours_over_floor": 300.0},
     "assignment": {"assign_over_floor": 2.0, "start_over_bare_python": 3.0, "start_extra_megabytes": 10.0},
     "store": {
         "sqlite_moments_over_floor": 3.0,
@@ -25,14 +28,25 @@ AT_MOST = {
         "sqlite_peak_megabytes": 2500.0,
         "duckdb_peak_megabytes": 2500.0,
     },
+    "ingest": {"sqlite_replay_over_first": 1.0},
 }
 AT_LEAST = {
+    "analysis": {
+        "gbstats_over_ours": 10.0,
+        "tea_tasting_over_ours": 10.0,
+        # The posterior of a conversion is exact, and the peers have none, or a normal one.
+        "gbstats_conversion_over_ours": 10.0,
+        "tea_tasting_conversion_over_ours": 2.0,
+        "import_gbstats_over_ours": 3.0,
+        "import_tea_tasting_over_ours": 3.0,
+    },
     "assignment": {
         "assign_many_over_hashlib": 3.0,
         "eppo_logging_over_assign_recorded": 1.0,
         "growthbook_over_assign": 1.0,
     },
     "store": {"tea_tasting_over_duckdb_moments": 2.0, "pandas_over_duckdb_moments": 4.0},
+    "ingest": {"sqlite_ingest_over_raw": 0.5, "postgresql_over_sqlalchemy_executemany": 3.0},
 }
 
 

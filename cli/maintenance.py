@@ -59,9 +59,17 @@ def _print_inventory(found: Inventory) -> None:
 
 
 def _delivery(one: Delivery) -> str:
-    delays = ["-" if seconds is None else f"{seconds:,.1f} s" for seconds in (one.median, one.p95, one.worst)]
+    delays = ["-" if seconds is None else _duration(seconds) for seconds in (one.median, one.p95, one.worst)]
     early = f"\t{one.early:,} received before they happened: check the clocks" if one.early else ""
     return "\t".join([one.table, f"{one.rows:,}", *delays]) + early
+
+
+def _duration(seconds: float) -> str:
+    """In the largest unit of which there are two."""
+    for unit, name in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if abs(seconds) >= 2 * unit:
+            return f"{seconds / unit:,.1f} {name}"
+    return f"{seconds:,.1f} s"
 
 
 def _time(at: datetime | None) -> str:

@@ -28,7 +28,7 @@ UNKNOWN_ATTEMPTS = 5
 """How often a batch is tried whose error says neither that the sink is down nor that a record is wrong."""
 
 FORK_SECONDS = 10.0
-"""How long a fork waits for a batch that is being written to a SQLite store."""
+"""How long a fork waits for a batch that is being written to a store in a file."""
 
 LOOK_SECONDS = 2.0
 """How often an idle process looks for records that another one left in the spool."""
@@ -327,7 +327,7 @@ class Delivery:
     # Forks
 
     def before_fork(self) -> None:
-        """Let go of a SQLite store: it must not be open across a fork, as its locks belong to the process."""
+        """Let go of a store in a file: it must not be open across a fork, as its locks belong to the process."""
         self._starting.acquire()
         if self._sink is None or self._is_file():
             # Nor may the child find a module half imported, whose lock nobody would release.
@@ -338,7 +338,7 @@ class Delivery:
             self._spool.before_fork()
 
     def _is_file(self) -> bool:
-        return str(getattr(self._sink, "url", "")).startswith("sqlite")
+        return str(getattr(self._sink, "url", "")).startswith(("sqlite", "duckdb"))
 
     def after_fork_in_parent(self) -> None:
         """Go on."""

@@ -83,7 +83,8 @@ def read(text: str, file: str) -> tuple[Source, list[Finding]]:
         return source, [_syntax_finding(error, file)]
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        return source, [Finding(file, line, None, "", repr(error.character), "not allowed in YAML")]
+        seen = f"U+{error.character:04X}"
+        return source, [Finding(file, line, None, "", seen, "a character that is not allowed in YAML", "Take it out.")]
     except RecursionError:
         return source, [Finding(file, None, None, "", "", f"nested more than {_DEEPEST} levels deep")]
     except (YAMLError, ValueError, ArithmeticError, LookupError, AttributeError, TypeError) as error:

@@ -1,7 +1,6 @@
-"""Charts by matplotlib's object interface: the forest plot of lifts and the money per visitor, for HTML and notebooks.
+"""Charts of a scorecard: the forest plot of lifts and the money per visitor, for HTML and notebooks.
 
-Colours carry no meaning alone: gains point up, losses point down, what is undecided is a circle. matplotlib is loaded
-by the functions that draw.
+Intervals, palette and panels are those of `offerlift.stats.plotting`, by matplotlib's object interface.
 """
 
 from __future__ import annotations
@@ -11,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..stats import plotting
+from ..stats.plotting import GAIN, GRID, INK, LOSS, MUTED, PAPER, SIZE, TRUE
 from . import format as fmt
-from .drawing import GAIN, GRID, INK, LOSS, MUTED, PAPER, TRUE
 from .tree import ComparisonRow, LiftRow, MetricRow, Scorecard
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ Truth = Mapping[str, Mapping[str, tuple[float, float]]]
 WIDTH = 10.0
 ROW = 0.27
 LEFT, RIGHT = 0.24, 0.745
-SIZE = 8.2
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def forest_plot(card: Scorecard, *, truth: Truth | None = None) -> Figure:
     for row in rows:
         _left(axes, row.y, _short(row.comparison.arm), indent=1)
         _forest_row(axes, row, low, high)
-    _percent_axis(axes)
+    plotting.percent_axis(axes)
     _forest_legend(axes, rows, height)
     return figure
 
@@ -158,14 +157,7 @@ def _figure(height: float, panels: int | None = None) -> tuple[Figure, Any]:
         width = (0.985 - LEFT - gap * (panels - 1)) / panels
         axes = [figure.add_axes((LEFT + at * (width + gap), bottom, width, top - bottom)) for at in range(panels)]
     for axis in axes:
-        axis.patch.set_alpha(0)
-        for side in ("left", "right", "top"):
-            axis.spines[side].set_visible(False)
-        axis.spines["bottom"].set_color(GRID)
-        axis.tick_params(axis="x", colors=MUTED, labelsize=SIZE, length=3)
-        axis.set_yticks([])
-        axis.grid(axis="x", color=GRID, linewidth=0.5, alpha=0.8)
-        axis.set_axisbelow(True)
+        plotting.style(axis)
     return figure, axes[0] if panels is None else axes
 
 
@@ -222,18 +214,10 @@ def _forest_row(axes: Axes, row: _Row, low: float, high: float) -> None:
     axes.text(
         1.025, row.y, words, transform=axes.get_yaxis_transform(), va="center", color=INK, size=SIZE, parse_math=False
     )
+    thin = (band.low, band.high) if band.kind == "bounded" else None
+    plotting.draw_set(axes, row.y, lift, (low, high), colour, marker, thin)
     if lift.kind == "undefined":
         return
-    if band.kind == "bounded":
-        _segment(axes, row.y, _or(band.low, low), _or(band.high, high), low, high, colour, 1.1)
-    if lift.kind == "complement":
-        _segment(axes, row.y, low - 1, _or(lift.low, low), low, high, colour, 3.6)
-        _segment(axes, row.y, _or(lift.high, high), high + 1, low, high, colour, 3.6)
-    else:
-        start, end = (low - 1 if lift.low is None else lift.low), (high + 1 if lift.high is None else lift.high)
-        _segment(axes, row.y, start, end, low, high, colour, 3.6)
-    if lift.estimate is not None and low <= lift.estimate <= high:
-        axes.plot([lift.estimate], [row.y], marker=marker, color=colour, markersize=8, markeredgecolor=PAPER, zorder=4)
     if row.true_lift is not None and low <= row.true_lift <= high:
         axes.plot(
             [row.true_lift],
@@ -252,30 +236,10 @@ def _forest_row(axes: Axes, row: _Row, low: float, high: float) -> None:
         axes.plot([limit, limit], [row.y - 0.42, row.y + 0.42], color=LOSS, linewidth=1.2, linestyle=(0, (1.5, 1.5)))
 
 
-def _segment(
-    axes: Axes, y: float, start: float, end: float, low: float, high: float, colour: str, width: float
-) -> None:
-    """A bar from start to end, cut at the scale, with an arrow head where it goes on."""
-    left, right = max(start, low), min(end, high)
-    if left >= right:
-        return
-    axes.plot([left, right], [y, y], color=colour, linewidth=width, solid_capstyle="butt", zorder=3)
-    size = 4.5 if width > 2 else 3.5
-    if start < low:
-        axes.plot([low], [y], marker="<", color=colour, markersize=size, clip_on=False, zorder=3)
-    if end > high:
-        axes.plot([high], [y], marker=">", color=colour, markersize=size, clip_on=False, zorder=3)
-
-
 def _look(row: _Row) -> tuple[str, str]:
     """Colour and marker by what the interval that decides says: a gain, a loss, or neither yet."""
     decides = row.comparison.sequential or row.comparison.anytime
-    low, high = decides.low, decides.high
-    if low is None or high is None or low <= 0 <= high:
-        return MUTED, "o"
-    up = low > 0
-    better = up == (row.metric.desired_change == "increase")
-    return (GAIN if better else LOSS), ("^" if up else "v")
+    return plotting.look(decides.low, decides.high, more_is_better=row.metric.desired_change == "increase")
 
 
 def _forest_legend(axes: Axes, rows: Sequence[_Row], height: float) -> None:
@@ -342,16 +306,6 @@ def _money_row(axis: Axes, y: int, metric: MetricRow, arm: str, *, is_control: b
         size=SIZE,
         parse_math=False,
     )
-
-
-def _percent_axis(axes: Axes) -> None:
-    axes.locator_params(axis="x", nbins=7)
-    axes.xaxis.set_major_formatter(lambda x, _: _tick(x))
-
-
-def _tick(x: float) -> str:
-    x = round(x, 10)
-    return "0%" if x == 0 else f"{x * 100:+g}%".replace("-", fmt.MINUS)
 
 
 def _left(axes: Axes, y: float, text: str, *, indent: int, weight: str = "normal") -> None:

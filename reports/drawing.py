@@ -1,4 +1,4 @@
-"""Drawing: the palette, figures as inline SVG or PNG, and the small interval cells of tables.
+"""Drawing: figures as inline SVG or PNG, and the small interval cells of tables.
 
 An SVG is deterministic, and its colours are CSS variables with the colour itself as the fallback, so that a page can
 follow the reader's light or dark preference.
@@ -14,13 +14,13 @@ from html import escape
 from io import BytesIO, StringIO
 from typing import TYPE_CHECKING
 
+from ..stats.plotting import GAIN, GRID, INK, LOSS, MUTED, PAPER, TRUE
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["GAIN", "GRID", "INK", "LOSS", "MUTED", "PAPER", "TRUE", "interval_cell", "to_png", "to_svg"]
+__all__ = ["interval_cell", "to_png", "to_svg"]
 
-INK, MUTED, GRID, PAPER = "#1c2024", "#5f6873", "#d5d9de", "#fffffe"
-GAIN, LOSS, TRUE = "#0072b2", "#d55e00", "#b07a00"
 VARIABLES = {INK: "ink", MUTED: "muted", GRID: "rule", PAPER: "paper", GAIN: "gain", LOSS: "loss", TRUE: "true"}
 
 

@@ -184,6 +184,7 @@ class ComparisonRow:
         withheld: whether the numbers are kept back until the first look is recorded.
         adjusted: None where there is no covariate or it cannot be used (see `adjusted_reason`).
         judged_by: which row `anytime` is built on, `difference` or `adjusted`.
+        bayes_reason: why there is no posterior; empty where there is one.
         sequential: the repeated interval at the last look, where looks are planned; it decides.
         skew: kappa, by which skewed values unbalance the tails of the interval; None for proportions and ratios.
         guardrail: where the metric is one.
@@ -202,6 +203,7 @@ class ComparisonRow:
     anytime: AnytimeRow
     sequential: SequentialRow | None
     bayes: BayesRow
+    bayes_reason: str
     skew: float | None
     guardrail: GuardrailRow | None
 

@@ -1,12 +1,24 @@
 """Estimates, intervals, tests and posteriors from moments alone.
 
 Every method takes `Moments` (or the few numbers it needs) and returns a frozen record of plain floats; t is the
-treatment and c the control. Nothing here reads data, keeps state or draws random numbers.
+treatment and c the control. Nothing here reads data or keeps state; what draws random numbers takes their seed.
+
+Comparisons are loaded at once, planning, planned looks, strata and resampling when they are first asked for.
 """
 
 from __future__ import annotations
 
-from .adjustment import AdjustedComparison, Adjustment, compare_adjusted
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from .adjustment import (
+    AdjustedComparison,
+    Adjustment,
+    CovariateBalance,
+    compare_adjusted,
+    covariate_balance,
+    explained_variance,
+)
 from .anytime import (
     BURN_IN_CONVERSIONS,
     VISITORS_WITHOUT_PLAN,
@@ -25,6 +37,7 @@ from .anytime import (
     tuning_with_plan,
     tuning_without_plan,
 )
+from .arms import ArmComparison, ArmsComparison, ArmValue
 from .bayes import (
     ArmsPosterior,
     beta_posteriors,
@@ -34,42 +47,9 @@ from .bayes import (
     normal_update,
     probability_b_beats_a,
 )
-from .decision_rule import (
-    ACTIONS,
-    HARM_SHARE,
-    NON_INFERIORITY,
-    Action,
-    ErrorBudget,
-    Evidence,
-    Finding,
-    PlannedLooks,
-    Verdicts,
-    error_budget,
-    follow_rule,
-    is_over,
-    judge,
-    planned_looks,
-)
+from .by_arm import moments_by_arm
+from .comparing import compare
 from .fieller import Estimate, Shared, compare_estimates, fieller
-from .group_sequential import (
-    Boundaries,
-    Boundary,
-    RepeatedInterval,
-    StagewiseEstimate,
-    classical_boundaries,
-    crossing_probabilities,
-    drift_for_power,
-    inflation_factor,
-    next_boundary,
-    nominal_level,
-    repeated_interval,
-    repeated_lift,
-    repeated_p_value,
-    sequential_boundaries,
-    spent_by,
-    stagewise_estimate,
-)
-from .histogram import Histogram, LargestValues
 from .means import compare_means, mean_estimate
 from .moments import Moments
 from .multiplicity import adjust_p_values, adjusted_alpha, dunnett_critical, dunnett_p_values, e_bh
@@ -82,28 +62,221 @@ from .proportions import (
     newcombe_difference,
     wilson_interval,
 )
-from .ratios import compare_ratios, ratio_of
-from .resampling import BootstrapPosterior, PermutationTest, bayesian_bootstrap, permutation_test
-from .results import Anytime, Comparison, Difference, Lift, Posterior, RatioInterval, SampleRatio
+from .ratios import compare_ratios, linearised, ratio_of
+from .results import Anytime, Comparison, Difference, Inputs, Lift, Posterior, RatioInterval, SampleRatio
+from .showing import Shown
 from .skewness import SKEW_LIMIT, skew_kappa
-from .spending import Spending, spent_alpha
-from .srm import homogeneity_test, running_sample_ratio_test, sample_ratio_test, sequential_sample_ratio_test
-from .strata import (
-    beta_posteriors_over_strata,
-    compare_adjusted_over_strata,
-    compare_means_over_strata,
-    compare_proportions_over_strata,
-    compare_ratios_over_strata,
-    mean_over_strata,
-    ratio_over_strata,
-    skew_kappa_over_strata,
-    stratum_weights,
+from .srm import (
+    homogeneity_test,
+    running_sample_ratio_test,
+    sample_ratio_by_group,
+    sample_ratio_test,
+    sequential_sample_ratio_test,
 )
+
+if TYPE_CHECKING:
+    from .days import DaysComparison, compare_days
+    from .decision_rule import (
+        ACTIONS,
+        HARM_SHARE,
+        NON_INFERIORITY,
+        Action,
+        ErrorBudget,
+        Evidence,
+        Finding,
+        PlannedLooks,
+        Verdicts,
+        error_budget,
+        follow_rule,
+        is_over,
+        judge,
+        planned_looks,
+    )
+    from .decomposition import Factor, RevenueDecomposition, decompose_revenue
+    from .endpoints import Endpoint, Mean, Rate, Signal
+    from .exact import conditional_mid_p
+    from .group_sequential import (
+        Boundaries,
+        Boundary,
+        RepeatedInterval,
+        StagewiseEstimate,
+        classical_boundaries,
+        crossing_probabilities,
+        drift_for_power,
+        inflation_factor,
+        next_boundary,
+        nominal_level,
+        repeated_interval,
+        repeated_lift,
+        repeated_p_value,
+        sequential_boundaries,
+        spent_by,
+        stagewise_estimate,
+    )
+    from .histogram import LARGEST_SHARE_LIMIT, Histogram, LargestValues
+    from .power import (
+        Design,
+        Duration,
+        SampleSize,
+        achieved_power,
+        control_share_for,
+        detectable_lift,
+        required_visitors,
+        time_to_decide,
+    )
+    from .quantiles import QuantileComparison, QuantileEstimate, compare_quantiles, quantile_interval
+    from .resampling import BootstrapPosterior, PermutationTest, bayesian_bootstrap, permutation_test
+    from .rope import rope_means, rope_rates
+    from .shrinkage import (
+        Programme,
+        Shrunk,
+        between_variance,
+        programme_total,
+        sceptical_prior,
+        shrink,
+        shrink_arms,
+        shrink_by_experience,
+    )
+    from .spending import Spending, spent_alpha
+    from .strata import (
+        beta_posteriors_over_strata,
+        compare_adjusted_over_strata,
+        compare_means_over_strata,
+        compare_proportions_over_strata,
+        compare_ratios_over_strata,
+        mean_over_strata,
+        ratio_over_strata,
+        skew_kappa_over_strata,
+        stratum_weights,
+    )
+    from .value import expected_net_gain, gain_of_waiting, value_of_more_visitors, value_of_perfect_information
+    from .winsor import cap_from_orders, capped_moments
+
+_LATE = {
+    "days": (
+        "DaysComparison",
+        "compare_days",
+    ),
+    "decision_rule": (
+        "ACTIONS",
+        "Action",
+        "ErrorBudget",
+        "Evidence",
+        "Finding",
+        "HARM_SHARE",
+        "NON_INFERIORITY",
+        "PlannedLooks",
+        "Verdicts",
+        "error_budget",
+        "follow_rule",
+        "is_over",
+        "judge",
+        "planned_looks",
+    ),
+    "decomposition": (
+        "Factor",
+        "RevenueDecomposition",
+        "decompose_revenue",
+    ),
+    "endpoints": (
+        "Endpoint",
+        "Mean",
+        "Rate",
+        "Signal",
+    ),
+    "exact": ("conditional_mid_p",),
+    "group_sequential": (
+        "Boundaries",
+        "Boundary",
+        "RepeatedInterval",
+        "StagewiseEstimate",
+        "classical_boundaries",
+        "crossing_probabilities",
+        "drift_for_power",
+        "inflation_factor",
+        "next_boundary",
+        "nominal_level",
+        "repeated_interval",
+        "repeated_lift",
+        "repeated_p_value",
+        "sequential_boundaries",
+        "spent_by",
+        "stagewise_estimate",
+    ),
+    "histogram": (
+        "Histogram",
+        "LARGEST_SHARE_LIMIT",
+        "LargestValues",
+    ),
+    "power": (
+        "Design",
+        "Duration",
+        "SampleSize",
+        "achieved_power",
+        "control_share_for",
+        "detectable_lift",
+        "required_visitors",
+        "time_to_decide",
+    ),
+    "quantiles": (
+        "QuantileComparison",
+        "QuantileEstimate",
+        "compare_quantiles",
+        "quantile_interval",
+    ),
+    "resampling": (
+        "BootstrapPosterior",
+        "PermutationTest",
+        "bayesian_bootstrap",
+        "permutation_test",
+    ),
+    "rope": (
+        "rope_means",
+        "rope_rates",
+    ),
+    "shrinkage": (
+        "Programme",
+        "Shrunk",
+        "between_variance",
+        "programme_total",
+        "sceptical_prior",
+        "shrink",
+        "shrink_arms",
+        "shrink_by_experience",
+    ),
+    "spending": (
+        "Spending",
+        "spent_alpha",
+    ),
+    "strata": (
+        "beta_posteriors_over_strata",
+        "compare_adjusted_over_strata",
+        "compare_means_over_strata",
+        "compare_proportions_over_strata",
+        "compare_ratios_over_strata",
+        "mean_over_strata",
+        "ratio_over_strata",
+        "skew_kappa_over_strata",
+        "stratum_weights",
+    ),
+    "value": (
+        "expected_net_gain",
+        "gain_of_waiting",
+        "value_of_more_visitors",
+        "value_of_perfect_information",
+    ),
+    "winsor": (
+        "cap_from_orders",
+        "capped_moments",
+    ),
+}
+_HOME = {name: module for module, names in _LATE.items() for name in names}
 
 __all__ = [
     "ACTIONS",
     "BURN_IN_CONVERSIONS",
     "HARM_SHARE",
+    "LARGEST_SHARE_LIMIT",
     "NON_INFERIORITY",
     "SKEW_LIMIT",
     "VISITORS_WITHOUT_PLAN",
@@ -111,32 +284,53 @@ __all__ = [
     "AdjustedComparison",
     "Adjustment",
     "Anytime",
+    "ArmComparison",
+    "ArmValue",
+    "ArmsComparison",
     "ArmsPosterior",
     "BootstrapPosterior",
     "Boundaries",
     "Boundary",
     "Comparison",
+    "CovariateBalance",
+    "DaysComparison",
+    "Design",
     "Difference",
+    "Duration",
+    "Endpoint",
     "ErrorBudget",
     "Estimate",
     "Evidence",
+    "Factor",
     "Finding",
     "Histogram",
+    "Inputs",
     "LargestValues",
     "Lift",
+    "Mean",
     "Moments",
     "NonInferiority",
     "PermutationTest",
     "PlannedLooks",
     "Posterior",
+    "Programme",
+    "QuantileComparison",
+    "QuantileEstimate",
+    "Rate",
     "RatioInterval",
     "RepeatedInterval",
+    "RevenueDecomposition",
     "RunningAnytime",
     "SampleRatio",
+    "SampleSize",
     "Shared",
+    "Shown",
+    "Shrunk",
+    "Signal",
     "Spending",
     "StagewiseEstimate",
     "Verdicts",
+    "achieved_power",
     "adjust_p_values",
     "adjusted_alpha",
     "anytime_interval",
@@ -144,18 +338,29 @@ __all__ = [
     "bayesian_bootstrap",
     "beta_posteriors",
     "beta_posteriors_over_strata",
+    "between_variance",
+    "cap_from_orders",
+    "capped_moments",
     "classical_boundaries",
+    "compare",
     "compare_adjusted",
     "compare_adjusted_over_strata",
+    "compare_days",
     "compare_estimates",
     "compare_means",
     "compare_means_over_strata",
     "compare_proportions",
     "compare_proportions_over_strata",
+    "compare_quantiles",
     "compare_ratios",
     "compare_ratios_over_strata",
+    "conditional_mid_p",
+    "control_share_for",
     "counts_of",
+    "covariate_balance",
     "crossing_probabilities",
+    "decompose_revenue",
+    "detectable_lift",
     "drift_for_power",
     "dunnett_critical",
     "dunnett_p_values",
@@ -163,13 +368,17 @@ __all__ = [
     "e_value",
     "error_budget",
     "expected_loss_beta",
+    "expected_net_gain",
+    "explained_variance",
     "fieller",
     "follow_rule",
+    "gain_of_waiting",
     "homogeneity_test",
     "inflation_factor",
     "intersection_union",
     "is_over",
     "judge",
+    "linearised",
     "log_e_value",
     "mean_estimate",
     "mean_over_strata",
@@ -178,6 +387,7 @@ __all__ = [
     "mixture_boundary",
     "mixture_lambda",
     "mixture_rho",
+    "moments_by_arm",
     "newcombe_difference",
     "next_boundary",
     "nominal_level",
@@ -191,24 +401,49 @@ __all__ = [
     "permutation_test",
     "planned_looks",
     "probability_b_beats_a",
+    "programme_total",
+    "quantile_interval",
     "ratio_of",
     "ratio_over_strata",
     "repeated_interval",
     "repeated_lift",
     "repeated_p_value",
+    "required_visitors",
+    "rope_means",
+    "rope_rates",
     "running_anytime",
     "running_sample_ratio_test",
+    "sample_ratio_by_group",
     "sample_ratio_test",
+    "sceptical_prior",
     "sequential_boundaries",
     "sequential_sample_ratio_test",
+    "shrink",
+    "shrink_arms",
+    "shrink_by_experience",
     "skew_kappa",
     "skew_kappa_over_strata",
     "spent_alpha",
     "spent_by",
     "stagewise_estimate",
     "stratum_weights",
+    "time_to_decide",
     "tuning_one_look",
     "tuning_with_plan",
     "tuning_without_plan",
+    "value_of_more_visitors",
+    "value_of_perfect_information",
     "wilson_interval",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Kept, so that this is asked once a name.
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

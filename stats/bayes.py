@@ -12,10 +12,19 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from ..errors import InputError
-from .beta import Beta, difference_interval, expected_loss_beta, probability_b_beats_a, probability_best
+from .beta import (
+    Beta,
+    above_and_excess,
+    difference_interval,
+    expected_loss_beta,
+    probability_b_beats_a,
+    probability_best,
+)
 from .moments import Moments
 from .proportions import counts_of
 from .results import Posterior
+from .rules import laguerre, legendre
+from .showing import Shown
 
 __all__ = [
     "ArmsPosterior",
@@ -33,12 +42,17 @@ Direction = Literal["increase", "decrease"]
 
 
 @dataclass(frozen=True, slots=True)
-class ArmsPosterior:
+class ArmsPosterior(Shown):
     """Posterior of all arms together.
 
     Attributes:
         probability_best: for every arm, the probability that it is the best of all; they sum to 1.
         against_control: for every treatment, its posterior against the control.
+
+    Example:
+        >>> result = normal_posteriors({"a": (5.0, 0.01), "b": (5.2, 0.01)}, "a")
+        >>> round(sum(result.probability_best.values()), 12)
+        1.0
     """
 
     probability_best: dict[str, float]
@@ -56,6 +70,10 @@ def beta_posteriors(
 ) -> ArmsPosterior:
     """Exact posteriors of conversion rates: Beta(prior a + x, prior b + n - x), independent arms.
 
+    P(best) = ∫ f_i Π F_j, expected loss E[max(p_c - p_t, 0)] (Stucchio 2014), exact by quadrature. Assumes independent
+    visitors and a prior that was chosen before. Not a stopping rule: stopping once P(better) passes 95 % at any of 100
+    looks declares a winner in more than half of A/A tests.
+
     Args:
         arms: moments by arm, with a 0/1 `column`; an arm without visitors keeps its prior.
         column: the conversion column.
@@ -66,6 +84,14 @@ def beta_posteriors(
 
     Raises:
         InputError: no such arm or column, a column that is not 0/1, an impossible prior, direction or level.
+
+    Example:
+        >>> from offerlift.stats import Moments
+        >>> def arm(x):
+        ...     return Moments.from_sums(["bought"], 1000, [x], {("bought", "bought"): x})
+        >>> result = beta_posteriors({"control": arm(100), "treatment": arm(120)}, "bought", "control")
+        >>> round(result.against_control["treatment"].probability_better, 3)
+        0.923
     """
     names = check_arms(arms, control, direction, level)
     posterior = {}
@@ -87,13 +113,7 @@ def beta_posteriors(
             continue
         t = posterior[name]
         better, worse = (t, c) if direction == "increase" else (c, t)
-        low, high = difference_interval(t, c, level)
-        against[name] = Posterior(
-            probability_b_beats_a(worse.a, worse.b, better.a, better.b),
-            expected_loss_beta(worse.a, worse.b, better.a, better.b),
-            low,
-            high,
-        )
+        against[name] = Posterior(*above_and_excess(better, worse), *difference_interval(t, c, level))
     return ArmsPosterior(best, against)
 
 
@@ -111,6 +131,9 @@ def normal_posteriors(
     the difference by the control's estimated mean: the posterior mean of the difference D with variance V is
     (τ² D + V μ0)/(τ² + V) with both on that scale.
 
+    P(better) = Φ(D/s), expected loss s φ(D/s) - D (1 - Φ(D/s)). Assumes means that are normal, by the central limit
+    theorem: not for fewer than some 200 orders an arm, and not a stopping rule either.
+
     Args:
         estimates: by arm, the mean and the variance *of that mean* (s²/n). A variance of 0 is taken as certain.
         control: name of the control.
@@ -121,6 +144,12 @@ def normal_posteriors(
     Raises:
         InputError: no such arm, a value that is not finite, a negative variance, a prior without a positive standard
             deviation or with a control mean of 0, or an impossible direction or level.
+
+    Example:
+        >>> result = normal_posteriors({"control": (5.0, 0.01), "treatment": (5.2, 0.01)}, "control")
+        >>> row = result.against_control["treatment"]
+        >>> round(row.probability_better, 3), round(row.expected_loss, 4)
+        (0.921, 0.005)
     """
     names = check_arms(estimates, control, direction, level)
     mean = {name: float(estimates[name][0]) for name in names}
@@ -156,13 +185,25 @@ def normal_posteriors(
 
 
 def normal_update(estimate: float, variance: float, prior_mean: float, prior_variance: float) -> tuple[float, float]:
-    """Posterior mean and variance of a normal mean: (τ² D + V μ0)/(τ² + V) and τ² V/(τ² + V)."""
+    """Posterior mean and variance of a normal mean: (τ² D + V μ0)/(τ² + V) and τ² V/(τ² + V).
+
+    Conjugate normal prior. Assumes a known variance.
+
+    Example:
+        >>> normal_update(0.10, 0.01, 0.0, 0.01)
+        (0.05, 0.005)
+    """
     total = prior_variance + variance
     return (prior_variance * estimate + variance * prior_mean) / total, prior_variance * variance / total
 
 
 def normal_expected_loss(mu: float, sigma: float) -> float:
-    """E[max(X, 0)] for X ~ N(mu, sigma²): sigma φ(mu/sigma) + mu Φ(mu/sigma)."""
+    """E[max(X, 0)] for X ~ N(mu, sigma²): sigma φ(mu/sigma) + mu Φ(mu/sigma).
+
+    Example:
+        >>> round(normal_expected_loss(-0.2, 0.1), 6)
+        0.000849
+    """
     if sigma == 0:
         return max(mu, 0.0)
     u = mu / sigma
@@ -173,16 +214,9 @@ def normal_expected_loss(mu: float, sigma: float) -> float:
 
 def _mills_remainder(u: float) -> float:
     """φ(u) - u Φ(-u) for large u, where the two nearly cancel: ∫ (x - u) φ(x) dx by Gauss-Laguerre in u (x - u)."""
-    return (
-        math.exp(-u * u / 2)
-        / math.sqrt(2 * math.pi)
-        / (u * u)
-        * float(_LAGUERRE[1] @ (_LAGUERRE[0] * np.exp(-((_LAGUERRE[0] / u) ** 2) / 2)))
-    )
-
-
-_LAGUERRE = np.polynomial.laguerre.laggauss(48)
-_LEGENDRE = np.polynomial.legendre.leggauss(64)
+    x, w = laguerre(48)
+    rest = float(w @ (x * np.exp(-((x / u) ** 2) / 2)))
+    return math.exp(-u * u / 2) / math.sqrt(2 * math.pi) / (u * u) * rest
 
 
 def _normal_best(
@@ -199,6 +233,10 @@ def _normal_best(
     control's mean they are independent normals again: one outer integral over it.
     """
     treatments = [name for name in names if name != control]
+    if prior is None and len(names) == 2 and variance[names[0]] + variance[names[1]] > 0:
+        first, second = names
+        z = sign * (mean[first] - mean[second]) / math.sqrt(variance[first] + variance[second])
+        return {first: float(ndtr(z)), second: float(ndtr(-z))}
     if prior is None:
         means = np.array([[sign * mean[name] for name in names]])
         sds = np.sqrt([variance[name] for name in names])
@@ -265,8 +303,9 @@ def _normal_rule(ends: set[float]) -> tuple[Array, Array]:
     """Points and weights (summing to 1) of the standard normal: Gauss-Legendre between the given ends within ±9."""
     edges = np.array(sorted(end for end in ends if -9 <= end <= 9))
     half, middle = np.diff(edges)[:, None] / 2, (edges[1:] + edges[:-1])[:, None] / 2
-    u = (middle + half * _LEGENDRE[0]).ravel()
-    w = (half * _LEGENDRE[1]).ravel() * np.exp(-u * u / 2)
+    nodes, weights = legendre(64)
+    u = (middle + half * nodes).ravel()
+    w = (half * weights).ravel() * np.exp(-u * u / 2)
     return u, w / w.sum()
 
 

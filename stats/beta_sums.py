@@ -69,8 +69,8 @@ def _on_lattice(weight: float, rate: Beta, step: float) -> tuple[int, Array]:
     The probability of a point is the second difference of E[max(x - w p, 0)] over the step.
     """
     first = math.floor(weight * rate.low / step) - 1
-    points = np.arange(first - 1, math.ceil(weight * rate.high / step) + 3) * step
-    p = np.clip(points / weight, 0.0, 1.0)
+    points = np.arange(first - 1, math.ceil(weight * rate.high / step) + 3, dtype=np.float64) * step
+    p: Array = np.clip(points / weight, 0.0, 1.0)
     below = points * rate.cdf(p) - weight * rate.mean * betainc(rate.a + 1, rate.b, p)
     return first, np.maximum(np.diff(below, 2) / step, 0.0)
 

@@ -310,8 +310,9 @@ def follow_rule(
         if guardrail_z is not None and looks.alarm is not None:
             guarded = guardrail_z[:, k]
             against_margin = guarded + np.broadcast_to(margin_z, guardrail_z.shape)[:, k]
-            failed, passed = (against_margin < -limit).any(axis=-1), (against_margin > limit).all(axis=-1)
-            alarm = (-guarded >= looks.alarm[k].z).any(axis=-1)
+            failed = np.asarray((against_margin < -limit).any(axis=-1))
+            passed = np.asarray((against_margin > limit).all(axis=-1))
+            alarm = np.asarray((-guarded >= looks.alarm[k].z).any(axis=-1))
         findings = judge(
             Evidence(
                 crossed=np.where(np.abs(now) >= boundary.z, np.sign(now), 0).astype(np.int64),

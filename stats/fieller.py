@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
 from ..errors import InputError
-from .results import Comparison, Difference, Lift, RatioInterval
+from .elementwise import at_least_zero, chosen, everywhere, smaller, square_root
+from .results import Comparison, Difference, Inputs, Lift, RatioInterval
 from .roots import bracketed_root
 
 __all__ = [
@@ -35,11 +37,18 @@ NOT_ABOVE_ZERO = "the control's mean is not above 0, so a relative lift has no m
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """An arm's mean (or ratio), the variance of that mean, and the degrees of freedom of the variance."""
+    """An arm's mean (or ratio), the variance of that mean, and the degrees of freedom of the variance.
 
-    mean: float
-    variance: float
-    df: float
+    Inside this package also arrays of them, one element a comparison.
+
+    Example:
+        >>> compare_estimates(Estimate(5.2, 0.01, 99), Estimate(5.0, 0.01, 99), method="welch").difference.df
+        198.0
+    """
+
+    mean: Any
+    variance: Any
+    df: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +56,21 @@ class Shared:
     """What both arms' estimates have in common: extra variance of each, their covariance, degrees of freedom.
 
     At a ratio r it adds tt - 2 r tc + r² cc to the variance of m_t - r m_c. All 0 for independent arms.
+
+    Example:
+        >>> shared = Shared(tt=0.001, tc=0.001, cc=0.001, df=198)
+        >>> pair = Estimate(5.2, 0.01, 99), Estimate(5.0, 0.01, 99)
+        >>> round(compare_estimates(*pair, shared=shared, method="cuped").difference.se, 4)
+        0.1414
     """
 
-    tt: float = 0.0
-    tc: float = 0.0
-    cc: float = 0.0
-    df: float = math.inf
+    tt: Any = 0.0
+    tc: Any = 0.0
+    cc: Any = 0.0
+    df: Any = math.inf
+
+
+_NOTHING_SHARED = Shared()
 
 
 def check_alpha(alpha: float) -> float:
@@ -66,28 +84,109 @@ def check_alpha(alpha: float) -> float:
     return float(alpha)
 
 
-def is_negligible(variance: float, mean: float) -> bool:
-    """Whether a variance is no more than what rounding leaves of a column of equal values."""
-    return math.sqrt(max(variance, 0.0)) <= 8 * 2.0**-52 * abs(mean)
+def is_negligible(variance: Any, mean: Any) -> Any:
+    """Whether a variance is no more than what rounding leaves of a column of equal values; of arrays too."""
+    return square_root(at_least_zero(variance)) <= 8 * 2.0**-52 * abs(mean)
 
 
 def compare_estimates(
-    treatment: Estimate, control: Estimate, *, shared: Shared | None = None, alpha: float = 0.05, method: str
+    treatment: Estimate,
+    control: Estimate,
+    *,
+    shared: Shared | None = None,
+    alpha: float = 0.05,
+    method: str,
+    inputs: Inputs | None = None,
 ) -> Comparison:
-    """Difference and relative lift of two estimates, each variance at least 0 and not both 0."""
+    """Difference and relative lift of two estimates, each variance at least 0 and not both 0.
+
+    D = m_t - m_c with Welch's df (1947); the lift is {r : |T(r)| <= t(df(r))} - 1 (Fieller 1954; Tamhane and Logan
+    2004), so that it leaves out 0 exactly where p < alpha. Assumes normal estimates that are independent but for
+    `shared`. Not for conversions of a few visitors: `compare_proportions`.
+
+    Example:
+        >>> result = compare_estimates(Estimate(5.2, 0.01, 99), Estimate(5.0, 0.01, 99), method="welch")
+        >>> round(result.difference.p_value, 3), round(result.lift.low, 4), round(result.lift.high, 4)
+        (0.159, -0.0154, 0.0986)
+    """
     alpha = check_alpha(alpha)
-    shared = shared or Shared()
-    estimate = treatment.mean - control.mean
-    common = max(shared.tt - 2 * shared.tc + shared.cc, 0.0)
-    variance = treatment.variance + control.variance + common
-    df = _satterthwaite(treatment, control, shared, treatment.variance, control.variance, common)
-    se = math.sqrt(variance)
-    margin = _quantile(df, alpha) * se
-    p_value = min(1.0, 2 * float(stdtr(df, -abs(estimate) / se)))
-    difference = Difference(estimate, se, df, estimate - margin, estimate + margin, p_value, method)
+    shared = shared or _NOTHING_SHARED
+    inputs = inputs or Inputs(treatment, control, (), alpha)
+    estimate, se, df, low, high, p_value, quantile = welch(treatment, control, shared, alpha)
+    difference = Difference(estimate, se, df, low, high, p_value, method)
     if control.mean <= 0:
-        return Comparison("ok", "", difference, Lift("undefined", None, None, None, NOT_ABOVE_ZERO))
-    return Comparison("ok", "", difference, _WelchRatio(treatment, control, shared, alpha).interval().lift())
+        return Comparison("ok", "", difference, Lift("undefined", None, None, None, NOT_ABOVE_ZERO), inputs=inputs)
+    lift = lift_of(treatment, control, shared, alpha, quantile)
+    return Comparison("ok", "", difference, lift, inputs=inputs)
+
+
+def welch(treatment: Estimate, control: Estimate, shared: Shared, alpha: float) -> tuple[Any, ...]:
+    """Difference, standard error, df, low, high, p-value and the interval's quantile; of floats or of arrays alike."""
+    common = at_least_zero(shared.tt - 2 * shared.tc + shared.cc)
+    estimate = treatment.mean - control.mean
+    se = square_root(treatment.variance + control.variance + common)
+    df = _satterthwaite(treatment, control, shared, treatment.variance, control.variance, common)
+    quantile = _quantile(df, alpha)
+    margin = quantile * se
+    tail = stdtr(df, -abs(estimate) / se)
+    p_value = smaller(2 * (tail if isinstance(tail, np.ndarray) else float(tail)), 1.0)
+    return estimate, se, df, estimate - margin, estimate + margin, p_value, quantile
+
+
+def lift_of(treatment: Estimate, control: Estimate, shared: Shared, alpha: float, quantile: float) -> Lift:
+    """The lift of two estimates with a control's mean above 0; `quantile` is that of the difference."""
+    ends = None
+    if is_plain(treatment, control, shared, alpha):
+        ends = plain_ends(treatment, control, shared, alpha, quantile)
+    if ends is None:
+        return _WelchRatio(treatment, control, shared, alpha).interval().lift()
+    return Lift("bounded", treatment.mean / control.mean - 1, ends[0] - 1, ends[1] - 1)
+
+
+def is_plain(treatment: Estimate, control: Estimate, shared: Shared, alpha: float) -> Any:
+    """Whether a ratio's set is one bounded interval whatever the quantile, far from where it would not be.
+
+    From 50 degrees of freedom on the quantile hardly depends on r; the control's mean is above 0 by more than the
+    largest of them. Of floats or of arrays alike.
+    """
+    least = smaller(smaller(treatment.df, control.df), shared.df)
+    w_t, w_c = treatment.variance + shared.tt, control.variance + shared.cc
+    largest = 1.001 * _quantile(least, alpha)
+    sizes = (w_t > 1e-280) & (w_c > 1e-280) & (w_t < 1e280) & (w_c < 1e280)
+    t, c = abs(treatment.mean), control.mean
+    scale_t, scale_c = square_root(at_least_zero(w_t)), square_root(at_least_zero(w_c))
+    return (least >= 50) & sizes & (c > largest * scale_c) & (t < 1e100 * scale_t) & (c < 1e100 * scale_c)
+
+
+def plain_ends(
+    treatment: Estimate, control: Estimate, shared: Shared, alpha: float, quantile: Any
+) -> tuple[Any, Any] | None:
+    """Ends of the ratio's set where `is_plain`, of floats or of arrays alike; None where the search does not settle.
+
+    Fieller's closed form at the quantile of df(r), df and r in turn until neither moves: each turn gains two digits or
+    more. `quantile`, that of the difference, is where it starts.
+    """
+    # In units of their standard errors, so that squares of tiny or huge money neither vanish nor overflow.
+    scale_t, scale_c = square_root(treatment.variance + shared.tt), square_root(control.variance + shared.cc)
+    t, c = treatment.mean / scale_t, control.mean / scale_c
+    v_t, v_c = treatment.variance / scale_t / scale_t, control.variance / scale_c / scale_c
+    tt, tc, cc = shared.tt / scale_t / scale_t, shared.tc / scale_t / scale_c, shared.cc / scale_c / scale_c
+    square, cross, spread = t * t + c * c - 2 * t * c * tc, t * c, 1 - tc * tc
+    ends = []
+    for side in (-1.0, 1.0):
+        q, before = quantile, math.inf
+        for _ in range(12):
+            q2 = q * q
+            r = (cross - q2 * tc + side * q * square_root(at_least_zero(square - q2 * spread))) / (c * c - q2)
+            if everywhere(abs(r - before) <= 1e-15 * abs(r)):
+                break
+            before, v_r = r, r * r * v_c
+            v_shared = at_least_zero(tt - 2 * r * tc + r * r * cc)
+            q = _quantile(_satterthwaite(treatment, control, shared, v_t, v_r, v_shared), alpha)
+        else:
+            return None
+        ends.append(r * (scale_t / scale_c))
+    return ends[0], ends[1]
 
 
 def fieller(
@@ -98,11 +197,19 @@ def fieller(
     The set {r : (m_t - r m_c)² <= q² (V_t - 2 r C + r² V_c)}. Bounded when the control's mean is further than q
     standard errors from 0 (g = q² V_c / m_c² < 1); otherwise the complement of an interval, or every ratio.
 
+    Assumes normal means at a known quantile. Not for small samples, whose quantile depends on the ratio:
+    `compare_estimates`.
+
     Args:
         mean_t, variance_t: treatment's mean and the variance of that mean.
         mean_c, variance_c: the same of the control.
         quantile: two-sided quantile of the reference distribution, such as 1.96.
         covariance: of the two means.
+
+    Example:
+        >>> ratio = fieller(5.2, 0.01, 5.0, 0.01, 1.96)
+        >>> ratio.kind, round(ratio.low, 4), round(ratio.high, 4)
+        ('bounded', 0.985, 1.0982)
     """
     if mean_c == 0:
         return RatioInterval("undefined", None, None, None, "the control's mean is 0")
@@ -162,18 +269,21 @@ _UNBOUNDED = "the control's mean is too close to 0 for its precision: no relativ
 _COMPLEMENT = "the control's mean is too close to 0 for its precision: only lifts between the two values are ruled out"
 
 
-def _quantile(df: float, alpha: float) -> float:
-    """Two-sided quantile of Student's t."""
+def _quantile(df: Any, alpha: float) -> Any:
+    """Two-sided quantile of Student's t; of arrays too."""
+    if isinstance(df, np.ndarray):
+        return -stdtrit(np.minimum(df, 1e300), alpha / 2)
     return float(-ndtri(alpha / 2)) if math.isinf(df) else float(-stdtrit(df, alpha / 2))
 
 
-def _satterthwaite(
-    treatment: Estimate, control: Estimate, shared: Shared, v_t: float, v_c: float, v_shared: float
-) -> float:
+def _satterthwaite(treatment: Estimate, control: Estimate, shared: Shared, v_t: Any, v_c: Any, v_shared: Any) -> Any:
     total = v_t + v_c + v_shared
     spread = v_t * v_t / treatment.df + v_c * v_c / control.df + v_shared * v_shared / shared.df
+    known = spread > 0
+    if everywhere(known):
+        return total * total / spread
     # Variances near 1e-160 have squares that underflow; the smaller df is the safe side.
-    return total * total / spread if spread > 0 else min(treatment.df, control.df)
+    return chosen(known, total * total / chosen(known, spread, 1.0), smaller(treatment.df, control.df))
 
 
 class _WelchRatio:
@@ -190,8 +300,8 @@ class _WelchRatio:
         self.scale = size_t / size_c
         self.estimate = treatment.mean / control.mean
         self.mean_t, self.mean_c = treatment.mean / size_t, control.mean / size_c
-        self.v_t, self.v_c = treatment.variance / size_t**2, control.variance / size_c**2
-        self.tt, self.cc = shared.tt / size_t**2, shared.cc / size_c**2
+        self.v_t, self.v_c = treatment.variance / size_t / size_t, control.variance / size_c / size_c
+        self.tt, self.cc = shared.tt / size_t / size_t, shared.cc / size_c / size_c
         self.tc = shared.tc / size_t / size_c
         self.df_t, self.df_c, self.df_shared = treatment.df, control.df, shared.df
         self.alpha = alpha

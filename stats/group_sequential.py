@@ -22,6 +22,8 @@ from ..errors import InputError
 from .fieller import Estimate, check_alpha, lift_at
 from .results import Lift
 from .roots import bracketed_root, increasing_root
+from .rules import legendre
+from .showing import Shown
 from .spending import Family, Sides, Spending, check_sides, spent_alpha
 
 __all__ = [
@@ -55,17 +57,20 @@ _FARTHEST = 12.0
 """Values of |z| beyond which no path is followed: its chance is 1e-33."""
 _LEAST = 1e-300
 _STEPS = 4.0
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 
 
 @dataclass(frozen=True, slots=True)
-class Boundary:
+class Boundary(Shown):
     """The boundary of one look.
 
     Attributes:
         clock: share of the plan reached, at most 1 and never before that of an earlier look.
         spent: error spent up to and with this look, of all sides together.
         z: the value that |z| (or z, one-sided) has to reach.
+
+    Example:
+        >>> Boundary(0.5, 0.003, 2.963).clock
+        0.5
     """
 
     clock: float
@@ -74,10 +79,14 @@ class Boundary:
 
 
 @dataclass(frozen=True, slots=True)
-class Boundaries:
+class Boundaries(Shown):
     """The boundaries of several looks; `clocks`, `spent` and `z` are as in `Boundary`, one a look.
 
     `sides` is 2 for ±z and 1 for crossings above only.
+
+    Example:
+        >>> [round(z, 3) for z in sequential_boundaries([0.5, 1.0]).z]
+        [2.963, 1.969]
     """
 
     clocks: tuple[float, ...]
@@ -87,8 +96,13 @@ class Boundaries:
 
 
 @dataclass(frozen=True, slots=True)
-class RepeatedInterval:
-    """Interval of a difference that is valid at every look together, and whether it leaves out 0."""
+class RepeatedInterval(Shown):
+    """Interval of a difference that is valid at every look together, and whether it leaves out 0.
+
+    Example:
+        >>> RepeatedInterval(-0.1, 0.5, 2.963, False).crossed
+        False
+    """
 
     low: float
     high: float
@@ -97,13 +111,17 @@ class RepeatedInterval:
 
 
 @dataclass(frozen=True, slots=True)
-class StagewiseEstimate:
+class StagewiseEstimate(Shown):
     """Estimate after the last look, corrected for the chance to have stopped before.
 
     Attributes:
         estimate: median-unbiased, in the unit of the standard error given.
         low, high: two-sided confidence interval at the level asked for.
         p_value: two-sided against no effect (one-sided for one-sided boundaries).
+
+    Example:
+        >>> StagewiseEstimate(0.8, 0.1, 1.4, 0.03).estimate
+        0.8
     """
 
     estimate: float
@@ -269,9 +287,16 @@ def spent_by(clocks: Sequence[float], boundaries: Sequence[float], *, sides: Sid
 def crossing_probabilities(boundaries: Boundaries, drift: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Chance of crossing for the first time at each look, above and below, with an effect.
 
+    Armitage, McPherson and Rowe (1969). Assumes increments of z that are independent and normal.
+
     Args:
         boundaries: of the looks; a repeated clock crosses nothing.
         drift: expected z at the planned end (clock 1): the true difference over its standard error there.
+
+    Example:
+        >>> above, below = crossing_probabilities(sequential_boundaries([0.5, 1.0]), 0.0)
+        >>> round(sum(above) + sum(below), 4)
+        0.05
     """
     heads = _distinct(boundaries.clocks)
     times = tuple(boundaries.clocks[i] for i in heads)
@@ -287,8 +312,14 @@ def crossing_probabilities(boundaries: Boundaries, drift: float) -> tuple[tuple[
 def drift_for_power(boundaries: Boundaries, power: float) -> float:
     """The drift at which the boundaries are crossed above with probability `power`.
 
+    Assumes what `crossing_probabilities` does. Not for the always-valid interval, which has no planned looks.
+
     Raises:
         InputError: power outside (0, 1).
+
+    Example:
+        >>> round(drift_for_power(sequential_boundaries([0.5, 1.0]), 0.8), 2)
+        2.81
     """
     power = check_alpha(power)
 
@@ -320,6 +351,10 @@ def nominal_level(boundary: float) -> float:
 
     An estimator called at alpha = this level answers with the repeated interval of its own pivot (score, Welch,
     Fieller).
+
+    Example:
+        >>> round(nominal_level(1.959964), 4)
+        0.05
     """
     return 2 * float(ndtr(-boundary))
 
@@ -351,8 +386,14 @@ def repeated_lift(treatment: Estimate, control: Estimate, boundary: float, *, co
     It leaves out 0 where the difference's interval (with the same variances and covariance) does. Undefined where the
     control's mean is not above 0.
 
+    Jennison and Turnbull (1989), with Fieller's (1954) set. Assumes normal estimates.
+
     Raises:
         InputError: a boundary that is not above 0.
+
+    Example:
+        >>> repeated_lift(Estimate(5.4, 0.01, 999), Estimate(5.0, 0.01, 999), 2.963).excludes_zero()
+        False
     """
     return lift_at(boundary, treatment, control, covariance)
 
@@ -544,8 +585,9 @@ def _continuing(times: tuple[float, ...], bounds: tuple[float, ...], until: floa
     panels = max(math.ceil((top - bottom) / (_STEPS * finest)), 1)
     half = (top - bottom) / panels / 2
     centres = bottom + half * (2 * np.arange(panels) + 1)
-    s = (centres[:, None] + half * _NODES).ravel()
-    weights = np.tile(half * _WEIGHTS, panels)
+    nodes, masses = legendre(16)
+    s = (centres[:, None] + half * nodes).ravel()
+    weights = np.tile(half * masses, panels)
     step = now - before
     if before:
         earlier, mass = _continuing(times[:-1], bounds[:-1], now, sides)

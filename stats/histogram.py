@@ -17,10 +17,14 @@ from types import MappingProxyType
 
 from ..errors import InputError
 
-__all__ = ["DIGITS", "Histogram", "LargestValues", "bin_of", "bin_width"]
+__all__ = ["DIGITS", "LARGEST_SHARE_LIMIT", "Histogram", "LargestValues", "bin_of", "bin_width"]
 
 DIGITS = 17
 """Values of so many digits are told apart; a larger one counts as the largest of them, 10¹⁷ - 10¹⁵ in size."""
+
+
+LARGEST_SHARE_LIMIT = 0.05
+"""One visitor with more than this share of an arm's total decides its mean: a bot, a reseller, or a typing error."""
 
 
 def bin_width(edge: int) -> int:
@@ -42,6 +46,11 @@ class Histogram:
     Attributes:
         counts: bin -> values in it, bins in order and none empty; of money, bins are in minor units.
         scale: what a value is divided by to be in major units (100 for cents); 1 for plain numbers.
+
+    Example:
+        >>> orders = Histogram.of([1999, 2495, 12_345], scale=100)
+        >>> orders.n, orders.quantile(0.5)
+        (3, 24.495)
     """
 
     counts: Mapping[int, int]
@@ -112,6 +121,10 @@ class LargestValues:
     Attributes:
         values: the largest, in major units, the largest first.
         total: the sum of all values.
+
+    Example:
+        >>> LargestValues((900.0, 80.0), 2000.0).share()
+        0.45
     """
 
     values: tuple[float, ...]
@@ -126,3 +139,9 @@ class LargestValues:
         if number < 1:
             raise InputError(f"the share is that of at least 1 value, seen {number!r}")
         return sum(self.values[:number]) / self.total if self.total > 0 else None
+
+    @property
+    def is_concentrated(self) -> bool:
+        """Whether the largest value alone is more than `LARGEST_SHARE_LIMIT` of the total: look at it, and at a cap."""
+        share = self.share()
+        return share is not None and share > LARGEST_SHARE_LIMIT

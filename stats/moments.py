@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
+from .frames import columns_of, group_sums, is_lazy, open_frame
 
 __all__ = ["Moments"]
 
@@ -33,6 +34,12 @@ class Moments:
         m2: shape (p, p), sums of products of deviations from the means, Σ(x - x̄)(y - ȳ). Sample covariance is
             m2 / (n - 1).
         m3: shape (p,), Σ(x - x̄)³.
+
+    Example:
+        >>> monday = Moments.from_arrays({"revenue": [0.0, 0.0, 30.0], "orders": [0, 0, 1]})
+        >>> tuesday = Moments.from_arrays({"revenue": [12.0, 0.0], "orders": [1, 0]})
+        >>> monday + tuesday
+        Moments(n=5, revenue: mean 8.4, sd 13.15; orders: mean 0.4, sd 0.5477)
     """
 
     columns: tuple[str, ...]
@@ -92,6 +99,28 @@ class Moments:
         m2 = centred @ centred.T - np.outer(rest, rest) / n
         np.fill_diagonal(m2, np.maximum(np.diag(m2), 0.0))
         return cls(columns, n, mean + rest / n, m2, (centred**3).sum(axis=1))
+
+    @classmethod
+    def from_frame(cls, frame: object, columns: Sequence[str]) -> Moments:
+        """Moments of some columns of a data frame: pandas, Polars, PyArrow, or lazily DuckDB, Ibis, PySpark.
+
+        One row a visitor. A lazy frame is summed where it lies.
+
+        Raises:
+            InputError: no data frame, no such column, one that is not numeric, or missing or infinite values.
+
+        Example:
+            >>> import pandas
+            >>> Moments.from_frame(pandas.DataFrame({"revenue": [0.0, 0.0, 30.0]}), ["revenue"])
+            Moments(n=3, revenue: mean 10, sd 17.32)
+        """
+        opened = open_frame(frame)
+        if is_lazy(opened):
+            (sums,) = group_sums(opened, None, columns).values() or (None,)
+            if sums is None:
+                return cls.zero(columns)
+            return cls.from_sums(columns, sums.n, sums.sums, sums.products, sums.cubes, shift=sums.shift)
+        return cls.from_arrays(columns_of(opened, columns))
 
     @classmethod
     def from_sums(
@@ -187,7 +216,15 @@ class Moments:
         """Sample covariance (n - 1) of two columns; NaN below two visitors."""
         if self.n < 2:
             return float("nan")
-        return float(self.m2[self.index(first), self.index(second)] / (self.n - 1))
+        return float(self.m2[self.index(first), self.index(second)]) / (self.n - 1)
+
+    def __repr__(self) -> str:
+        spread = np.sqrt(np.diag(self.m2) / (self.n - 1)) if self.n > 1 else np.full(len(self.columns), np.nan)
+        said = [
+            f"{name}: mean {mean:.4g}, sd {sd:.4g}" if self.n > 1 else f"{name}: mean {mean:.4g}"
+            for name, mean, sd in zip(self.columns, self.mean.tolist(), spread.tolist(), strict=True)
+        ]
+        return f"Moments({'; '.join([f'n={self.n}', *said]).replace('; ', ', ', 1)})"
 
     def select(self, columns: Sequence[str]) -> Moments:
         """The moments of some of the columns, in the order asked for."""

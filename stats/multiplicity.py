@@ -16,14 +16,13 @@ from scipy.special import chdtri, gammaln, ndtr, ndtri, stdtr, stdtrit
 from ..errors import InputError
 from .fieller import check_alpha
 from .roots import bracketed_root
+from .rules import legendre
 
 __all__ = ["PValueMethod", "adjust_p_values", "adjusted_alpha", "dunnett_critical", "dunnett_p_values", "e_bh"]
 
 PValueMethod = Literal["bonferroni", "holm", "hochberg", "hommel", "bh", "by"]
 
 Array = NDArray[np.float64]
-
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
 
 
 def dunnett_critical(
@@ -41,6 +40,9 @@ def dunnett_critical(
     common estimate of the standard deviation). The table printed in 1955 for two sides is an approximation; this is
     exact.
 
+    Assumes normal statistics that share one control. Not for metrics, whose correlations are unknown, nor for
+    guardrails that must all pass, which need no correction.
+
     Args:
         variances: variance of the mean of each treatment.
         control_variance: variance of the control's mean.
@@ -51,6 +53,10 @@ def dunnett_critical(
     Raises:
         InputError: no treatments, variances that are negative or both 0 in a comparison, df not above 0, alpha outside
             (0, 1), or other sides.
+
+    Example:
+        >>> round(dunnett_critical([1.0, 1.0, 1.0], 1.0), 3)
+        2.349
     """
     alpha = check_alpha(alpha)
     v = _check_arms(variances, control_variance, df, sides)
@@ -77,7 +83,14 @@ def adjusted_alpha(
     df: float = math.inf,
     sides: Literal[1, 2] = 2,
 ) -> float:
-    """Level for each single comparison that keeps the chance of any false crossing at alpha: 2 Φ(-c), or its t."""
+    """Level for each single comparison that keeps the chance of any false crossing at alpha: 2 Φ(-c), or its t.
+
+    Dunnett (1955). Assumes and excludes what `dunnett_critical` does.
+
+    Example:
+        >>> round(adjusted_alpha([1.0, 1.0, 1.0], 1.0), 4)
+        0.0188
+    """
     critical = dunnett_critical(variances, control_variance, alpha=alpha, df=df, sides=sides)
     tail = ndtr(-critical) if math.isinf(df) else stdtr(df, -critical)
     return min(sides * float(tail), alpha)
@@ -263,8 +276,9 @@ def _control_rule(c: float, loading: Array, rest: Array) -> tuple[Array, Array]:
                 ends.update(middle + k * width for k in (-8, -3, 0, 3, 8))
     edges = np.array(sorted(end for end in ends if -10 <= end <= 10))
     half, centre = np.diff(edges)[:, None] / 2, (edges[1:] + edges[:-1])[:, None] / 2
-    x = (centre + half * _NODES).ravel()
-    w = (half * _WEIGHTS).ravel() * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
+    nodes, weights = legendre(48)
+    x = (centre + half * nodes).ravel()
+    w = (half * weights).ravel() * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
     return x, w
 
 
@@ -275,9 +289,10 @@ def _chi_rule(df: float) -> tuple[list[float], list[float]]:
     low = math.sqrt(max(float(chdtri(df, 1 - 1e-15)), 0.0) / df)
     high = math.sqrt(float(chdtri(df, 1e-17)) / df)
     half, centre = (high - low) / 2, (high + low) / 2
-    s = centre + half * _NODES
+    nodes, weights = legendre(48)
+    s = centre + half * nodes
     log_density = (
         math.log(2) + df / 2 * math.log(df / 2) - float(gammaln(df / 2)) + (df - 1) * np.log(s) - df * s**2 / 2
     )
-    weight = half * _WEIGHTS * np.exp(log_density)
+    weight = half * weights * np.exp(log_density)
     return s.tolist(), weight.tolist()

@@ -17,6 +17,7 @@ from scipy.special import ndtr, stdtr
 from ..errors import InputError
 from .fieller import NOT_ABOVE_ZERO, Estimate, Shared, check_alpha, compare_estimates, welch_statistic
 from .proportions import check_counts, restricted_variance, restricted_variance_of_ratio
+from .showing import Shown
 
 __all__ = ["NonInferiority", "intersection_union", "non_inferiority", "non_inferiority_proportions"]
 
@@ -25,7 +26,7 @@ Direction = Literal["increase", "decrease"]
 
 
 @dataclass(frozen=True, slots=True)
-class NonInferiority:
+class NonInferiority(Shown):
     """A guardrail's result.
 
     Attributes:
@@ -36,6 +37,10 @@ class NonInferiority:
         statistic: above 0 on the side of passing.
         df: its degrees of freedom; infinity for a normal one.
         reason: one sentence where the numbers cannot decide; "" otherwise.
+
+    Example:
+        >>> NonInferiority("inconclusive", None, None, None, None, "welch", "too few orders").result
+        'inconclusive'
     """
 
     result: Result

@@ -14,7 +14,7 @@ from scipy.special import ndtr, ndtri
 from ..errors import InputError
 from .fieller import check_alpha
 from .moments import Moments
-from .results import Comparison, Difference, RatioInterval
+from .results import Comparison, Difference, Inputs, RatioInterval
 from .roots import increasing_root
 
 __all__ = [
@@ -33,6 +33,9 @@ def compare_proportions(treatment: Moments, control: Moments, column: str, *, al
     `difference.se` is the unpooled sqrt(s²_t/n_t + s²_c/n_c); where nothing varies, that of one success and one failure
     more in each arm (Agresti and Caffo 2000), so that it is never 0.
 
+    Assumes independent visitors, each counted once. Not for rates of orders or sessions (`compare_ratios`), and not for
+    non-inferiority on the lift scale, which has a test of its own.
+
     Args:
         treatment, control: moments in which `column` is 1 for visitors who converted and 0 for the others.
         column: the column to compare.
@@ -43,14 +46,22 @@ def compare_proportions(treatment: Moments, control: Moments, column: str, *, al
 
     Raises:
         InputError: no such column, a column that is not 0/1, or alpha outside (0, 1).
+
+    Example:
+        >>> from offerlift.stats import Moments
+        >>> t, c = (Moments.from_sums(["bought"], 1000, [x], {("bought", "bought"): x}) for x in (120, 100))
+        >>> result = compare_proportions(t, c, "bought")
+        >>> round(result.difference.p_value, 3), round(result.lift.low, 3), round(result.lift.high, 3)
+        (0.153, -0.065, 0.541)
     """
     x_t, n_t = counts_of(treatment, column)
     x_c, n_c = counts_of(control, column)
-    check_alpha(alpha)
+    inputs = Inputs(treatment, control, (column,), check_alpha(alpha))
     if n_t == 0 or n_c == 0:
-        return Comparison.without("insufficient", "an arm has no visitors")
+        return Comparison.without("insufficient", "an arm has no visitors", inputs=inputs)
     difference = miettinen_nurminen_difference(x_t, n_t, x_c, n_c, alpha=alpha)
-    return Comparison("ok", "", difference, miettinen_nurminen_ratio(x_t, n_t, x_c, n_c, alpha=alpha).lift())
+    lift = miettinen_nurminen_ratio(x_t, n_t, x_c, n_c, alpha=alpha).lift()
+    return Comparison("ok", "", difference, lift, inputs=inputs)
 
 
 def counts_of(moments: Moments, column: str) -> tuple[int, int]:
@@ -58,15 +69,24 @@ def counts_of(moments: Moments, column: str) -> tuple[int, int]:
 
     Raises:
         InputError: the column's moments cannot be those of zeros and ones.
+
+    Example:
+        >>> from offerlift.stats import Moments
+        >>> counts_of(Moments.from_arrays({"bought": [0, 1, 0, 0]}), "bought")
+        (1, 4)
     """
-    n, at = moments.n, moments.index(column)
-    total = n * float(moments.mean[at])
+    at = moments.index(column)
+    return counts_from(column, moments.n, float(moments.mean[at]), float(moments.m2[at, at]))
+
+
+def counts_from(column: str, n: int, mean: float, square: float) -> tuple[int, int]:
+    """The same of n, mean and centred sum of squares."""
+    total = n * mean
     x = round(total)
     spread = x * (n - x) / n if n else 0.0
-    if abs(total - x) > 1e-6 or not 0 <= x <= n or abs(float(moments.m2[at, at]) - spread) > 1e-6 * max(spread, 1.0):
+    if abs(total - x) > 1e-6 or not 0 <= x <= n or abs(square - spread) > 1e-6 * max(spread, 1.0):
         raise InputError(
-            f"column {column!r} is not 0/1: {n} visitors with mean {float(moments.mean[at])!r}; "
-            "a conversion is 1 or 0 for each visitor"
+            f"column {column!r} is not 0/1: {n} visitors with mean {mean!r}; a conversion is 1 or 0 for each visitor"
         )
     return x, n
 
@@ -76,9 +96,12 @@ def miettinen_nurminen_difference(
 ) -> Difference:
     """Score interval and p-value of p_t - p_c.
 
-    The interval holds every δ in [-1, 1] with Z²(δ) <= z², where Z² = (p̂_t - p̂_c - δ)² / (Ṽ(δ) N/(N - 1)) and Ṽ is the
-    variance at the maximum likelihood rates under p_t - p_c = δ. Finite for any counts: at 0 of n in both arms the
+    The interval holds every δ in [-1, 1] with Z²(δ) <= z², where Z² = (p̂_t - p̂_c - δ)² / (Ṽ(δ) N/(N - 1)) and Ṽ is
+    the variance at the maximum likelihood rates under p_t - p_c = δ. Finite for any counts: at 0 of n in both arms the
     p-value is 1 and the ends are ±z²/(n (N - 1)/N + z²).
+
+    Miettinen and Nurminen (1985). Assumes independent binomials. Not exact: below five conversions in all the level may
+    be passed by a little.
 
     Args:
         x_t, n_t, x_c, n_c: conversions and visitors.
@@ -87,6 +110,11 @@ def miettinen_nurminen_difference(
 
     Raises:
         InputError: counts that are not whole, negative, x > n or n = 0.
+
+    Example:
+        >>> d = miettinen_nurminen_difference(56, 70, 48, 80)
+        >>> round(d.low, 4), round(d.high, 4)
+        (0.0528, 0.3382)
     """
     x_t, n_t, x_c, n_c = check_counts(x_t, n_t, x_c, n_c)
     z, factor = -float(ndtri(check_alpha(alpha) / 2)), score_factor(n_t + n_c, correction)
@@ -111,6 +139,8 @@ def miettinen_nurminen_ratio(
     Without conversions in the control the ratio has no estimate and no upper end (`unbounded`); without any in the
     treatment the low end is 0; without any in both the data say nothing of the ratio (`undefined`).
 
+    Miettinen and Nurminen (1985), Koopman (1984). Assumes and excludes what the difference does.
+
     Args:
         x_t, n_t, x_c, n_c: conversions and visitors.
         alpha: 1 minus the confidence level, two-sided.
@@ -118,6 +148,11 @@ def miettinen_nurminen_ratio(
 
     Raises:
         InputError: counts that are not whole, negative, x > n or n = 0.
+
+    Example:
+        >>> ratio = miettinen_nurminen_ratio(56, 70, 48, 80)
+        >>> round(ratio.estimate, 3), round(ratio.low, 3), round(ratio.high, 3)
+        (1.333, 1.079, 1.672)
     """
     x_t, n_t, x_c, n_c = check_counts(x_t, n_t, x_c, n_c)
     z, factor = -float(ndtri(check_alpha(alpha) / 2)), score_factor(n_t + n_c, correction)
@@ -132,7 +167,16 @@ def miettinen_nurminen_ratio(
 
 
 def wilson_interval(x: int, n: int, *, alpha: float = 0.05) -> tuple[float, float]:
-    """Score interval of one rate (Wilson 1927)."""
+    """Score interval of one rate (Wilson 1927).
+
+    The p with |p̂ - p| <= z sqrt(p (1 - p)/n). Assumes independent visitors. Not for comparing two arms by whether
+    their intervals overlap.
+
+    Example:
+        >>> low, high = wilson_interval(3, 100)
+        >>> round(low, 4), round(high, 4)
+        (0.0103, 0.0845)
+    """
     x, n = _check_count(x, n)
     z2 = float(ndtri(check_alpha(alpha) / 2)) ** 2
     centre, half = x + z2 / 2, math.sqrt(z2 * (x * (n - x) / n + z2 / 4))
@@ -143,7 +187,16 @@ def wilson_interval(x: int, n: int, *, alpha: float = 0.05) -> tuple[float, floa
 
 
 def newcombe_difference(x_t: int, n_t: int, x_c: int, n_c: int, *, alpha: float = 0.05) -> tuple[float, float]:
-    """Interval of p_t - p_c from the two Wilson intervals (Newcombe 1998, Stat Med 17:873, method 10)."""
+    """Interval of p_t - p_c from the two Wilson intervals (Newcombe 1998, Stat Med 17:873, method 10).
+
+    D ∓ sqrt((p̂_t - l_t)² + (u_c - p̂_c)²) and its mirror. Assumes independent binomials. Not for a verdict: it has no
+    p-value of its own, so that it can contradict the score test's.
+
+    Example:
+        >>> low, high = newcombe_difference(56, 70, 48, 80)
+        >>> round(low, 4), round(high, 4)
+        (0.0524, 0.3339)
+    """
     x_t, n_t, x_c, n_c = check_counts(x_t, n_t, x_c, n_c)
     p_t, p_c = x_t / n_t, x_c / n_c
     low_t, high_t = wilson_interval(x_t, n_t, alpha=alpha)
@@ -169,7 +222,6 @@ def _difference(x_t: int, n_t: int, x_c: int, n_c: int) -> float:
 
 
 def score_factor(total: int, correction: bool) -> float:
-    """N/(N - 1), or 1 without the correction."""
     return total / (total - 1) if correction else 1.0
 
 
@@ -200,8 +252,11 @@ def _difference_high(x_t: int, n_t: int, x_c: int, n_c: int, z: float, factor: f
     return increasing_root(above, d + half, 1.0, lower=inner, upper=1.0, tolerance=1e-14 * half)
 
 
-def restricted_variance(x_t: int, n_t: int, x_c: int, n_c: int, delta: float) -> float:
-    """p̃_t(1 - p̃_t)/n_t + p̃_c(1 - p̃_c)/n_c at the maximum likelihood rates with p̃_t - p̃_c = delta."""
+def restricted_variance(x_t: float, n_t: float, x_c: float, n_c: float, delta: float) -> float:
+    """p̃_t(1 - p̃_t)/n_t + p̃_c(1 - p̃_c)/n_c at the maximum likelihood rates with p̃_t - p̃_c = delta.
+
+    Expected counts and shares of the visitors do as well as whole numbers: it is what a plan expects of a visitor.
+    """
     # The arm with the larger rate comes first and rates are below one half together: nothing cancels for rare events.
     if delta < 0:
         x_t, n_t, x_c, n_c, delta = x_c, n_c, x_t, n_t, -delta
@@ -212,7 +267,7 @@ def restricted_variance(x_t: int, n_t: int, x_c: int, n_c: int, delta: float) ->
     return high * (1 - high) / n_t + low * (1 - low) / n_c
 
 
-def _restricted_rate(x_t: int, n_t: int, x_c: int, n_c: int, delta: float) -> float:
+def _restricted_rate(x_t: float, n_t: float, x_c: float, n_c: float, delta: float) -> float:
     """Maximum likelihood p_c in [0, 1 - delta] given p_t = p_c + delta, delta >= 0.
 
     A root of L3 p³ + L2 p² + L1 p + L0 (Miettinen and Nurminen 1985, appendix). Their trigonometric solution loses half
@@ -276,7 +331,7 @@ def _ratio_high(x_t: int, n_t: int, x_c: int, n_c: int, z: float, factor: float)
     return math.exp(increasing_root(above, start + half, math.exp(start + half), lower=lower, tolerance=1e-15))
 
 
-def restricted_variance_of_ratio(x_t: int, n_t: int, x_c: int, n_c: int, r: float) -> float:
+def restricted_variance_of_ratio(x_t: float, n_t: float, x_c: float, n_c: float, r: float) -> float:
     """p̃_t(1 - p̃_t)/n_t + r² p̃_c(1 - p̃_c)/n_c at the maximum likelihood rates with p̃_t = r p̃_c."""
     u, v = n_t + x_c, x_t + n_c
     root = math.sqrt((r * u - v) ** 2 + 4 * r * (n_t - x_t) * (n_c - x_c))

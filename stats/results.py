@@ -1,17 +1,21 @@
 """What the methods return: plain frozen records of Python floats, no arrays and never a NaN.
 
-A number that does not exist is None, with the reason beside it. t is the treatment, c the control.
+A number that does not exist is None, with the reason beside it. t is the treatment, c the control. Every record shows
+itself (`Shown`): as text, as a table in a notebook, as rows of a pandas or Polars data frame, as a chart.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .showing import Shown
 
 __all__ = [
     "Anytime",
     "Comparison",
     "Difference",
+    "Inputs",
     "IntervalKind",
     "Lift",
     "Posterior",
@@ -23,7 +27,7 @@ IntervalKind = Literal["bounded", "unbounded", "complement", "undefined"]
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Shown):
     """Treatment minus control, in the metric's unit.
 
     Attributes:
@@ -33,6 +37,11 @@ class Difference:
         low, high: two-sided confidence interval at the level asked for.
         p_value: two-sided, from the same statistic as the interval: below alpha exactly when the interval leaves out 0.
         method: the name of the method.
+
+    Example:
+        >>> d = Difference(0.5, 0.1, 98.0, 0.302, 0.698, 2.6e-6, "welch")
+        >>> d.to_dicts()[0]["p_value"]
+        2.6e-06
     """
 
     estimate: float
@@ -45,7 +54,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Lift:
+class Lift(Shown):
     """Relative lift m_t / m_c - 1 (0.05 is 5 % more) with its confidence set.
 
     Attributes:
@@ -54,6 +63,10 @@ class Lift:
             >= high. `undefined`: there is no relative lift; all None.
         estimate, low, high: None where they do not exist.
         reason: one sentence wherever something is None or the set is not an interval; "" otherwise.
+
+    Example:
+        >>> Lift("bounded", 0.05, 0.01, 0.09).excludes_zero()
+        True
     """
 
     kind: IntervalKind
@@ -74,8 +87,13 @@ class Lift:
 
 
 @dataclass(frozen=True, slots=True)
-class RatioInterval:
-    """Confidence set of the ratio m_t / m_c itself; fields as in `Lift`, one higher."""
+class RatioInterval(Shown):
+    """Confidence set of the ratio m_t / m_c itself; fields as in `Lift`, one higher.
+
+    Example:
+        >>> RatioInterval("unbounded", 1.5, 0.5, None, "no upper end").lift()
+        Lift(kind='unbounded', estimate=0.5, low=-0.5, high=None, reason='no upper end')
+    """
 
     kind: IntervalKind
     estimate: float | None
@@ -89,28 +107,61 @@ class RatioInterval:
         return Lift(self.kind, *values, reason=self.reason)
 
 
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a comparison was computed from, so that it can be done again.
+
+    Attributes:
+        treatment, control: the arms' `Moments`; of `compare_estimates`, the `Estimate` of each.
+        columns: the columns that were read: the metric's, of a ratio the denominator's, then the covariates.
+        alpha: 1 minus the confidence level, two-sided.
+
+    Example:
+        >>> Inputs(None, None, ("revenue", "orders"), 0.05).columns
+        ('revenue', 'orders')
+    """
+
+    treatment: Any
+    control: Any
+    columns: tuple[str, ...]
+    alpha: float
+
+
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown):
     """A treatment compared with the control on one metric.
 
     `status` is `ok`; `insufficient` (too few visitors or nothing varies) or `undefined` (the metric does not exist in
-    an arm), both with a `reason`, no difference and an undefined lift.
+    an arm), both with a `reason`, no difference and an undefined lift. `inputs` is what it was computed from.
+
+    Example:
+        >>> empty = Comparison.without("insufficient", "an arm has no visitors")
+        >>> empty.difference is None, empty.lift.kind, empty.reason
+        (True, 'undefined', 'an arm has no visitors')
     """
 
     status: Literal["ok", "insufficient", "undefined"]
     reason: str
     difference: Difference | None
     lift: Lift
+    inputs: Inputs | None = field(default=None, repr=False, compare=False, kw_only=True)
 
     @classmethod
-    def without(cls, status: Literal["insufficient", "undefined"], reason: str) -> Comparison:
+    def without(
+        cls, status: Literal["insufficient", "undefined"], reason: str, *, inputs: Inputs | None = None
+    ) -> Comparison:
         """A comparison that has no numbers, and why."""
-        return cls(status, reason, None, Lift("undefined", None, None, None, reason))
+        return cls(status, reason, None, Lift("undefined", None, None, None, reason), inputs=inputs)
 
 
 @dataclass(frozen=True, slots=True)
-class Anytime:
-    """Always-valid interval and p-value of a difference, at the looks so far, and the boundary on |z| behind both."""
+class Anytime(Shown):
+    """Always-valid interval and p-value of a difference, at the looks so far, and the boundary on |z| behind both.
+
+    Example:
+        >>> Anytime(-0.1, 0.4, 0.3, 3.03).boundary
+        3.03
+    """
 
     low: float
     high: float
@@ -119,7 +170,7 @@ class Anytime:
 
 
 @dataclass(frozen=True, slots=True)
-class Posterior:
+class Posterior(Shown):
     """One treatment against the control, on the difference scale t - c.
 
     Attributes:
@@ -127,6 +178,14 @@ class Posterior:
         expected_loss: what is lost a visitor, on average, by choosing the treatment if it is worse: E[max(c - t, 0)],
             mirrored where a decrease is wanted.
         low, high: equal-tailed credible interval of t - c.
+
+    Example:
+        >>> print(Posterior(0.93, 0.0005, -0.01, 0.05))
+        Posterior
+          probability_better  93%
+          expected_loss       0.0005
+          low                 -0.01
+          high                0.05
     """
 
     probability_better: float
@@ -136,7 +195,7 @@ class Posterior:
 
 
 @dataclass(frozen=True, slots=True)
-class SampleRatio:
+class SampleRatio(Shown):
     """A test on counts of visitors.
 
     Attributes:
@@ -146,6 +205,10 @@ class SampleRatio:
         df: degrees of freedom; 0 for the sequential test, which needs none.
         method: the name of the method.
         reason: one sentence where the p-value needs explaining; "" otherwise.
+
+    Example:
+        >>> SampleRatio(0.04, 4.2, 1, "pearson-chi-squared").method
+        'pearson-chi-squared'
     """
 
     p_value: float

@@ -34,6 +34,10 @@ class Spending:
     Raises:
         InputError: another family, or a gamma that is missing, not wanted, not finite or, for `kim_demets`, not above
             0.
+
+    Example:
+        >>> Spending("kim_demets", 3.0).gamma
+        3.0
     """
 
     family: Family = "obrien_fleming"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import SupportsFloat
 
@@ -14,7 +15,13 @@ from scipy.special import chdtrc, gammaln
 from ..errors import InputError
 from .results import SampleRatio
 
-__all__ = ["homogeneity_test", "running_sample_ratio_test", "sample_ratio_test", "sequential_sample_ratio_test"]
+__all__ = [
+    "homogeneity_test",
+    "running_sample_ratio_test",
+    "sample_ratio_by_group",
+    "sample_ratio_test",
+    "sequential_sample_ratio_test",
+]
 
 Counts = Mapping[str, int] | Sequence[int]
 Shares = Mapping[str, SupportsFloat] | Sequence[SupportsFloat]
@@ -24,6 +31,9 @@ Array = NDArray[np.float64]
 def sample_ratio_test(counts: Counts, shares: Shares) -> SampleRatio:
     """Pearson's chi-squared of visitors by arm against the intended shares, one look.
 
+    Σ (n_i - N θ_i)²/(N θ_i) on k - 1 degrees of freedom (Pearson 1900). Assumes one look at visitors, not at sessions;
+    alarm below .001. Not for looking every day: `sequential_sample_ratio_test`.
+
     Args:
         counts: visitors by arm.
         shares: intended shares or weights of the same arms (normalised here); a share of 0 expects nobody.
@@ -31,6 +41,10 @@ def sample_ratio_test(counts: Counts, shares: Shares) -> SampleRatio:
     Raises:
         InputError: other arms in the one than in the other, negative or fractional counts, shares that are negative or
             all 0.
+
+    Example:
+        >>> round(sample_ratio_test({"a": 5100, "b": 4900}, {"a": 1, "b": 1}).p_value, 4)
+        0.0455
     """
     observed, share, stray = _prepare(counts, shares)
     method, df = "pearson-chi-squared", max(len(observed) - 1, 0)
@@ -52,6 +66,8 @@ def sequential_sample_ratio_test(counts: Counts, shares: Shares, *, concentratio
     BF = Γ(Σα)/Γ(Σα + n) · Π Γ(α_i + n_i)/Γ(α_i) · Π θ_i^-n_i with α = concentration · θ; the p-value is min(1, 1/BF) at
     these counts, and the smallest over all looks is valid at any time.
 
+    Assumes independent visitors. Not as sensitive at one look as Pearson's.
+
     Args:
         counts: visitors by arm.
         shares: intended shares or weights of the same arms.
@@ -62,6 +78,10 @@ def sequential_sample_ratio_test(counts: Counts, shares: Shares, *, concentratio
 
     Raises:
         InputError: as `sample_ratio_test`, or a concentration that is not above 0.
+
+    Example:
+        >>> round(sequential_sample_ratio_test({"a": 5400, "b": 4600}, {"a": 1, "b": 1}).p_value, 12)
+        0.0
     """
     observed, share, stray = _prepare(counts, shares)
     if not 0 < concentration < math.inf:
@@ -96,6 +116,11 @@ def running_sample_ratio_test(looks: Iterable[Mapping[str, int]], shares: Mappin
 
     Raises:
         InputError: as `sequential_sample_ratio_test`.
+
+    Example:
+        >>> days = [{"a": 500, "b": 500}, {"a": 600, "b": 400}, {"a": 500, "b": 500}]
+        >>> running_sample_ratio_test(days, {"a": 1, "b": 1}).p_value < 0.01
+        True
     """
     totals = dict.fromkeys(shares, 0)
     smallest = sequential_sample_ratio_test(totals, shares)
@@ -105,13 +130,50 @@ def running_sample_ratio_test(looks: Iterable[Mapping[str, int]], shares: Mappin
     return smallest
 
 
+def sample_ratio_by_group(
+    groups: Mapping[Hashable, Mapping[str, int]], shares: Mapping[str, SupportsFloat]
+) -> dict[Hashable, SampleRatio]:
+    """The fixed test within every day, segment or other group of visitors, with p-values adjusted for their number.
+
+    A warning, never a verdict: a split that is wrong in one group only points at its cause. p is Holm's (1979) over the
+    groups, so that a healthy experiment raises any of them as seldom as one test.
+
+    Triggered visitors, or any other part that was chosen after the assignment, are compared with the assigned ones by
+    `homogeneity_test(triggered, assigned)`: a trigger that depends on the arm spoils the comparison whatever the split.
+
+    Args:
+        groups: by group, visitors by arm.
+        shares: intended shares or weights of the same arms.
+
+    Returns:
+        By group in the order given, with the adjusted p-value.
+
+    Raises:
+        InputError: as `sample_ratio_test`.
+    """
+    tests = {name: sample_ratio_test(counts, shares) for name, counts in groups.items()}
+    adjusted: dict[Hashable, float] = {}
+    largest = 0.0
+    for rank, name in enumerate(sorted(tests, key=lambda name: tests[name].p_value)):
+        largest = max(largest, min((len(tests) - rank) * tests[name].p_value, 1.0))
+        adjusted[name] = largest
+    return {name: replace(test, p_value=adjusted[name]) for name, test in tests.items()}
+
+
 def homogeneity_test(successes: Counts, totals: Counts) -> SampleRatio:
     """Pearson's chi-squared of k proportions being equal, without continuity correction.
 
     Arms without visitors are left out; p = 1 where nothing varies.
 
+    Pearson (1900). Assumes independent visitors and five expected in each cell. Not for comparing a metric between
+    arms: `compare_proportions` has the interval as well.
+
     Raises:
         InputError: other arms in the one than in the other, or successes outside 0..total.
+
+    Example:
+        >>> round(homogeneity_test({"a": 30, "b": 50}, {"a": 1000, "b": 1000}).p_value, 4)
+        0.0225
     """
     x, n, _ = _align(successes, totals, "successes", "totals")
     x, n = _whole(x, "successes"), _whole(n, "totals")

@@ -31,10 +31,9 @@ from .proportions import (
     counts_of,
     restricted_variance,
     restricted_variance_of_ratio,
-    score_factor,
 )
 from .ratios import compare_ratios
-from .results import Comparison, Difference, RatioInterval
+from .results import Comparison, Difference, Inputs, RatioInterval
 from .roots import bracketed_root
 
 __all__ = [
@@ -234,8 +233,9 @@ def compare_adjusted_over_strata(
         for weight, t, c in zip(weights, treatment, control, strict=True)
         if weight
     ]
+    inputs = Inputs(treatment, control, (column, *covariates), check_alpha(alpha))
     if not found:
-        return adjusted_without(_NO_STRATUM)
+        return adjusted_without(_NO_STRATUM, inputs)
     shared = [Estimate(0.0, parts.shared.tt + parts.shared.cc, parts.shared.df) for _, parts in found]
     total = AdjustedParts(
         _combined([(weight, parts.treatment) for weight, parts in found]),
@@ -250,7 +250,8 @@ def compare_adjusted_over_strata(
         np.sum([weight * parts.theta_control for weight, parts in found], axis=0),
     )
     plain = compare_means_over_strata(treatment, control, column, visitors=visitors).difference
-    return compare_parts(total, plain, column, covariates, alpha)
+    assert plain is not None, "what varies beyond its covariates varies"
+    return compare_parts(total, plain.se**2, inputs)
 
 
 def _parts(treatment: Moments, control: Moments, column: str, covariates: Sequence[str]) -> AdjustedParts:
@@ -343,7 +344,7 @@ class _Table:
 
     @property
     def factor(self) -> float:
-        return score_factor(self.n_t + self.n_c, True)
+        return (self.n_t + self.n_c) / (self.n_t + self.n_c - 1)
 
     @property
     def is_certain(self) -> bool:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, and_, case, func, literal, null, select
+from sqlalchemy import ColumnElement, FromClause, Subquery, and_, case, func, literal, null, select
 
 from ..experiments.metrics import DAY
 from .sources import Sources
 
-__all__ = ["MISSING", "Cohort", "day_of", "keys_of", "subjects"]
+__all__ = ["MISSING", "Cohort", "Key", "day_of", "keys_of", "packed", "subjects", "unpacked"]
 
 MISSING = "(missing)"
 """What visitors without a value of a segment are listed under."""
+
+Key = tuple[Any, ...]
+"""Phase, arm_id and, where split by one, the segment's value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +116,16 @@ def day_of(at: ColumnElement[int], offset: int) -> ColumnElement[int]:
     # A day is added because SQL's remainder of a negative number is negative: 1970 may have begun later there.
     ahead = at + literal(offset + DAY, literal_execute=True) if offset else at
     return at - ahead % literal(DAY, literal_execute=True)
+
+
+def packed(day: ColumnElement[int], subject: FromClause, cohort: Cohort) -> list[ColumnElement]:
+    """Columns that tell the keys and a day apart; day and arm are one number, as two take twice as long to sort."""
+    return [day + subject.c.arm_id, *(subject.c[key] for key in keys_of(cohort) if key != "arm_id")]
+
+
+def unpacked(row: Sequence[Any], cohort: Cohort) -> tuple[Key, int, Sequence[Any]]:
+    """The key, the day and the rest of a row that begins with what `packed` gave."""
+    number, (phase, segment) = int(row[0]), (len(cohort.phases) > 1, cohort.segment is not None)
+    arm_id = (number + cohort.offset) % DAY
+    key = (row[1] if phase else cohort.phases[0], arm_id, *row[1 + phase : 1 + phase + segment])
+    return key, number - arm_id, row[1 + phase + segment :]

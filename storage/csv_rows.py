@@ -50,7 +50,10 @@ class CsvFile(RowFile):
             while header == []:
                 header = self._next()
         except csv.Error as error:
-            raise InputError(f"{path}, line {self._reader.line_num}: not CSV ({error})") from error
+            raise InputError(
+                f"{path}, line {self._reader.line_num}: not CSV ({error})",
+                hint='Save it as CSV: lines that end in LF or CRLF, cells with line ends within quoted by ".',
+            ) from error
         if header is None:
             raise InputError(f"{path} is empty", hint="The first line must name the columns.")
         columns = [name.strip() for name in header]
@@ -162,7 +165,9 @@ def _lines(path: Path, encoding: str) -> Iterator[str]:
     except IsADirectoryError as error:
         raise StoreError(f"cannot read {path}: it is a folder") from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"cannot read {path} after line {number}: {error}") from error
+        raise InputError(
+            f"cannot read {path} after line {number}: {error}", hint="The file is damaged or cut off; copy it again."
+        ) from error
     except OSError as error:
         raise StoreError(f"cannot read {path} after line {number}: {error.strerror or error}") from error
 

@@ -14,12 +14,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from sqlalchemy import ColumnElement, Double, FromClause, Select, Subquery, and_, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, Double, FromClause, Select, Subquery, case, func, literal, select
 
 from ..experiments.metrics import DAY, Column, CovariateUse
 from .cohort import Cohort, day_of, keys_of, subjects
 from .features import Feature
-from .happened import Within, capped, counted_flags, flag, join_covariate, outcome_rows, unreported_flag, uses_within
+from .happened import (
+    Within,
+    all_of,
+    among_counted,
+    any_of,
+    capped,
+    counted_flags,
+    flag,
+    is_order,
+    join_covariate,
+    outcome_rows,
+    unreported_flag,
+    uses_within,
+    when,
+)
 from .sources import Sources
 from .sums import Layout, Use
 
@@ -168,10 +182,12 @@ def _running(sources: Sources, cohort: Cohort, layout: Layout, clock: Clock) -> 
     a visitor's first row), and of each amount what the row adds (d0, d1, ...) and the total with it (r0, r1, ...).
     """
     rows = outcome_rows(sources, cohort, layout)
-    within = uses_within(layout, rows, cohort)
-    # A refund that was written down before its order counts when both are known.
-    is_later = and_(rows.c.refunded_at.is_not(None), rows.c.refunded_at > rows.c.at)
-    effect = case((is_later, rows.c.refunded_at), else_=rows.c.at)
+    found = uses_within(layout, rows, cohort)
+    within = among_counted(found)
+    effect: ColumnElement[int] = rows.c.at
+    if "refunded_at" in rows.c:
+        # A refund that was written down before its order counts when both are known.
+        effect = case((rows.c.refunded_at > rows.c.at, rows.c.refunded_at), else_=rows.c.at)
     amounts = _amounts(layout)
     happened = (
         select(
@@ -184,7 +200,7 @@ def _running(sources: Sources, cohort: Cohort, layout: Layout, clock: Clock) -> 
             flag(unreported_flag(layout, rows, within)).label("unreported"),
             *(_added(amount, rows, within).label(f"d{i}") for i, amount in enumerate(amounts)),
         )
-        .where(or_(*within.values()))
+        .where(any_of(*found.values()))
         .subquery("counted")
     )
     # Rows of one instant may come in any order, if it is the same for all of these: what they add is of one day.
@@ -211,8 +227,8 @@ def _added(amount: Amount, rows: FromClause, within: Within) -> ColumnElement[fl
     use, what = amount
     taken, zero = within[use], literal(0.0, Double)
     if what == "count":
-        return case((and_(taken, rows.c.refunded_at.is_(None)), literal(1.0, Double)), else_=zero)
-    return case((taken, rows.c.value if what == "value" else rows.c.value - rows.c.cost), else_=zero)
+        return when(all_of(taken, is_order(rows)), literal(1.0, Double), zero)
+    return when(taken, rows.c.value if what == "value" else rows.c.value - rows.c.cost, zero)
 
 
 def _before_and_after(

@@ -15,7 +15,7 @@ from ..experiments.metrics import Column, Metric
 from ..stats.histogram import DIGITS, Histogram, LargestValues
 from .cohort import Cohort, keys_of
 from .features import Feature, features_of
-from .happened import has_passed, outcome_rows, uses_within
+from .happened import has_passed, is_order, outcome_rows, uses_within
 from .money import exponent
 from .origins import Origin
 from .reading import Key, keyed
@@ -138,7 +138,7 @@ def _order_statement(sources: Sources, cohort: Cohort, layout: Layout, feature: 
         select(*(rows.c[key] for key in keys_of(cohort)), _bin(value).label("edge"))
         .where(
             uses_within(layout, rows, cohort)[feature.source.event, feature.window],
-            rows.c.refunded_at.is_(None),
+            is_order(rows),
             rows.c.unreported == 0,
             _is_mature(rows.c.exposed_at, feature, cohort),
         )

@@ -19,16 +19,21 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy.sql.elements import False_, True_
 
 from ..experiments.metrics import CovariateUse
 from .cohort import Cohort, keys_of, subjects
 from .features import Window
+from .planning import InOrder, is_rarely, scanned
 from .sources import Sources
 from .sums import Layout, Use
 
 __all__ = [
     "Within",
+    "all_of",
+    "among_counted",
     "amounts",
+    "any_of",
     "capped",
     "count_if",
     "counted_flags",
@@ -36,10 +41,12 @@ __all__ = [
     "has_passed",
     "ids_of",
     "is_event",
+    "is_order",
     "join_covariate",
     "outcome_rows",
     "unreported_flag",
     "uses_within",
+    "when",
 ]
 
 Within = dict[Use, ColumnElement[bool]]
@@ -47,31 +54,41 @@ Within = dict[Use, ColumnElement[bool]]
 
 
 def outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClause:
-    """One row an outcome or refund after the exposure: who, event_id, at of the original, refunded_at, amounts."""
+    """One row an outcome or refund after the exposure: who, event_id, at of the original, refunded_at, amounts.
+
+    Where there are no refunds, refunded_at is left out.
+    """
     subject = subjects(sources, cohort)
+    # Linked ids and several phases make a relation of the visitors that cannot be searched.
+    scans = sources.scans and sources.member is None and len(cohort.phases) == 1 and None not in layout.events
     who = [subject.c[key] for key in keys_of(cohort)] + [subject.c.visitor_id, subject.c.at.label("exposed_at")]
 
     def joined(relation: FromClause, at: ColumnElement[int]) -> ColumnElement[bool]:
         return and_(
             relation.c.visitor_id == visitor_id,
-            or_(*(is_event(event, relation, cohort) for event in layout.events)),
+            any_of(*(_is_rarely(event, relation, cohort) for event in layout.events)),
             at >= subject.c.at,
             relation.c.at <= cohort.as_of,
         )
 
     outcome = sources.outcome
+    if scans:
+        outcome = scanned(outcome, any_of(*(is_event(event, outcome, cohort) for event in layout.events)))
     value, cost, unreported = amounts(outcome, sources.currency)
     ids, visitor_id = ids_of(sources, subject)
+    refund = sources.refund
     orders = select(
         *who,
         outcome.c.event_id,
         outcome.c.at,
-        cast(null(), BigInteger).label("refunded_at"),
+        *([] if refund is None else [cast(null(), BigInteger).label("refunded_at")]),
         value.label("value"),
         cost.label("cost"),
         unreported.label("unreported"),
-    ).select_from(ids.join(outcome, joined(outcome, outcome.c.at)))
-    refund = sources.refund
+    )
+    found = joined(outcome, outcome.c.at)
+    # SQLite knows no hash join: it would search the outcomes of each visitor.
+    orders = orders.select_from(InOrder(outcome, ids, found) if scans else ids.join(outcome, found))
     if refund is None:
         return orders.subquery("happened")
     value, cost, unreported = amounts(refund, sources.currency)
@@ -99,19 +116,17 @@ def ids_of(sources: Sources, subject: FromClause) -> tuple[FromClause, ColumnEle
 def amounts(outcome: FromClause, currency: str) -> tuple[ColumnElement, ColumnElement, ColumnElement[int]]:
     """Value and cost in the reporting currency, 0 where there are none, and whether they are not known in it."""
     row = outcome.c
-    foreign = row.currency != currency
-    unknown = and_(
-        foreign,
-        or_(
-            and_(row.value.is_not(None), row.reporting_value.is_(None)),
-            and_(row.cost.is_not(None), row.reporting_cost.is_(None)),
-        ),
+    # First what nearly all rows are.
+    ours = row.currency == currency
+    unknown = or_(
+        and_(row.value.is_not(None), row.reporting_value.is_(None)),
+        and_(row.cost.is_not(None), row.reporting_cost.is_(None)),
     )
     value, cost = (
-        cast(func.coalesce(case((unknown, null()), (foreign, reported), else_=own), 0), Double)
+        cast(func.coalesce(case((ours, own), (unknown, null()), else_=reported), 0), Double)
         for reported, own in ((row.reporting_value, row.value), (row.reporting_cost, row.cost))
     )
-    return value, cost, flag(unknown)
+    return value, cost, case((ours, 0), (unknown, 1), else_=0)
 
 
 def uses_within(layout: Layout, rows: FromClause, cohort: Cohort) -> Within:
@@ -122,17 +137,28 @@ def uses_within(layout: Layout, rows: FromClause, cohort: Cohort) -> Within:
 def _within(use: Use, rows: FromClause, cohort: Cohort) -> ColumnElement[bool]:
     """Whether an outcome counts: the window holds it, and a refund came in time."""
     event, window = use
-    found = and_(is_event(event, rows, cohort), _holds(window, rows.c.at, rows.c.exposed_at))
-    if window.end is None:
+    found = all_of(is_event(event, rows, cohort), _holds(window, rows.c.at, rows.c.exposed_at))
+    if window.end is None or "refunded_at" not in rows.c:
         return found
     in_time = rows.c.refunded_at < rows.c.exposed_at + (window.end + window.refund)
-    return and_(found, or_(rows.c.refunded_at.is_(None), in_time))
+    return and_(found, or_(is_order(rows), in_time))
+
+
+def is_order(rows: FromClause) -> ColumnElement[bool]:
+    """Whether a row of `outcome_rows` is no refund."""
+    return rows.c.refunded_at.is_(None) if "refunded_at" in rows.c else true()
+
+
+def among_counted(within: Within) -> Within:
+    """The same conditions, for rows that one of them holds for."""
+    return {use: true() for use in within} if len(within) == 1 else within
 
 
 def _holds(window: Window, at: ColumnElement[int], exposed: ColumnElement[int]) -> ColumnElement[bool]:
     """Whether an outcome's time lies in the window of an exposure's."""
-    opened = at >= exposed + window.start
-    return opened if window.end is None else and_(opened, at < exposed + window.end)
+    # The rows are joined from the exposure on.
+    opened = at >= exposed + window.start if window.start > 0 else true()
+    return opened if window.end is None else all_of(opened, at < exposed + window.end)
 
 
 def has_passed(exposed: ColumnElement[int], window: Window, cohort: Cohort) -> ColumnElement[bool] | None:
@@ -145,23 +171,27 @@ def is_event(event: str | None, outcome: FromClause, cohort: Cohort) -> ColumnEl
     return true() if event is None else outcome.c.event_id == cohort.number(event)
 
 
+def _is_rarely(event: str | None, outcome: FromClause, cohort: Cohort) -> ColumnElement[bool]:
+    number = None if event is None else cohort.number(event)
+    return is_rarely(outcome.c.event_id, number) if isinstance(number, int) else is_event(event, outcome, cohort)
+
+
 def counted_flags(layout: Layout, rows: FromClause, within: Within) -> list[ColumnElement[bool]]:
     """Whether a row is an outcome of each of the layout's events.
 
     Each outcome is counted once: under its own event where a metric names it, otherwise under "any".
     """
     named = [condition for (event, _), condition in within.items() if event is not None]
-    is_order = rows.c.refunded_at.is_(None)
     counted = []
     for event in layout.events:
-        of_event = and_(is_order, or_(*(condition for use, condition in within.items() if use[0] == event)))
-        counted.append(and_(of_event, not_(or_(*named))) if event is None and named else of_event)
+        of_event = all_of(is_order(rows), any_of(*(one for use, one in within.items() if use[0] == event)))
+        counted.append(all_of(of_event, not_(any_of(*named))) if event is None and named else of_event)
     return counted
 
 
 def unreported_flag(layout: Layout, rows: FromClause, within: Within) -> ColumnElement[bool]:
     """Whether a row would be in a money column, but for its currency."""
-    return and_(rows.c.unreported == 1, or_(false(), *(within[use] for use in layout.money_uses)))
+    return all_of(any_of(*(within[use] for use in layout.money_uses)), rows.c.unreported == 1)
 
 
 def join_covariate(
@@ -222,14 +252,34 @@ def _newer(
     )
 
 
+def all_of(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether all of them hold; `true()` itself where they always do, for which `when` writes no CASE."""
+    some = [one for one in conditions if not isinstance(one, True_)]
+    return and_(*some) if some else true()
+
+
+def any_of(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether one of them holds, likewise."""
+    if any(isinstance(one, True_) for one in conditions):
+        return true()
+    return conditions[0] if len(conditions) == 1 else or_(false(), *conditions)
+
+
 def flag(condition: ColumnElement[bool] | None) -> ColumnElement[int]:
     """1 where it holds, else 0; None: it always holds."""
-    return literal(1) if condition is None else case((condition, 1), else_=0)
+    return literal(1) if condition is None else when(condition, literal(1), literal(0))
+
+
+def when(condition: ColumnElement[bool], value: ColumnElement, other: ColumnElement) -> ColumnElement:
+    """The value where the condition holds, else the other; without CASE where it always or never does."""
+    if isinstance(condition, True_):
+        return value
+    return other if isinstance(condition, False_) else case((condition, value), else_=other)
 
 
 def count_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
     """How many rows it holds for."""
-    return func.sum(flag(condition))
+    return func.count() if isinstance(condition, True_) else func.sum(flag(condition))
 
 
 def capped(total: ColumnElement[float], cap: int) -> ColumnElement[float]:

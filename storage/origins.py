@@ -55,7 +55,8 @@ def store_origin(connection: Connection, published: Published, as_of: int, segme
     refuse_unexecuted(definition)
     used = used_names(definition) | ({segment} if segment is not None else set())
     number = find_ids(connection, experiment, [definition.experiment])[definition.experiment]
-    phases = tuple(range(1, published.phase + 1))
+    # A draft is in no phase yet; nobody was exposed in the first one.
+    phases = tuple(range(1, max(published.phase, 1) + 1))
     refused = select(func.sum(import_file.c.refused)).where(import_file.c.experiment_id == number)
     return Origin(
         definition,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Select
@@ -13,7 +14,7 @@ from ..errors import InputError
 from ..experiments.definition import Definition, State
 from ..experiments.snapshot import Published
 from ..stats.moments import Moments
-from .cohort import Cohort, keys_of
+from .cohort import Cohort, Key, keys_of, unpacked
 from .features import Feature
 from .money import exponent
 from .observations import ArmCounts, Breakdown, Observations, Stratum
@@ -28,9 +29,6 @@ __all__ = ["Key", "keyed", "observed", "read_breakdown", "read_observations", "r
 
 ANY = "*"
 """What outcomes are counted under that only a metric of any event takes."""
-
-Key = tuple[Any, ...]
-"""Phase, arm_id and, where split by one, the segment's value."""
 
 
 @dataclass(slots=True)
@@ -166,16 +164,20 @@ def read_groups(
     """What the statements give for each key, and some times of exposure, the first and the last among them."""
     groups: dict[Key, Group] = defaultdict(Group)
     times: list[int] = []
-    for key, row in keyed(connection, cohort, day_statement(sources, cohort, layout.windows)):
-        day, first, last, visitors, crossovers, returned, *mature = map(int, row)
+    for row in connection.execute(day_statement(sources, cohort, layout.windows)):
+        key, day, rest = unpacked(row, cohort)
+        numbers = map(int, rest)
+        first, last, visitors, crossovers = islice(numbers, 4)
+        returned = next(numbers) if len(cohort.phases) > 1 else 0
         times += [first, last]
         group = groups[key]
         group.days[day] += visitors
         group.visitors += visitors
         group.crossovers += crossovers
         group.returned += returned
-        for window, number in zip(layout.windows, mature, strict=True):
-            group.sums.visitors[window] += number
+        for window in layout.windows:
+            group.sums.visitors[window] += visitors if window.end is None else next(numbers)
+    sources = sources.planned(sum(group.visitors for group in groups.values()))
     _read_sums(connection, sources, cohort, layout, groups)
     return groups, times
 

@@ -197,6 +197,8 @@ def _read_shifted(
     found: dict[Key, Cells] = defaultdict(Cells)
     for key, (*cell, visitors) in keyed(connection, cohort, entry_statement(sources, cohort, clock)):
         found[key].entered[_whole(cell)].visitors.update(dict.fromkeys(layout.windows, int(visitors)))
+    entered = (sums for cells in found.values() for sums in cells.entered.values())
+    sources = sources.planned(sum(sums.visitors[layout.windows[0]] for sums in entered))
     for use, windows in layout.covariates.items():
         # In every window the visitors, and so the shift, are the same.
         shift = shifts[layout.features.index(Feature(use, windows[0]))]

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, Subquery, and_, func, select
 
 from . import tables
+from .engines import database_of
 from .persons import person_relation
+from .planning import SEEKS
 
 __all__ = ["Sources", "store_sources"]
 
@@ -39,6 +41,9 @@ class Sources:
             that of an outcome or refund one of their ids. None: nobody is linked.
         own_covariates: relations like `covariate` of single names.
         settled: covariates of which there is one value an exposure, at its time.
+        scan_of: about how many outcomes there are at most, if the database has to be told when to read them all rather
+            than to search those of each visitor. None: it plans that itself.
+        scans: whether it is told so.
     """
 
     currency: str
@@ -51,10 +56,16 @@ class Sources:
     member: FromClause | None = None
     own_covariates: Mapping[str, FromClause] = field(default_factory=dict)
     settled: frozenset[str] = frozenset()
+    scan_of: int | None = None
+    scans: bool = False
 
     def covariate_of(self, name: str) -> FromClause:
         """The relation that has the covariate of that name, others perhaps too."""
         return self.own_covariates.get(name, self.covariate)
+
+    def planned(self, visitors: int) -> Sources:
+        """The same, for an analysis of so many visitors."""
+        return replace(self, scans=self.scan_of is not None and self.scan_of <= SEEKS * visitors)
 
     def with_refunds(self, rows: FromClause, as_of: int) -> Sources:
         """The same, with these rows as outcomes and refunds, which have outcome_id and refund_of besides."""
@@ -79,6 +90,7 @@ def store_sources(connection: Connection, currency: str, as_of: int) -> Sources:
         outcome,
         tables.covariate,
         tables.segment,
+        scan_of=database_of(connection).most_rows(connection),
     )
     if _exists(connection, select(outcome.c.refund_of).where(outcome.c.refund_of.is_not(None))):
         sources = sources.with_refunds(outcome, as_of)

@@ -18,7 +18,6 @@ from sqlalchemy import (
     Integer,
     Select,
     Subquery,
-    and_,
     case,
     func,
     literal,
@@ -27,9 +26,12 @@ from sqlalchemy import (
 )
 
 from ..experiments.metrics import Column, CovariateUse
-from .cohort import Cohort, day_of, keys_of, subjects
+from .cohort import Cohort, day_of, keys_of, packed, subjects
 from .features import Feature, Window
 from .happened import (
+    all_of,
+    among_counted,
+    any_of,
     capped,
     count_if,
     counted_flags,
@@ -37,10 +39,12 @@ from .happened import (
     has_passed,
     ids_of,
     is_event,
+    is_order,
     join_covariate,
     outcome_rows,
     unreported_flag,
     uses_within,
+    when,
 )
 from .sources import Sources
 from .sums import Layout
@@ -69,25 +73,22 @@ def mature_statement(sources: Sources, cohort: Cohort, window: Window) -> Select
 
 
 def day_statement(sources: Sources, cohort: Cohort, windows: Sequence[Window]) -> Select:
-    """The visitors by keys and day of their exposure.
+    """The visitors by day of their exposure and keys.
 
-    Columns: the keys, the day (its first microsecond), first and last exposure, visitors, crossovers, those returned,
-    then for each window the visitors for whom it has passed.
+    Columns: what `unpacked` makes day and keys of, first and last exposure, visitors, crossovers, those returned if
+    there are several phases, then for each window that ends the visitors for whom it has passed.
     """
     subject = subjects(sources, cohort)
-    keys = [subject.c[key] for key in keys_of(cohort)]
-    day = day_of(subject.c.at, cohort.offset)
+    by = packed(day_of(subject.c.at, cohort.offset), subject, cohort)
     return select(
-        *keys,
-        day,
+        *by,
         func.min(subject.c.at),
         func.max(subject.c.at),
         func.count(),
         count_if(subject.c.crossover_at <= cohort.as_of),
-        func.sum(subject.c.returned),
-        *(count_if(subject.c.at <= window.closed(cohort.as_of)) for window in windows),
-        # The day before the keys: visitors numbered as they came are nearly in its order already.
-    ).group_by(day, *keys)
+        *([func.sum(subject.c.returned)] if len(cohort.phases) > 1 else []),
+        *(count_if(subject.c.at <= window.closed(cohort.as_of)) for window in windows if window.end is not None),
+    ).group_by(*by)
 
 
 def orphan_statement(sources: Sources, cohort: Cohort, events: Sequence[str | None]) -> Select | None:
@@ -186,13 +187,14 @@ def covariate_statement(
 def visitor_rows(sources: Sources, cohort: Cohort, layout: Layout) -> Subquery:
     """One row a visitor with outcomes: the keys, at, outcomes by event n0, n1, ..., outcome features x0, x1, ..."""
     rows = outcome_rows(sources, cohort, layout)
-    within = uses_within(layout, rows, cohort)
-    keys = [rows.c[key] for key in keys_of(cohort)]
+    found = uses_within(layout, rows, cohort)
+    within = among_counted(found)
+    # A visitor has one exposure: groups by less are found faster.
     return (
         select(
-            *keys,
+            *(func.min(rows.c[key]).label(key) for key in keys_of(cohort)),
             rows.c.visitor_id,
-            rows.c.exposed_at.label("at"),
+            func.min(rows.c.exposed_at).label("at"),
             *(count_if(one).label(f"n{i}") for i, one in enumerate(counted_flags(layout, rows, within))),
             count_if(unreported_flag(layout, rows, within)).label("unreported"),
             *(
@@ -201,8 +203,8 @@ def visitor_rows(sources: Sources, cohort: Cohort, layout: Layout) -> Subquery:
                 if isinstance(feature.source, Column)
             ),
         )
-        .where(or_(*within.values()))
-        .group_by(rows.c.visitor_id, rows.c.exposed_at, *keys)
+        .where(any_of(*found.values()))
+        .group_by(rows.c.visitor_id)
         .subquery("visitors")
     )
 
@@ -210,16 +212,16 @@ def visitor_rows(sources: Sources, cohort: Cohort, layout: Layout) -> Subquery:
 def _outcome_value(feature: Feature, within: ColumnElement[bool], rows: FromClause) -> ColumnElement[float]:
     zero, one = literal(0.0, Double), literal(1.0, Double)
     assert isinstance(feature.source, Column)
-    ordered = and_(within, rows.c.refunded_at.is_(None))
+    ordered = all_of(within, is_order(rows))
     match feature.source.measure:
         case "converted":
-            total = func.max(case((ordered, one), else_=zero))
+            total = func.max(when(ordered, one, zero))
         case "count":
-            total = func.sum(case((ordered, one), else_=zero))
+            total = func.sum(when(ordered, one, zero))
         case "value":
-            total = func.sum(case((within, rows.c.value), else_=zero))
+            total = func.sum(when(within, rows.c.value, zero))
         case "margin":
-            total = func.sum(case((within, rows.c.value - rows.c.cost), else_=zero))
+            total = func.sum(when(within, rows.c.value - rows.c.cost, zero))
     return total if feature.cap is None else capped(total, feature.cap)
 
 

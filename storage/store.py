@@ -21,6 +21,7 @@ from .distributions import Distributions, read_distributions
 from .engine import database_url, open_engine, read, translated, writing
 from .engines import database_of
 from .exposures import prepare_exposures, store_exposures
+from .forks import AcrossForks
 from .identity import prepare_links, store_links
 from .looks import Look, add_look, read_looks
 from .lookups import experiment_ids
@@ -47,7 +48,7 @@ Ready = TypeVar("Ready")
 Result = TypeVar("Result")
 
 
-class Store:
+class Store(AcrossForks):
     """An open store; use it as a context manager, or call `close`.
 
     Each write takes any number of records in transactions of 10,000: those acknowledged stay, whatever happens next,
@@ -55,7 +56,7 @@ class Store:
     """
 
     def __init__(self, engine: Engine, url: URL, currency: str):
-        self._engine = engine
+        super().__init__(engine)
         self._url = url
         self.currency = currency
         self._written = 0
@@ -115,14 +116,6 @@ class Store:
             pass
         finally:
             self._engine.dispose()
-
-    def before_fork(self) -> None:
-        """Close what must not be open in two processes; the next use opens it again."""
-        database_of(self._engine).before_fork(self._engine)
-
-    def after_fork_in_child(self) -> None:
-        """Forget the connections without closing them: they are the parent's."""
-        self._engine.dispose(close=False)
 
     def __enter__(self) -> Store:
         return self

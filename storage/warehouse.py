@@ -16,6 +16,7 @@ from ..experiments.warehouse import WarehouseTables
 from .engine import database_url, open_engine, read, translated
 from .engines import database_of
 from .foreign import MissingTableError
+from .forks import AcrossForks
 from .observations import Breakdown, Observations
 from .origins import Origin
 from .reading import observed, require_segment, split_by
@@ -28,11 +29,11 @@ __all__ = ["Warehouse"]
 Result = TypeVar("Result")
 
 
-class Warehouse:
+class Warehouse(AcrossForks):
     """An open warehouse; use it as a context manager, or call `close`."""
 
     def __init__(self, engine: Engine, url: URL):
-        self._engine = engine
+        super().__init__(engine)
         self._url = url
 
     @classmethod

@@ -139,7 +139,7 @@ def test_statistics_load_only_numpy_and_scipy():
     """A notebook that imports the statistics waits for neither pandas nor statsmodels nor scipy.stats."""
     loaded = loaded_after("import offerlift.stats, sys\nassert 'scipy.stats' not in sys.modules")
     assert {"numpy", "scipy"} <= loaded
-    assert not loaded & {"pandas", "statsmodels", "matplotlib", "sqlalchemy", "pydantic"}
+    assert not loaded & {"pandas", "polars", "narwhals", "statsmodels", "matplotlib", "sqlalchemy", "pydantic"}
 
 
 def test_help_loads_nothing_heavy():

@@ -96,6 +96,10 @@ class Database(ForeignTables):
     def before_fork(self, engine: Engine) -> None:
         """Close what must not be open in two processes; the next use opens it again."""
 
+    def after_fork(self, engine: Engine) -> None:
+        """In the child: leave the connections to the parent, without closing them."""
+        engine.dispose(close=False)
+
     def alone(self, connection: Connection) -> AbstractContextManager[Any]:
         """Held by what changes tables, where its transaction alone does not keep others that do waiting.
 
@@ -162,6 +166,9 @@ class Database(ForeignTables):
     def locked(self, statement: Select[Any]) -> Select[Any]:
         """The statement, locking the rows that it reads against other writers."""
         return statement.with_for_update()
+
+    def most_rows(self, connection: Connection) -> int | None:
+        """About how many rows its largest table has at most, if it cannot plan by that; None: it can."""
 
     @abstractmethod
     def bucket(self, connection: Connection, salt: str, key: ColumnElement[str]) -> ColumnElement[int]:

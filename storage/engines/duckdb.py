@@ -14,7 +14,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from sqlalchemy import (
@@ -49,6 +50,7 @@ from sqlalchemy.pool import StaticPool
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.types import TypeEngine
 
+from ...errors import StoreError
 from ...experiments.definition import BUCKETS
 from .base import TIMED_OUT, Database, Row, interrupt_after
 from .files import check_file
@@ -57,6 +59,9 @@ from .parquet import check_folder, is_folder, parquet_views
 __all__ = ["DuckDB"]
 
 _GIVEN = "offerlift_given"
+
+_open: WeakKeyDictionary[Engine, set[int]] = WeakKeyDictionary()
+"""Connections, by their `id`, that were not closed yet."""
 
 _turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 if hasattr(os, "register_at_fork"):
@@ -75,6 +80,8 @@ class DuckDB(Database):
         "or keep the store in SQLite or on a server.",
         "interrupted": TIMED_OUT,
         "not a valid duckdb database": "It is no DuckDB file; give another path.",
+        "corrupt database": "The file is damaged; restore it from a backup.",
+        "could not read enough bytes": "The file is damaged; restore it from a backup.",
         "cannot open file": "Check that the folder exists and that you may write to it.",
         "read-only": "The file is opened for reading only; leave out access_mode.",
         "no space left": "Free some space, then try again; what was acknowledged is stored.",
@@ -91,8 +98,11 @@ class DuckDB(Database):
         return {"poolclass": StaticPool} if _in_memory(url) else {}
 
     def configure(self, engine: Engine) -> None:
-        """Number rows by sequences, as DuckDB has no serial types, and quote all of its keywords."""
+        """Number rows by sequences, as DuckDB has no serial types, quote all of its keywords, know what is open."""
         engine.dialect.ddl_compiler = _Definitions
+        connections = _open[engine] = set()
+        event.listen(engine, "connect", lambda connection, _record: connections.add(id(connection)))
+        event.listen(engine, "close", lambda connection, _record: connections.discard(id(connection)))
         preparer = engine.dialect.identifier_preparer
         preparer.reserved_words = preparer.reserved_words | _keywords()
 
@@ -112,6 +122,14 @@ class DuckDB(Database):
         """Close what is not in use: the lock of the file and DuckDB's own threads belong to the process."""
         if not _in_memory(engine.url):
             engine.dispose()
+
+    def after_fork(self, engine: Engine) -> None:
+        """Begin anew, unless the file is open still: then what is written to it here would be lost, and is refused."""
+        if _in_memory(engine.url):
+            return
+        if _open[engine]:
+            event.listen(engine, "do_connect", _refuse_inherited)
+        super().after_fork(engine)
 
     def check_warehouse(self, url: URL) -> None:
         """See that the file is there, or a folder of Parquet files."""
@@ -222,6 +240,13 @@ def _keywords() -> set[str]:
     with duckdb.connect(":memory:") as connection:
         found = connection.execute("SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category <> 'unreserved'")
         return {name for (name,) in found.fetchall()}
+
+
+def _refuse_inherited(*_: object) -> NoReturn:
+    raise StoreError(
+        "the DuckDB file was being used by a thread while the process forked, so it cannot be used in the child",
+        hint="Fork before the store is opened, or while nothing reads or writes; or let a Recorder hold it.",
+    )
 
 
 def _in_memory(url: URL) -> bool:

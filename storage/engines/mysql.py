@@ -93,6 +93,7 @@ class MySQL(Database):
         "binlog_format": "Set binlog_format to ROW or MIXED on the server.",
         "read-only": "The server or transaction is read-only; connect to the primary.",
         "read only": "The server or transaction is read-only; connect to the primary.",
+        "disk full": "Free some space, then try again; what was acknowledged is stored.",
         "is full": "Free some space, then try again; what was acknowledged is stored.",
         "unknown database": "Create it on the server, or check the URL.",
         "no database selected": "Give the database in the URL: mysql+pymysql://user:password@host/database.",

@@ -65,7 +65,8 @@ class PostgreSQL(Database):
     hints: ClassVar[Mapping[str, str]] = {
         "statement timeout": TIMED_OUT,
         "read-only": "The server or transaction is read-only; connect to the primary.",
-        "disk is full": "Free some space, then try again; what was acknowledged is stored.",
+        "disk space": "Free some space, then try again; what was acknowledged is stored.",
+        "no space left": "Free some space, then try again; what was acknowledged is stored.",
         "password": "Check user and password in the URL.",
         "connect": "Check host, port and database in the URL, and that the server runs.",
         "permission denied": "Ask for CREATE and USAGE on the schema, or give another one with schema=; "

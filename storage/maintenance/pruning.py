@@ -154,7 +154,9 @@ def _reason_to_keep(published: Published, last: int, limit: int, now: int) -> st
     if published.state != "stopped":
         return f"it is {published.state}; only stopped experiments are pruned"
     if last >= limit:
-        return f"its last exposure is of {from_micros(last).isoformat()}, not older than {from_micros(limit)}"
+        return (
+            f"its last exposure is of {from_micros(last).isoformat()}, not older than {from_micros(limit).isoformat()}"
+        )
     closed = last + max((end for end in _ends(published) if end is not None), default=0)
     if closed > now:
         return f"its last window closes at {from_micros(closed).isoformat()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
@@ -160,6 +161,23 @@ def test_a_file_that_cannot_be_used_is_refused_whole(content, arguments, code, s
         assert out == ""
         assert said in err
         assert "Traceback" not in err
+
+
+def test_a_damaged_archive_is_refused_with_what_to_do(capsys):
+    """A gzipped file that was cut off names the last line that was read and says to copy the file again."""
+    write("t.csv.gz", gzip.compress(GOOD.encode())[:-20])
+    assert run(["analyze", "--table", "t.csv.gz", *TABLE]) == 2
+    err = capsys.readouterr().err
+    assert "cannot read t.csv.gz after line" in err
+    assert "copy it again" in err
+
+
+def test_refused_rows_are_counted_in_words(capsys):
+    """One refused row and several are each said in a sentence that fits the number."""
+    for refused, said in ((1, "1 row was refused and is"), (2, "2 rows were refused and are")):
+        write("t.csv", GOOD + "".join(f"x{row},a,1,nothing\n" for row in range(refused)))
+        assert run(["analyze", "--table", "t.csv", *TABLE]) == 0
+        assert f"{said} not in the numbers" in capsys.readouterr().err
 
 
 def test_a_second_import_with_other_content_loses_nothing(capsys):

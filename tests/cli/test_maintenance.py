@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import click
@@ -63,6 +63,28 @@ def test_stats_as_text_and_as_json(capsys):
     assert found["tables"][6]["oldest"] == "2026-01-01T00:00:00+00:00"
     assert found["delivery"][0]["median"] > 0
     assert found["experiments"][0]["arms"] == {"a": 10, "b": 10}
+
+
+@pytest.mark.parametrize(
+    ("late", "shown"),
+    [
+        (0.25, "0.2 s"),
+        (119, "119.0 s"),
+        (120, "2.0 min"),
+        (7_200, "2.0 h"),
+        (400 * 86_400, "400.0 days"),
+        (-90, "-90.0 s"),
+    ],
+)
+def test_delays_are_shown_in_a_unit_that_is_read(capsys, monkeypatch, late, shown):
+    """Imported history is late by days, not by millions of seconds; JSON has the seconds."""
+    received = datetime(2026, 6, 1, tzinfo=UTC)
+    monkeypatch.setattr("offerlift.storage.store.now_micros", lambda: int(received.timestamp() * 1_000_000))
+    with Store.open("late.db") as store:
+        store.write_outcomes([Outcome("o", "v", "purchase", received - timedelta(seconds=late))])
+    lines = printed(capsys, "stats", "--db", "late.db").out.splitlines()
+    assert lines[lines.index("delivery\trows\tmedian\t95 %\tworst") + 2].startswith(f"outcome\t1\t{shown}\t{shown}")
+    assert as_json(capsys, "stats", "--db", "late.db")["delivery"][1]["worst"] == late
 
 
 def test_an_export_and_a_second_one(capsys, tmp_path):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -83,7 +85,7 @@ def test_the_worked_example_works(example, capsys):
     assert sorted(path.name for path in example.iterdir()) == ["offers", "page.html", "warehouse"]
 
 
-def leaves(document, path=()):
+def leaves(document: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
     """Every value of a JSON document, with its path."""
     if not isinstance(document, dict | list):
         yield path, document

@@ -347,7 +347,7 @@ def test_a_problem_has_no_password(postgresql_url, running):
     with storage.Store.open(url) as store:
         store.publish(running)
     with SnapshotSource(url, every=3600) as source:
-        source.location = url.replace("/test", "/none")
+        source.location = sqlalchemy.make_url(url).set(database="none").render_as_string(hide_password=False)
         assert source.refresh() is False
         assert source.problem.startswith("the snapshot postgresql+psycopg://... is kept as it was")
         assert "geheim" not in source.problem

@@ -27,7 +27,7 @@ from .faulty import findings_in, tried, with_lines
         ("a:\n\t- b\n", 2, "cannot start any token"),
         ("a: 1\n---\nb: 2\n", 2, "another document"),
         ("a: *b\n", 1, "undefined alias"),
-        ("x: 1\ny: a\x00b\n", 2, "not allowed in YAML"),
+        ("x: 1\ny: a\x00b\n", 2, "a character that is not allowed in YAML"),
         ('a: "\\q"\n', 1, "unknown escape"),
     ],
 )
@@ -37,6 +37,12 @@ def test_unreadable_texts(text: str, line: int, message: str) -> None:
     assert len(findings) == 1
     assert findings[0].line == line
     assert message in findings[0].message
+
+
+def test_forbidden_characters() -> None:
+    """A control character is named by its code point."""
+    (finding,) = findings_in("x: 1\ny: a\x01b\n")
+    assert (finding.line, finding.seen) == (2, "U+0001")
 
 
 def test_duplicate_keys() -> None:

@@ -81,9 +81,11 @@ def misses(folder: str, seeds: range) -> dict[tuple[str, str, str, str], int]:
                     for comparison in metric["comparisons"]:
                         key = (shop.experiment, metric["metric"], comparison["arm"])
                         true_difference, true_lift = truth[shop.experiment][metric["metric"]][comparison["arm"]]
-                        for scale, true in (("difference", true_difference), ("lift", true_lift)):
-                            missed.setdefault((*key, scale), 0)
-                            missed[*key, scale] += not covers(comparison[scale], true)
+                        for row, intervals in (("", comparison), ("adjusted ", comparison["adjusted"])):
+                            for scale, true in (("difference", true_difference), ("lift", true_lift)):
+                                if intervals is not None:
+                                    missed.setdefault((*key, row + scale), 0)
+                                    missed[*key, row + scale] += not covers(intervals[scale], true)
         Path(f"{folder}/{seed}.db").unlink()
     return missed
 
@@ -104,4 +106,5 @@ def test_intervals_cover_the_truth_over_200_seeds(tmp_path):
     missed = {key: sum(part[key] for part in parts) for key in parts[0]}
     unlikely = {k: m for k, m in missed.items() if bdtr(m, SEEDS, 0.05) < 5e-5 or bdtrc(m - 1, SEEDS, 0.05) < 5e-5}
     assert unlikely == {}
+    assert sum(scale == "adjusted lift" for *_, scale in missed) == 4
     assert 0.04 < sum(missed.values()) / (SEEDS * len(missed)) < 0.06

@@ -106,9 +106,12 @@ def test_analysis_neither_spends_nor_shows(store_path):
     """Scorecards and courses record nothing and withhold; after the first look they have values."""
     with shop(store_path) as store:
         observations, series = store.observations("exit-offer"), store.cumulative("exit-offer")
-        for _ in range(3):
-            card, days = scorecard(observations, store.looks("exit-offer")), course(series, store.looks("exit-offer"))
+        analyses = [
+            (scorecard(observations, store.looks("exit-offer")), course(series, store.looks("exit-offer")))
+            for _ in range(3)
+        ]
         assert store.looks("exit-offer") == ()
+        card, days = analyses[-1]
         assert (card.withheld, days.withheld) == (True, True)
         values = {value.value for day in days.days for metric in day.metrics for value in metric.arms}
         assert values == {None}

@@ -75,6 +75,17 @@ def test_what_cannot_be_computed_is_null(observed, sample):
         assert {arm["probability_best"] for arm in metric["arms"]} == {None}
 
 
+def test_a_posterior_that_does_not_exist_has_a_reason(observed, sample):
+    """Revenue of a control without orders has a difference but no posterior, and the JSON says why."""
+    card = scorecard(observed({"control": sample(500, 0), "b": sample(500, 30)})).to_dict()
+    for metric in card["metrics"]:
+        (comparison,) = metric["comparisons"]
+        assert (comparison["bayes"]["probability_better"] is None) == bool(comparison["bayes_reason"])
+    revenue = next(metric for metric in card["metrics"] if metric["kind"] == "revenue")["comparisons"][0]
+    said = "revenue per visitor does not vary in one of the arms, which leaves it no posterior"
+    assert (revenue["status"], revenue["bayes_reason"]) == ("ok", said)
+
+
 def test_json_has_no_number_that_json_lacks(observed, sample):
     """Should an estimator ever return infinity or NaN, the JSON has null in its place."""
     card = scorecard(observed({"control": sample(500, 30), "b": sample(500, 30)}))

@@ -15,16 +15,20 @@ from offerlift.stats import (
     adjust_p_values,
     compare_adjusted,
     compare_means,
+    compare_means_over_strata,
     compare_proportions,
     compare_ratios,
+    conditional_mid_p,
     normal_expected_loss,
     normal_mixture_bound,
     normal_mixture_log_martingale,
+    normal_posteriors,
     sample_ratio_test,
     sequential_boundaries,
     sequential_sample_ratio_test,
 )
 
+NORMAL_975 = 1.959963984540054
 PEERS = {
     case["id"]: case
     for case in json.loads(Path(__file__).with_name("golden.json").read_text(encoding="utf-8"))["peers"]
@@ -56,7 +60,7 @@ def ours(case):
     """Our numbers for a case, under the peers' names."""
     i = case["inputs"]
     control = i.get("control")
-    if isinstance(control, dict):
+    if isinstance(control, dict) and i.get("method") != "fisher":
         if "num_sum" in control:
             return of_difference(compare_ratios(*arms(case), "y", "x").difference)
         if "num" in control:
@@ -82,6 +86,29 @@ def ours(case):
     if "theta0" in i:
         test = sequential_sample_ratio_test(i["counts"], i["theta0"], concentration=i["k"])
         return {"p_value": test.p_value, "bayes_factor": math.exp(test.statistic)}
+    if "strata" in i:
+        t, c = ([moments(stratum[arm]) for stratum in i["strata"]] for arm in ("treatment", "control"))
+        return of_difference(compare_means_over_strata(t, c, "y").difference)
+    if "nu" in i:
+        # A quantile with its 95 % interval, whose variance the peer takes with n below the line.
+        estimates = {
+            arm: (i[arm]["q"], ((i[arm]["hi"] - i[arm]["lo"]) / (2 * NORMAL_975)) ** 2 * (1 - 1 / i[arm]["n"]))
+            for arm in "ct"
+        }
+        against = normal_posteriors(estimates, "c").against_control["t"]
+        effect = i["t"]["q"] - i["c"]["q"]
+        return {
+            "effect": effect,
+            "ci_lower": against.low,
+            "ci_upper": against.high,
+            "chance_to_win": against.probability_better,
+            "posterior_sd": math.sqrt(sum(variance for _, variance in estimates.values())),
+            "risk_of_control": against.expected_loss + effect,
+            "risk_of_treatment": against.expected_loss,
+        }
+    if i.get("method") == "fisher":
+        t, c = i["treatment"], i["control"]
+        return {"pvalue": conditional_mid_p(t["successes"], t["n"], c["successes"], c["n"])}
     if "users" in i:
         return {"p_value": sample_ratio_test(i["users"], i["weights"]).p_value}
     if "v_opt" in i:

@@ -85,6 +85,7 @@ def test_the_boundaries_of_a_plan():
     looks = planned_looks([0.3, 0.8], ErrorBudget(0.04, 0.04, 0.005))
     two, one = (sequential_boundaries([0.3, 0.8], alpha=a, sides=s, last=True) for a, s in ((0.04, 2), (0.005, 1)))
     assert [bound.z for bound in looks.primary] == list(two.z)
+    assert looks.alarm is not None
     assert [bound.z for bound in looks.alarm] == list(one.z)
     assert looks.primary[-1].spent == 0.04
 

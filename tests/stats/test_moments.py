@@ -34,6 +34,32 @@ def test_merge_in_any_order(a, b, c):
 
 
 @settings(deadline=None, derandomize=True)
+@given(st.lists(VALUES, min_size=2, max_size=12), st.randoms(use_true_random=False), st.sampled_from([1.0, 0.01, 1e6]))
+def test_merge_agrees_within_twelve_digits(parts, random, unit):
+    """However many shards, in any order and grouping: means, second and third moments differ by 1e-12 of their size."""
+
+    def moments(rows):
+        return Moments.from_arrays({name: [unit * row[k] for row in rows] for k, name in enumerate("xy")})
+
+    def grouped(shards):
+        if len(shards) == 1:
+            return shards[0]
+        cut = random.randint(1, len(shards) - 1)
+        return grouped(shards[:cut]) + grouped(shards[cut:])
+
+    shards = [moments(rows) for rows in parts]
+    first = Moments.merge(shards)
+    random.shuffle(shards)
+    second = grouped(shards)
+    values = [[abs(unit * row[k]) for rows in parts for row in rows] for k in (0, 1)]
+    largest = np.array([max(column, default=0.0) for column in values])
+    n = max(first.n, 1)
+    assert (np.abs(first.mean - second.mean) <= 1e-12 * largest).all()
+    assert (np.abs(first.m2 - second.m2) <= 1e-12 * n * np.outer(largest, largest)).all()
+    assert (np.abs(first.m3 - second.m3) <= 1e-12 * n * largest**3).all()
+
+
+@settings(deadline=None, derandomize=True)
 @given(VALUES.filter(bool))
 def test_raw_sums_equal_raw_values(rows):
     """Exact integer sums in cents, shifted or not, give the moments of the values in euros."""

@@ -26,8 +26,9 @@ from offerlift.stats import (
     tuning_without_plan,
 )
 from scipy.special import bdtr, ndtr, ndtri, stdtr, stdtrit
+from scipy.stats import hypergeom
 
-from .peers import PEERS, arms, ours
+from .peers import PEERS, arms, moments, ours
 
 
 def variances(case, population=False):
@@ -194,6 +195,28 @@ def gaussian_on_the_lift(case):
     }
 
 
+def random_weights(case):
+    """Stratified estimate with the strata's shares drawn as well: Σ w (D_h - D)²/N more variance."""
+    strata = case["inputs"]["strata"]
+    total = sum(arm["n"] for stratum in strata for arm in stratum.values())
+    weights, differences, variance = [], [], 0.0
+    for stratum in strata:
+        t, c = moments(stratum["treatment"]), moments(stratum["control"])
+        weights.append((t.n + c.n) / total)
+        differences.append(t.mean_of("y") - c.mean_of("y"))
+        variance += weights[-1] ** 2 * (t.variance_of("y") / t.n + c.variance_of("y") / c.n)
+    effect = sum(w * d for w, d in zip(weights, differences, strict=True))
+    variance += sum(w * (d - effect) ** 2 for w, d in zip(weights, differences, strict=True)) / total
+    return {"effect": effect, "se": math.sqrt(variance)}
+
+
+def fisher(case):
+    t, c = case["inputs"]["treatment"], case["inputs"]["control"]
+    x, dealt = t["successes"] + c["successes"], hypergeom(t["n"] + c["n"], t["successes"] + c["successes"], t["n"])
+    mass = dealt.pmf(range(x + 1))
+    return {"pvalue": float(mass[mass <= mass[t["successes"]] * (1 + 1e-9)].sum())}
+
+
 def binomial_test(case):
     t, c = case["inputs"]["treatment"], case["inputs"]["control"]
     return {"pvalue": 2 * float(bdtr(min(t, c), t + c, 0.5))}
@@ -304,6 +327,17 @@ OTHER = {
         "std_error", 0.14672347384715848, population_delta,
         ("ate", "std_error", "p_value", "ci_lower", "ci_upper"),
         "variances with n below the line and normal quantiles; ours with n - 1 and Welch's df",
+    ),
+    "gb-poststrat-absolute": (
+        "se", 0.056460970107703574, random_weights,
+        ("effect", "se"),
+        "shares of the strata as a random draw; here they are the phases that were run, and fixed",
+    ),
+    "tt-prop-fisher": (
+        "pvalue", 0.8064189804540146, fisher,
+        ("pvalue",),
+        "Fisher's two-sided test counts all of the observed table's probability, and every table as improbable as it; "
+        "ours counts half of it and doubles the smaller tail, so that p-values without an effect are uniform",
     ),
     "tt-srm-binom": (
         "pvalue", 0.02460, binomial_test,

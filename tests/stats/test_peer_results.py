@@ -18,6 +18,10 @@ SAME = {
     "tt-welch-mean": ("effect_size", "effect_size_ci_lower", "effect_size_ci_upper", "pvalue", "statistic"),
     "sp-ttest-mean": ("difference", "ci_lower", "ci_upper", "p_value"),
     "gb-ratio-abs": ("effect", "ci_lower", "ci_upper", "p_value", "se", "dof"),
+    "gb-bayes-quantile-p90": (
+        *("effect", "ci_lower", "ci_upper", "chance_to_win"),
+        *("posterior_sd", "risk_of_control", "risk_of_treatment"),
+    ),
     "gb-risk-closed-form": ("risk_of_control", "risk_of_treatment"),
     "tt-by": ("pvalue_adj", "null_rejected"),
     "tt-holm-bonf": ("pvalue_adj", "null_rejected"),

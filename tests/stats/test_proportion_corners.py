@@ -15,6 +15,7 @@ from offerlift.stats import (
     anytime_interval,
     compare_estimates,
     compare_proportions,
+    compare_proportions_over_strata,
     counts_of,
     miettinen_nurminen_difference,
     miettinen_nurminen_ratio,
@@ -110,10 +111,36 @@ def test_one_sided_zero_counts():
 def test_tiny_p_values_are_not_zero():
     """5,000 v 6,000 of 100,000 has p = 1e-22, and p-values go on down to 1e-290."""
     d = miettinen_nurminen_difference(6000, 100_000, 5000, 100_000)
-    assert d.p_value == pytest.approx(1.0386508313774e-22, rel=1e-9)
+    assert d.p_value == pytest.approx(1.0386508313774e-22, rel=1e-9, abs=0)
     assert 1e-299 < miettinen_nurminen_difference(94_000, 10**6, 80_000, 10**6).p_value < 1e-200
     t, c = Estimate(36.5, 0.5, 1e6), Estimate(0.5, 0.5, 1e6)
     assert 1e-299 < compare_estimates(t, c, method="welch").difference.p_value < 1e-250
+
+
+@pytest.mark.parametrize("z", [9.0, 20.0, 30.0, 37.1])
+def test_tails_to_one_in_ten_to_the_three_hundred(z):
+    """Welch's, the score test's, the strata's and the always-valid p keep nine digits and more down to 1e-300."""
+    t, c = Estimate(10 + z, 0.5, math.inf), Estimate(10, 0.5, math.inf)
+    d = compare_estimates(t, c, method="z").difference
+    assert d.p_value == pytest.approx(math.erfc(z / math.sqrt(2)), rel=1e-11, abs=0)
+    a = tuning_one_look()
+    valid = math.exp(math.log(1 + a) / 2 - a * z * z / (2 * (1 + a)))
+    assert anytime_interval(d, a=a).p_value == pytest.approx(valid, rel=1e-11, abs=0)
+    n = 10**9
+    x_c = n // 2
+    x_t = x_c + round(z * math.sqrt(n / 2))
+    pooled = (x_t + x_c) / (2 * n)
+    statistic = (x_t - x_c) / n / math.sqrt(pooled * (1 - pooled) * 2 / n * (2 * n) / (2 * n - 1))
+    score = miettinen_nurminen_difference(x_t, n, x_c, n)
+    assert score.p_value == pytest.approx(math.erfc(statistic / math.sqrt(2)), rel=1e-9, abs=0)
+    # Two equal strata have √2 times the z of one.
+    x_t = x_c + round(z * math.sqrt(n / 4))
+    statistic = (
+        (x_t - x_c) / n / math.sqrt((x_t + x_c) / (2 * n) * (1 - (x_t + x_c) / (2 * n)) / n * (2 * n) / (2 * n - 1))
+    )
+    strata = [[zeros_and_ones(x, n)] * 2 for x in (x_t, x_c)]
+    two = compare_proportions_over_strata(*strata, "y").difference
+    assert two.p_value == pytest.approx(math.erfc(statistic / math.sqrt(2)), rel=1e-9, abs=0)
 
 
 @pytest.mark.parametrize(

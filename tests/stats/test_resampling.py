@@ -1,5 +1,10 @@
 """The randomisation test and the Bayesian bootstrap, against enumeration, draws by hand and simulated shops."""
 
+# A None where a number belongs fails the test, as it should; stubs of scipy and statsmodels are incomplete.
+# pyright: reportOptionalMemberAccess=false, reportOptionalOperand=false, reportOptionalIterable=false
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
+
 import math
 from itertools import combinations
 

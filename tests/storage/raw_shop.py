@@ -6,7 +6,9 @@ from datetime import UTC
 from decimal import Decimal
 
 import duckdb
+import pyarrow as pa
 from offerlift.experiments.warehouse import AssignmentSource, CovariateSource, FactSource, WarehouseTables
+from pyarrow import parquet
 from sqlalchemy import Column, DateTime, Integer, MetaData, Numeric, String, Table, delete, insert
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import Double
@@ -164,3 +166,26 @@ def write_parquet(folder, shop, at):
                     f"INSERT INTO {table.name} VALUES ({marks})", [list(row.values()) for row in rows]
                 )
             connection.execute(f"COPY {table.name} TO '{folder / table.name}.parquet' (FORMAT parquet)")
+
+
+def write_table(folder, table):
+    """Put an imported table of one row a visitor into Parquet files, as a shop keeps what happened; its mapping."""
+    moment, number = pa.timestamp("us", "UTC"), pa.float64()
+    log = [(one.visitor, one.at, one.arm) for one in table.exposures()]
+    facts = [(one.visitor, one.at, one.name, one.value) for one in table.outcomes()]
+    traits = [(one.visitor, one.at, one.value) for one in table.covariates()]
+    for name, rows, own in (
+        ("log", log, {"arm": pa.string()}),
+        ("facts", facts, {"event": pa.string(), "value": pa.decimal128(12, 2)}),
+        ("traits", traits, {"value": number}),
+    ):
+        fields = {"visitor": pa.string(), "at": moment} | own
+        columns = [pa.array(one, kind) for one, kind in zip(zip(*rows, strict=True), fields.values(), strict=False)]
+        if rows:
+            parquet.write_table(pa.table(columns, list(fields)), folder / f"{name}.parquet")
+    covariate, ids = table.columns.covariate, {"visitor": "visitor", "at": "at"}
+    return WarehouseTables(
+        AssignmentSource(("log",), None, **ids),
+        (FactSource(("facts",), None, event_column="event", value="value", money="major", **ids),),
+        () if covariate is None else (CovariateSource(("traits",), None, name=covariate, value="value", **ids),),
+    )

@@ -38,24 +38,44 @@ def _not_possible(reason: str) -> NoReturn:
 class PrivateServer:
     """What the servers have in common: a folder, the process, and its end.
 
-    They listen where nobody else does while they are down, as somebody might at a port of 127.0.0.1.
+    They listen where nobody else does while they are down, as somebody might at a port of 127.0.0.1. With `disk` all
+    of their files are on a disk of that size.
     """
 
     owner: str
 
-    def __init__(self) -> None:
+    def __init__(self, disk: str | None = None) -> None:
         # Below pytest's private folder, the server's own user could not reach it.
         self._folder = Path(mkdtemp(prefix="offerlift-server-", dir="/tmp"))
         self._process: subprocess.Popen[bytes] | None = None
+        self._mounted = disk is not None
+        if disk is not None:
+            self._mount(disk)
         if os.geteuid() == 0:
             shutil.chown(self._folder, self.owner)
         self._data = self._folder / "data"
+
+    def _mount(self, size: str) -> None:
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(self._folder)]
+        if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+            self._folder.rmdir()
+            pytest.skip("only root can mount a small disk, and not everywhere")
+
+    def _remove(self) -> None:
+        if self._mounted:
+            subprocess.run(["umount", str(self._folder)], check=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def folder(self) -> Path:
+        """Where all of its files are."""
+        return self._folder
 
     def __enter__(self):
         try:
             self._create()
         except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._remove()
             raise
         return self
 
@@ -63,7 +83,7 @@ class PrivateServer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._remove()
 
     @property
     def url(self) -> str:
@@ -91,6 +111,11 @@ class PrivateServer:
                 time.sleep(0.05)
             finally:
                 engine.dispose()
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended by itself."""
+        return self._process is not None and self._process.poll() is None
 
     def kill(self) -> None:
         """End it at once, as a power cut does to the process."""

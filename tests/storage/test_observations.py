@@ -276,6 +276,21 @@ def test_nobody_came(store, make_published):
     assert seen.first_exposure is None
 
 
+def test_a_draft_has_nobody(store, make_published):
+    """Before it is started, an experiment can be analysed in every way: zeros, no days, and statements to print."""
+    published = make_published()
+    definition = replace(published.definition, segments=("country",))
+    store.publish(replace(published, definition=definition, state="draft", phase=0))
+    seen = store.observations("exit")
+    assert (seen.state, [arm.visitors for arm in seen.arms.values()]) == ("draft", [0, 0, 0])
+    assert store.breakdown("exit", "country").values == {}
+    assert (store.cumulative("exit").days, store.since_exposure("exit").days) == ((), 0)
+    assert store.cumulative("exit").moments["conversion"] == {"a": (), "b": (), "c": ()}
+    assert store.distributions("exit").metrics["revenue_per_visitor"]["a"].visitors.n == 0
+    assert store.analysis_sql("exit", "trino")
+    assert store.audit("exit").mismatching == 0
+
+
 def test_what_is_not_computed_yet_is_refused(memory, make_published):
     """A filter is never silently ignored."""
     memory.publish(make_published(metrics=(replace(REVENUE, filters=(("quantity", "gt", 1),)),)))

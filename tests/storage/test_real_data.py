@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict, replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
-from offerlift.storage import Store, import_table, read_table
+from offerlift.reports.scorecard import scorecard
+from offerlift.storage import Store, Warehouse, import_table, read_table
+
+from .raw_shop import write_table
 
 HILLSTROM = {
     # arm: visitors, visits, conversions, spend mean and variance, history mean and variance
@@ -75,6 +80,60 @@ def test_hillstrom_through_the_store(store_url, hillstrom):
             twin = seen.moments[metric][arm]
             for name in ("mean", "m2", "m3"):
                 np.testing.assert_allclose(getattr(twin, name), getattr(moments, name), rtol=1e-12, err_msg=metric)
+
+
+TABLES = {
+    "hillstrom": {
+        "arm": "segment",
+        "control": "No E-Mail",
+        "revenue": "spend",
+        "conversion": "conversion",
+        "covariate": "history",
+    },
+    "cookie_cats": {
+        "arm": "version",
+        "control": "gate_30",
+        "visitor": "userid",
+        "revenue": "sum_gamerounds",
+        "conversion": "retention_7",
+    },
+}
+
+
+def assert_same_scorecard(warehouse, tables, table):
+    """Every figure of the scorecard to 1e-12, every word of it as it is."""
+    definition = replace(table.definition, ends_at=table.definition.starts_at + timedelta(seconds=1))
+    seen = warehouse.observations(definition, tables, as_of=definition.ends_at)
+    expected = table.observations()
+    assert (seen.arms, seen.state, seen.refused_rows) == (expected.arms, expected.state, 0)
+    names = ("health", "decision", "arms", "metrics", "first_exposure", "last_exposure")
+    cards = [asdict(scorecard(one)) for one in (seen, expected)]
+    for name in names:
+        assert_close(cards[0][name], cards[1][name], name)
+
+
+def assert_close(got, expected, path):
+    if isinstance(expected, dict):
+        assert got.keys() == expected.keys(), path
+        for key, value in expected.items():
+            assert_close(got[key], value, f"{path}.{key}")
+    elif isinstance(expected, list | tuple):
+        assert len(got) == len(expected), path
+        for number, value in enumerate(expected):
+            assert_close(got[number], value, f"{path}[{number}]")
+    elif isinstance(expected, float):
+        assert got == pytest.approx(expected, rel=1e-12, nan_ok=True), path
+    else:
+        assert got == expected, path
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_parquet_files_give_the_scorecard_of_the_table(name, tmp_path):
+    """What happened as a shop keeps it, analysed in place by DuckDB: the scorecard of the published table."""
+    table = read_table(data(f"{name}.csv.gz"), **TABLES[name])
+    tables = write_table(tmp_path, table)
+    with Warehouse.open(f"duckdb:///{tmp_path}") as warehouse:
+        assert_same_scorecard(warehouse, tables, table)
 
 
 def test_hillstrom_visits():

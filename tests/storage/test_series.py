@@ -61,7 +61,7 @@ def cases(draw, plain=False):
 
 def published_in(store, make_published, used, phase, offset):
     published = make_published(f"s{next(NUMBERS)}", used)
-    definition = replace(published.definition, utc_offset_minutes=offset)
+    definition = replace(published.definition, utc_offset_minutes=offset, segments=("country",))
     published = replace(published, definition=definition, phase=phase)
     store.publish(published)
     return definition.experiment
@@ -81,6 +81,10 @@ def day_ends(shop, persons, used, as_of, offset):
 def check_days(store, make_published, at, shop, used, phase, as_of, offset):
     key = published_in(store, make_published, used, phase, offset)
     fill(store, key, shop, at)
+    compare_days(store, key, at, shop, used, phase, as_of, offset)
+
+
+def compare_days(store, key, at, shop, used, phase, as_of, offset):
     series = store.cumulative(key, as_of=at(as_of))
     persons = model.people(shop, phase, as_of)
     ends = day_ends(shop, persons, used, as_of, offset)
@@ -101,6 +105,10 @@ def check_days(store, make_published, at, shop, used, phase, as_of, offset):
 def check_ages(store, make_published, at, shop, used, phase, as_of, most):
     key = published_in(store, make_published, used, phase, 0)
     fill(store, key, shop, at)
+    compare_ages(store, key, at, shop, used, phase, as_of, most)
+
+
+def compare_ages(store, key, at, shop, used, phase, as_of, most):
     curves = store.since_exposure(key, days=most, as_of=at(as_of))
     persons = model.people(shop, phase, as_of)
     assert curves.days == min(max(((as_of - one.at) // DAY for one in persons), default=0), most)
@@ -118,6 +126,10 @@ def check_ages(store, make_published, at, shop, used, phase, as_of, most):
 def check_money(store, make_published, at, shop, used, phase, as_of):
     key = published_in(store, make_published, used, phase, 0)
     fill(store, key, shop, at)
+    compare_money(store, key, at, shop, used, phase, as_of)
+
+
+def compare_money(store, key, at, shop, used, phase, as_of):
     found = store.distributions(key, as_of=at(as_of))
     persons = model.people(shop, phase, as_of)
     money = [metric for metric in used if metric.numerator.is_money]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import subprocess
 import sys
@@ -58,36 +59,89 @@ def test_a_connection_that_is_lost_in_a_transaction(store):
     assert reads == [2, 2]
 
 
+MANY = 1_200
+"""Rows that are enough for the way in which each engine takes many at once."""
+
+
+def outcomes(store: Store) -> int:
+    return read(store._engine, lambda one: one.scalar(select(func.count()).select_from(tables.outcome))) or 0
+
+
+def batch(name: str, size: int) -> list[Outcome]:
+    ids = [f"{name}-{number}" for number in range(size)]
+    return [Outcome(one, one, "purchase", AT) for one in ids]
+
+
 @pytest.mark.parametrize("kind", [PrivatePostgreSQL, PrivateMariaDB])
-def test_a_server_that_restarts_under_load(kind):
-    """Four threads write 40 batches each while the server is killed and started again: no error, nothing lost."""
-    errors, started = [], threading.Barrier(5)
+def test_a_server_that_restarts_under_load(kind, until):
+    """Four threads write 40 batches each, of 5 rows and each tenth of 1,200, while the server is killed and started.
+
+    No error, and nothing is lost: 20 or more batches were written by then, 20 or more came afterwards.
+    """
+    errors, done = [], []
     with kind() as server:
         server.start()
         with Store.open(server.url) as store:
 
             def work(thread: int) -> None:
-                started.wait()
-                for batch in range(40):
-                    ids = [f"{thread}-{batch}-{number}" for number in range(5)]
+                for number in range(40):
+                    size = MANY if number % 10 == 9 else 5
                     try:
-                        result = store.write_outcomes([Outcome(one, f"v{thread}", "purchase", AT) for one in ids])
+                        result = store.write_outcomes(batch(f"{thread}-{number}", size))
                         # Repeated, where the connection was lost after the server had committed.
-                        assert result.new + result.repeated == 5
+                        assert result.new + result.repeated == size
+                        done.append(size)
                     except Exception as error:
                         errors.append(error)
 
             threads = [threading.Thread(target=work, args=(thread,)) for thread in range(4)]
             for thread in threads:
                 thread.start()
-            started.wait()
+            until(lambda: len(done) >= 20 or errors)
             server.kill()
+            before = len(done)
             server.start()
             for thread in threads:
                 thread.join()
             assert errors == []
-            count = read(store._engine, lambda one: one.scalar(select(func.count()).select_from(tables.outcome)))
-        assert count == 800
+            assert 20 <= before <= 140
+            assert (len(done), sum(done)) == (160, 4 * (36 * 5 + 4 * MANY))
+            assert outcomes(store) == sum(done)
+
+
+def fill(store: Store) -> tuple[int, StoreError]:
+    """Batches that are written before one fails, and its error."""
+    for number in itertools.count():
+        try:
+            assert store.write_outcomes(batch(f"{number}", MANY)).new == MANY
+        except StoreError as error:
+            return number, error
+    raise AssertionError
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("kind", "size"), [(PrivatePostgreSQL, "80m"), (PrivateMariaDB, "160m")])
+def test_a_server_whose_disk_is_full(kind, size):
+    """Batches of 1,200 until the disk is full: those acknowledged are there when there is room, and the last one too.
+
+    PostgreSQL says so, and is read meanwhile; MariaDB may end itself, and is then started again.
+    """
+    with kind(disk=size) as server:
+        server.start()
+        ballast = server.folder / "ballast"
+        ballast.write_bytes(bytes(20_000_000))
+        with Store.open(server.url) as store:
+            acknowledged, error = fill(store)
+            assert acknowledged >= 2
+            if kind is PrivatePostgreSQL:
+                assert "Free some space" in (error.hint or "")
+                assert outcomes(store) == acknowledged * MANY
+            ballast.unlink()
+            if not server.runs:
+                server.start()
+            again = store.write_outcomes(batch(f"{acknowledged}", MANY))
+            assert again.new + again.repeated == MANY
+            assert outcomes(store) == (acknowledged + 1) * MANY
 
 
 @pytest.mark.parametrize("kind", [PrivatePostgreSQL, PrivateMariaDB])

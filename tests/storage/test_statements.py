@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from offerlift.experiments.metrics import Column, CovariateUse, Metric
+from offerlift.experiments.metrics import DAY, Column, CovariateUse, Metric
 from offerlift.experiments.records import Covariate, Exposure, Link, Outcome
 from offerlift.storage import tables
 from offerlift.storage.engine import writing
+from offerlift.storage.engines.sqlite import SQLite
 from offerlift.storage.lookups import find_ids, name_ids, visitor_ids
 from offerlift.storage.store import Store
 from sqlalchemy import delete, insert
@@ -22,6 +24,7 @@ from . import model
 from .model import ARMS, Order, Shop
 
 NUMBERS = count()
+MINUTE = 60_000_000
 VISITORS = [f"v{i}" for i in range(4)]
 EVENTS = ["purchase", "click"]
 # Most of one event, and most of it after the exposures, so that much of it meets in the windows.
@@ -108,10 +111,12 @@ def metrics(draw):
     return tuple(drawn)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def shared_store(request):
-    """A store that all examples of a property share, for speed."""
-    url = "sqlite://" if request.param == "sqlite" else request.getfixturevalue("postgresql_url")
+@pytest.fixture(params=["sqlite", "sqlite scanned", "postgresql"])
+def shared_store(request, monkeypatch):
+    """A store that all examples of a property share, for speed; SQLite's also as if its outcomes were few."""
+    url = request.getfixturevalue("postgresql_url") if request.param == "postgresql" else "sqlite://"
+    if request.param == "sqlite scanned":
+        monkeypatch.setattr(SQLite, "most_rows", lambda _self, _connection: 0)
     with Store.open(url) as opened:
         yield opened
 
@@ -179,7 +184,7 @@ def assert_moments(got, expected, metric):
     np.testing.assert_array_less(np.abs(got.m3 - expected.m3), 1e-12 * size**3 * max(got.n, 1))
 
 
-def assert_stratum(stratum, shop, persons, used, as_of, at):
+def assert_stratum(stratum, shop, persons, used, as_of, at, offset=0):
     for arm in ARMS:
         own = [one for one in persons if (one.phase, one.arm) == (stratum.phase, arm)]
         counts = stratum.arms[arm]
@@ -187,9 +192,8 @@ def assert_stratum(stratum, shop, persons, used, as_of, at):
         assert counts.returned == sum(one.returned for one in own)
         expected = model.outcome_counts(shop, own, used, as_of)
         assert {event: n for event, n in counts.outcomes.items() if n} == expected
-        assert {day: arms[arm] for day, arms in stratum.exposures_by_day if arms[arm]} == (
-            {at(0): len(own)} if own else {}
-        )
+        days = Counter(at(one.at - (one.at + offset * MINUTE) % DAY) for one in own)
+        assert {day: arms[arm] for day, arms in stratum.exposures_by_day if arms[arm]} == days
         for metric in used:
             assert_moments(stratum.moments[metric.name][arm], model.moments(shop, own, metric, as_of), metric)
 
@@ -201,11 +205,16 @@ def check(store, make_published, at, shop, used, phase, as_of):
     definition = replace(published.definition, segments=("country",))
     store.publish(replace(published, definition=definition, phase=phase))
     fill(store, key, shop, at)
+    compare(store, key, at, shop, used, phase, as_of)
+
+
+def compare(store, key, at, shop, used, phase, as_of, offset=0):
+    """The state of a stored shop, and the same by segment, with the model's."""
     seen = store.observations(key, as_of=at(as_of))
     persons = model.people(shop, phase, as_of)
     assert [one.phase for one in seen.strata] == list(range(1, phase + 1))
     for stratum in seen.strata:
-        assert_stratum(stratum, shop, persons, used, as_of, at)
+        assert_stratum(stratum, shop, persons, used, as_of, at, offset)
     assert seen.unreported_rows == model.unreported(shop, persons, used, as_of)
     assert seen.orphaned_refunds == model.orphans(shop, persons, used, as_of)
     known = [one.at for one in persons]
@@ -215,7 +224,7 @@ def check(store, make_published, at, shop, used, phase, as_of):
     for value, strata in split.values.items():
         own = [one for one in persons if one.segment == value]
         for stratum in strata:
-            assert_stratum(stratum, shop, own, used, as_of, at)
+            assert_stratum(stratum, shop, own, used, as_of, at, offset)
 
 
 EXAMPLES = settings(

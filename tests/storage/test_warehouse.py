@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from offerlift.errors import InputError
 from offerlift.experiments.metrics import DAY, Column, CovariateUse, Metric
@@ -20,6 +20,7 @@ from . import raw_shop
 from .conftest import METRICS
 from .model import Order, Shop
 from .raw_shop import tables_of
+from .test_series import cases
 from .test_statements import EXAMPLES, assert_moments, covariates, exposures, metrics, orders, segments
 from .test_statements import fill as fill_store
 
@@ -104,6 +105,32 @@ def test_a_shop_is_the_same_in_its_own_tables_as_in_a_store(raw, make_published,
 def test_a_log_without_phases_is_one_phase(raw, make_published, at, shop, used, as_of):
     """The statements of the plain case, which are others, agree as well."""
     check(raw, make_published, at, shop, used, as_of, phase=None)
+
+
+@given(cases(plain=True), st.sampled_from([0, -330, 60]))
+@settings(EXAMPLES, max_examples=2)
+def test_each_day_is_the_same_in_its_own_tables_as_in_a_store(raw, make_published, at, case, offset):
+    """Moments at the end of each day, and the days themselves."""
+    url, fill = raw
+    shop, used, as_of = case
+    # Of a log without rows there is nothing to say.
+    assume(shop.orders and any(t <= as_of for *_, t in shop.exposures))
+    key = f"x{next(NUMBERS)}"
+    published = make_published(key, used)
+    definition = replace(published.definition, utc_offset_minutes=offset)
+    with Store.open("sqlite://") as store:
+        store.publish(replace(published, definition=definition))
+        one_phase = replace(shop, exposures=[(visitor, 1, arm, t) for visitor, _, arm, t in shop.exposures])
+        fill_store(store, key, one_phase, at)
+        stored = store.cumulative(key, as_of=at(as_of))
+    fill(one_phase, at)
+    with Warehouse.open(url) as warehouse:
+        found = warehouse.cumulative(definition, tables_of(phase=None), as_of=at(as_of))
+    assert (found.days, found.by_phase.keys()) == (stored.days, stored.by_phase.keys())
+    for metric in used:
+        for arm, course in stored.by_phase[1][metric.name].items():
+            for got, expected in zip(found.by_phase[1][metric.name][arm], course, strict=True):
+                assert_moments(got, expected, metric)
 
 
 SHOP = Shop([("v1", 1, "a", 0), ("v2", 1, "b", 0)], [Order("o1", "v1", "purchase", 1, 1999, None)])

@@ -5,14 +5,18 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+import pytest
 from offerlift.experiments.metrics import Column, CovariateUse, Metric
 from offerlift.experiments.warehouse import ComputedCovariate
+from offerlift.storage import read_table
 from offerlift.storage.store import Store
 from offerlift.storage.warehouse import Warehouse
 
 from ..model import ARMS, Order, Shop
-from ..raw_shop import metadata, tables_of, write_parquet
-from ..test_statements import VISITORS, fill
+from ..raw_shop import metadata, tables_of, write_parquet, write_table
+from ..test_real_data import TABLES, assert_same_scorecard, data
+from ..test_series import QUARTER, slowed, slowed_metric
+from ..test_statements import VISITORS, assert_moments, fill
 from ..test_warehouse import assert_same, assert_same_strata
 from .conftest import MASTER
 
@@ -24,9 +28,9 @@ METRICS = (
 )
 
 
-def shop() -> Shop:
+def shop(seed: int) -> Shop:
     """Sixty of each: crossovers, phases, refunds, other currencies, amounts and segments that are missing."""
-    drawn = random.Random(7)
+    drawn = random.Random(seed)
     log = [(drawn.choice(VISITORS), drawn.randint(1, 2), drawn.choice(ARMS), drawn.randint(0, 30)) for _ in range(60)]
     orders = [
         Order(
@@ -45,9 +49,10 @@ def shop() -> Shop:
     return Shop(log, orders, [(*key, value) for key, value in traits.items()], [], {(1, "v0"): "DE", (2, "v1"): "FR"})
 
 
-def test_parquet_on_spark_gives_what_a_store_gives(session, make_published, at, tmp_path):
-    """Observations and a breakdown of files and temporary views are those of SQLite."""
-    happened = shop()
+@pytest.mark.parametrize("seed", [7, pytest.param(8, marks=pytest.mark.full), pytest.param(9, marks=pytest.mark.full)])
+def test_parquet_on_spark_gives_what_a_store_gives(session, make_published, at, tmp_path, seed):
+    """Observations, a breakdown and the days of files and temporary views are those of SQLite."""
+    happened = slowed(shop(seed))
     write_parquet(tmp_path, happened, at)
     for table in metadata.tables:
         session.read.parquet(str(tmp_path / f"{table}.parquet")).createOrReplaceTempView(table)
@@ -55,17 +60,38 @@ def test_parquet_on_spark_gives_what_a_store_gives(session, make_published, at, 
     # By its path, the others as views.
     log = replace(tables.assignments, table=("parquet", str(tmp_path / "exposure_log.parquet")))
     tables = replace(tables, assignments=log)
-    published = make_published(metrics=METRICS)
-    definition = replace(published.definition, segments=("country",))
+    metrics, as_of = tuple(map(slowed_metric, METRICS)), at(40 * QUARTER)
+    published = make_published(metrics=metrics)
+    definition = replace(published.definition, segments=("country",), utc_offset_minutes=60)
     with Store.open("sqlite://") as store:
         store.publish(replace(published, definition=definition, phase=2))
         fill(store, "exit", happened, at)
-        stored, split = store.observations("exit", as_of=at(40)), store.breakdown("exit", "country", as_of=at(40))
+        stored, split = store.observations("exit", as_of=as_of), store.breakdown("exit", "country", as_of=as_of)
+        days = store.cumulative("exit", as_of=as_of)
     with Warehouse.open(f"spark://{MASTER}") as warehouse:
-        assert_same(warehouse.observations(definition, tables, as_of=at(40)), stored)
-        found = warehouse.breakdown(definition, tables, "country", as_of=at(40))
+        assert_same(warehouse.observations(definition, tables, as_of=as_of), stored)
+        found = warehouse.breakdown(definition, tables, "country", as_of=as_of)
+        seen = warehouse.cumulative(definition, tables, as_of=as_of)
     for value, strata in split.values.items():
-        assert_same_strata(found.values[value], strata, METRICS)
+        assert_same_strata(found.values[value], strata, metrics)
+    assert (seen.days, len(seen.days) > 5, list(seen.by_phase)) == (days.days, True, [1, 2])
+    for phase, courses in days.by_phase.items():
+        for metric in metrics:
+            for arm, course in courses[metric.name].items():
+                for got, expected in zip(seen.by_phase[phase][metric.name][arm], course, strict=True):
+                    assert_moments(got, expected, metric)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", TABLES)
+def test_real_data_on_spark(session, tmp_path, name):
+    """What happened as a shop keeps it, analysed in place by Spark: the scorecard of the published table."""
+    table = read_table(data(f"{name}.csv.gz"), **TABLES[name])
+    tables = write_table(tmp_path, table)
+    for path in tmp_path.glob("*.parquet"):
+        session.read.parquet(str(path)).createOrReplaceTempView(path.stem)
+    with Warehouse.open(f"spark://{MASTER}") as warehouse:
+        assert_same_scorecard(warehouse, tables, table)
 
 
 def test_a_covariate_of_facts_is_computed_on_spark(session, make_published, at, tmp_path):

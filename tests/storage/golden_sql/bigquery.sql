@@ -1,19 +1,19 @@
 SELECT
-  subject.arm_id,
-  subject.`at` - MOD(subject.`at`, 86400000000) AS anon_1,
+  (
+    subject.`at` - MOD(subject.`at`, 86400000000)
+  ) + subject.arm_id AS anon_1,
   MIN(subject.`at`) AS min_1,
   MAX(subject.`at`) AS max_1,
   COUNT(*) AS count_1,
   SUM(CASE WHEN (
     subject.crossover_at <= 1777507200000000
   ) THEN 1 ELSE 0 END) AS sum_1,
-  SUM(subject.returned) AS sum_2,
   SUM(CASE WHEN (
     subject.`at` <= 1776902400000000
-  ) THEN 1 ELSE 0 END) AS sum_3,
+  ) THEN 1 ELSE 0 END) AS sum_2,
   SUM(CASE WHEN (
     subject.`at` <= 1776297600000000
-  ) THEN 1 ELSE 0 END) AS sum_4
+  ) THEN 1 ELSE 0 END) AS sum_3
 FROM (
   SELECT
     exposure.experiment_id AS experiment_id,
@@ -41,8 +41,9 @@ FROM (
     AND exposure.`at` <= 1777507200000000
 ) AS subject
 GROUP BY
-  subject.`at` - MOD(subject.`at`, 86400000000),
-  subject.arm_id;
+  (
+    subject.`at` - MOD(subject.`at`, 86400000000)
+  ) + subject.arm_id;
 
 SELECT
   moved.arm_id,
@@ -118,29 +119,16 @@ FROM (
     END AS x4
   FROM (
     SELECT
-      happened.arm_id AS arm_id,
+      MIN(happened.arm_id) AS arm_id,
       happened.visitor_id AS visitor_id,
-      happened.exposed_at AS `at`,
+      MIN(happened.exposed_at) AS `at`,
       SUM(
         CASE
           WHEN (
-            happened.refunded_at IS NULL
-            AND (
-              happened.event_id = 2
-              AND happened.`at` >= happened.exposed_at + 0
-              AND happened.`at` < happened.exposed_at + 604800000000
-              AND (
-                happened.refunded_at IS NULL
-                OR happened.refunded_at < happened.exposed_at + 604800000000
-              )
-              OR happened.event_id = 2
-              AND happened.`at` >= happened.exposed_at + 0
-              AND happened.`at` < happened.exposed_at + 1209600000000
-              AND (
-                happened.refunded_at IS NULL
-                OR happened.refunded_at < happened.exposed_at + 1209600000000
-              )
-            )
+            happened.event_id = 2
+            AND happened.`at` < happened.exposed_at + 604800000000
+            OR happened.event_id = 2
+            AND happened.`at` < happened.exposed_at + 1209600000000
           )
           THEN 1
           ELSE 0
@@ -149,23 +137,13 @@ FROM (
       SUM(
         CASE
           WHEN (
-            happened.unreported = 1
-            AND (
+            (
               happened.event_id = 2
-              AND happened.`at` >= happened.exposed_at + 0
               AND happened.`at` < happened.exposed_at + 604800000000
-              AND (
-                happened.refunded_at IS NULL
-                OR happened.refunded_at < happened.exposed_at + 604800000000
-              )
               OR happened.event_id = 2
-              AND happened.`at` >= happened.exposed_at + 0
               AND happened.`at` < happened.exposed_at + 1209600000000
-              AND (
-                happened.refunded_at IS NULL
-                OR happened.refunded_at < happened.exposed_at + 1209600000000
-              )
             )
+            AND happened.unreported = 1
           )
           THEN 1
           ELSE 0
@@ -174,14 +152,7 @@ FROM (
       MAX(
         CASE
           WHEN (
-            happened.event_id = 2
-            AND happened.`at` >= happened.exposed_at + 0
-            AND happened.`at` < happened.exposed_at + 604800000000
-            AND (
-              happened.refunded_at IS NULL
-              OR happened.refunded_at < happened.exposed_at + 604800000000
-            )
-            AND happened.refunded_at IS NULL
+            happened.event_id = 2 AND happened.`at` < happened.exposed_at + 604800000000
           )
           THEN CAST(1.0 AS FLOAT64)
           ELSE CAST(0.0 AS FLOAT64)
@@ -190,13 +161,7 @@ FROM (
       SUM(
         CASE
           WHEN (
-            happened.event_id = 2
-            AND happened.`at` >= happened.exposed_at + 0
-            AND happened.`at` < happened.exposed_at + 604800000000
-            AND (
-              happened.refunded_at IS NULL
-              OR happened.refunded_at < happened.exposed_at + 604800000000
-            )
+            happened.event_id = 2 AND happened.`at` < happened.exposed_at + 604800000000
           )
           THEN happened.value - happened.cost
           ELSE CAST(0.0 AS FLOAT64)
@@ -205,13 +170,7 @@ FROM (
       SUM(
         CASE
           WHEN (
-            happened.event_id = 2
-            AND happened.`at` >= happened.exposed_at + 0
-            AND happened.`at` < happened.exposed_at + 1209600000000
-            AND (
-              happened.refunded_at IS NULL
-              OR happened.refunded_at < happened.exposed_at + 1209600000000
-            )
+            happened.event_id = 2 AND happened.`at` < happened.exposed_at + 1209600000000
           )
           THEN happened.value
           ELSE CAST(0.0 AS FLOAT64)
@@ -224,56 +183,50 @@ FROM (
         subject.`at` AS exposed_at,
         outcome.event_id AS event_id,
         outcome.`at` AS `at`,
-        CAST(NULL AS INT64) AS refunded_at,
         CAST(COALESCE(
           CASE
             WHEN (
-              outcome.currency <> 'EUR'
-              AND (
-                outcome.value IS NOT NULL
-                AND outcome.reporting_value IS NULL
-                OR outcome.cost IS NOT NULL
-                AND outcome.reporting_cost IS NULL
-              )
+              outcome.currency = 'EUR'
+            )
+            THEN outcome.value
+            WHEN (
+              outcome.value IS NOT NULL
+              AND outcome.reporting_value IS NULL
+              OR outcome.cost IS NOT NULL
+              AND outcome.reporting_cost IS NULL
             )
             THEN NULL
-            WHEN (
-              outcome.currency <> 'EUR'
-            )
-            THEN outcome.reporting_value
-            ELSE outcome.value
+            ELSE outcome.reporting_value
           END,
           0
         ) AS FLOAT64) AS value,
         CAST(COALESCE(
           CASE
             WHEN (
-              outcome.currency <> 'EUR'
-              AND (
-                outcome.value IS NOT NULL
-                AND outcome.reporting_value IS NULL
-                OR outcome.cost IS NOT NULL
-                AND outcome.reporting_cost IS NULL
-              )
+              outcome.currency = 'EUR'
             )
-            THEN NULL
+            THEN outcome.cost
             WHEN (
-              outcome.currency <> 'EUR'
-            )
-            THEN outcome.reporting_cost
-            ELSE outcome.cost
-          END,
-          0
-        ) AS FLOAT64) AS cost,
-        CASE
-          WHEN (
-            outcome.currency <> 'EUR'
-            AND (
               outcome.value IS NOT NULL
               AND outcome.reporting_value IS NULL
               OR outcome.cost IS NOT NULL
               AND outcome.reporting_cost IS NULL
             )
+            THEN NULL
+            ELSE outcome.reporting_cost
+          END,
+          0
+        ) AS FLOAT64) AS cost,
+        CASE
+          WHEN (
+            outcome.currency = 'EUR'
+          )
+          THEN 0
+          WHEN (
+            outcome.value IS NOT NULL
+            AND outcome.reporting_value IS NULL
+            OR outcome.cost IS NOT NULL
+            AND outcome.reporting_cost IS NULL
           )
           THEN 1
           ELSE 0
@@ -312,23 +265,11 @@ FROM (
     ) AS happened
     WHERE
       happened.event_id = 2
-      AND happened.`at` >= happened.exposed_at + 0
       AND happened.`at` < happened.exposed_at + 604800000000
-      AND (
-        happened.refunded_at IS NULL
-        OR happened.refunded_at < happened.exposed_at + 604800000000
-      )
       OR happened.event_id = 2
-      AND happened.`at` >= happened.exposed_at + 0
       AND happened.`at` < happened.exposed_at + 1209600000000
-      AND (
-        happened.refunded_at IS NULL
-        OR happened.refunded_at < happened.exposed_at + 1209600000000
-      )
     GROUP BY
-      happened.visitor_id,
-      happened.exposed_at,
-      happened.arm_id
+      happened.visitor_id
   ) AS visitors
   LEFT OUTER JOIN covariate AS value0
     ON value0.name_id = 1

@@ -1,0 +1,67 @@
+"""What a planner is told, where it would otherwise take the wrong way through an analysis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Integer, Join, Subquery, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+__all__ = ["SEEKS", "InOrder", "is_rarely", "scanned"]
+
+SEEKS = 8
+"""How many rows SQLite scans in the time of a search for one."""
+
+OUTCOME = {"visitor_id", "event_id", "at", "value", "cost", "currency", "reporting_value", "reporting_cost"}
+"""What an analysis reads of an outcome."""
+
+
+class is_rarely(FunctionElement[int]):  # noqa: N801 - written like SQLAlchemy's own functions
+    """Whether a column of whole numbers has a value that few rows have.
+
+    Of two events DuckDB expects each in half of the outcomes, and so builds its hash table over the exposures, which
+    are ten times as many as the purchases. It takes each condition to be true of a fifth of the rows.
+    """
+
+    # Boolean would be compared to 1 where a database has no such type.
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(is_rarely)
+def _compile(element: is_rarely, compiler: SQLCompiler, **options: Any) -> str:
+    column, value = element.clauses
+    return compiler.process(column == value, **options)
+
+
+@compiles(is_rarely, "duckdb")
+def _compile_duckdb(element: is_rarely, compiler: SQLCompiler, **options: Any) -> str:
+    column, value = (compiler.process(one, **options) for one in element.clauses)
+    # Remainders by primes past any number of events: true where the first is, which the planner cannot know.
+    again = (f" AND {column} % {prime} = {value} % {prime}" for prime in (1_000_000_007, 1_000_000_009))
+    return f"({column} = {value}{''.join(again)})"
+
+
+class InOrder(Join):
+    """A join that SQLite does in this order: for each row on the left it looks for those on the right."""
+
+    inherit_cache = True
+
+
+@compiles(InOrder, "sqlite")
+def _compile_in_order(element: InOrder, compiler: SQLCompiler, **options: Any) -> str:
+    options |= {"asfrom": True}
+    left, right = (compiler.process(side, **options) for side in (element.left, element.right))
+    return f"{left} CROSS JOIN {right} ON {compiler.process(element.onclause, **options)}"
+
+
+def scanned(outcome: FromClause, condition: ColumnElement[bool]) -> Subquery:
+    """The outcomes that meet the condition, read in the order of their key.
+
+    SQLite would prefer any index that has the condition's columns, and look up each row that it finds there. A subquery
+    with a limit is not merged into the statement around it.
+    """
+    read = (column for column in outcome.c if column.name in OUTCOME)
+    return select(*read).where(condition).limit(-1).subquery("scanned")
