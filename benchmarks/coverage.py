@@ -14,27 +14,9 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from measured.few_orders import BOOTSTRAP, PERMUTATION
-from measured.fixed import ADJUSTED, CONVERSION, REVENUE, REVENUE_LIFT
-from measured.peeking import PEEKING
-from measured.posteriors import CALIBRATION
-from measured.rule import RULE
+from coverage_tables import TABLES
 from measured.tables import Row, Table, markdown, plain
 
-TABLES = {
-    table.name: table
-    for table in (
-        RULE,
-        PEEKING,
-        REVENUE,
-        REVENUE_LIFT,
-        CONVERSION,
-        ADJUSTED,
-        PERMUTATION,
-        BOOTSTRAP,
-        CALIBRATION,
-    )
-}
 QUICK = 0.05
 """The share of the runs that --quick takes."""
 

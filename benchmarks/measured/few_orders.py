@@ -92,7 +92,7 @@ PERMUTATION = Table(
     "unequal arms rejects too often.",
     _cells((0.0,)),
     measure_permutation,
-    lambda _: 2_000,
+    lambda _: 1_000,
 )
 
 BOOTSTRAP = Table(
@@ -101,5 +101,5 @@ BOOTSTRAP = Table(
     "Coverage of the 95 % credible interval of the difference in revenue per visitor, beside Welch's interval.",
     _cells((0.0, 0.2)),
     measure_bootstrap,
-    lambda _: 2_000,
+    lambda _: 600,
 )
