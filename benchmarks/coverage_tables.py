@@ -1,0 +1,26 @@
+"""The tables that `coverage.py` makes, in the order of the page."""
+
+from __future__ import annotations
+
+from measured.few_orders import BOOTSTRAP, PERMUTATION
+from measured.fixed import ADJUSTED, CONVERSION, REVENUE, REVENUE_LIFT
+from measured.peeking import PEEKING
+from measured.posteriors import CALIBRATION
+from measured.rule import RULE
+
+__all__ = ["TABLES"]
+
+TABLES = {
+    table.name: table
+    for table in (
+        RULE,
+        PEEKING,
+        REVENUE,
+        REVENUE_LIFT,
+        CONVERSION,
+        ADJUSTED,
+        PERMUTATION,
+        BOOTSTRAP,
+        CALIBRATION,
+    )
+}
