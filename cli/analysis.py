@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Printable = Any
 """A scorecard or a course: what it is rendered by comes with it."""
 
-__all__ = ["analyze", "report"]
+__all__ = ["analyze", "observations_of", "report"]
 
 
 @click.command()
@@ -56,7 +56,7 @@ def analyze(
         for option, given in (("--as-of", as_of), ("--by", by)):
             if given is not None:
                 raise click.UsageError(f"{option} needs the times that a store has; a table has none")
-        found, render = _card(_observations_of(table, experiment, columns), ())
+        found, render = _card(observations_of(table, experiment, columns), ())
     else:
         key = _stored_experiment(experiment, columns)
         if warehouse is not None:
@@ -146,7 +146,8 @@ def _as_of(text: str | None, definition: Callable[[], Definition]) -> datetime |
     return None if text is None else as_of_time(text, definition().utc_offset_minutes)
 
 
-def _observations_of(table: Path, experiment: str | None, columns: dict[str, Any]) -> Observations:
+def observations_of(table: Path, experiment: str | None, columns: dict[str, Any]) -> Observations:
+    """What a file of one row a visitor says; rows that cannot be read are named on standard error."""
     from ..storage import read_table
 
     require_table_columns(columns)

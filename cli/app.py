@@ -10,7 +10,18 @@ from importlib.metadata import version
 import click
 
 from ..errors import OfferliftError
-from . import analysis, assignment, auditing, definitions, demonstration, importing, lifecycle, maintenance, statements
+from . import (
+    analysis,
+    assignment,
+    auditing,
+    definitions,
+    demonstration,
+    importing,
+    lifecycle,
+    maintenance,
+    planning,
+    statements,
+)
 from .options import DATABASE_ENV, DEFAULT_DATABASE
 
 __all__ = ["cli", "main"]
@@ -33,7 +44,15 @@ def cli(context: click.Context, db: str | None) -> None:
 
 for command in (
     *(definitions.init, demonstration.demo, definitions.validate, definitions.schema),
-    *(definitions.publish, lifecycle.start, lifecycle.phase, lifecycle.pause, lifecycle.resume, lifecycle.stop),
+    *(
+        planning.plan,
+        definitions.publish,
+        lifecycle.start,
+        lifecycle.phase,
+        lifecycle.pause,
+        lifecycle.resume,
+        lifecycle.stop,
+    ),
     *(assignment.assign, importing.import_group),
     *(analysis.analyze, analysis.report, auditing.audit, statements.sql, maintenance.database),
 ):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from .course import Course, course
+from .history import History, given_history, read_history, table_history
 from .html import render_html
+from .planning import Forecast, forecast
+from .planning_text import render_forecast
 from .recording import Reviewed, make_look, record_look
 from .scorecard import scorecard
 from .text import render_course, render_text
@@ -11,13 +14,20 @@ from .tree import Scorecard
 
 __all__ = [
     "Course",
+    "Forecast",
+    "History",
     "Reviewed",
     "Scorecard",
     "course",
+    "forecast",
+    "given_history",
     "make_look",
+    "read_history",
     "record_look",
     "render_course",
+    "render_forecast",
     "render_html",
     "render_text",
     "scorecard",
+    "table_history",
 ]

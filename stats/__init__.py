@@ -6,7 +6,7 @@ treatment and c the control. Nothing here reads data, keeps state or draws rando
 
 from __future__ import annotations
 
-from .adjustment import AdjustedComparison, Adjustment, compare_adjusted
+from .adjustment import AdjustedComparison, Adjustment, compare_adjusted, explained_variance
 from .anytime import (
     BURN_IN_CONVERSIONS,
     VISITORS_WITHOUT_PLAN,
@@ -50,6 +50,7 @@ from .decision_rule import (
     judge,
     planned_looks,
 )
+from .endpoints import Endpoint, Mean, Rate, Signal
 from .fieller import Estimate, Shared, compare_estimates, fieller
 from .group_sequential import (
     Boundaries,
@@ -74,6 +75,16 @@ from .means import compare_means, mean_estimate
 from .moments import Moments
 from .multiplicity import adjust_p_values, adjusted_alpha, dunnett_critical, dunnett_p_values, e_bh
 from .noninferiority import NonInferiority, intersection_union, non_inferiority, non_inferiority_proportions
+from .power import (
+    Design,
+    Duration,
+    SampleSize,
+    achieved_power,
+    control_share_for,
+    detectable_lift,
+    required_visitors,
+    time_to_decide,
+)
 from .proportions import (
     compare_proportions,
     counts_of,
@@ -85,6 +96,16 @@ from .proportions import (
 from .ratios import compare_ratios, ratio_of
 from .resampling import BootstrapPosterior, PermutationTest, bayesian_bootstrap, permutation_test
 from .results import Anytime, Comparison, Difference, Lift, Posterior, RatioInterval, SampleRatio
+from .shrinkage import (
+    Programme,
+    Shrunk,
+    between_variance,
+    programme_total,
+    sceptical_prior,
+    shrink,
+    shrink_arms,
+    shrink_by_experience,
+)
 from .skewness import SKEW_LIMIT, skew_kappa
 from .spending import Spending, spent_alpha
 from .srm import homogeneity_test, running_sample_ratio_test, sample_ratio_test, sequential_sample_ratio_test
@@ -98,6 +119,12 @@ from .strata import (
     ratio_over_strata,
     skew_kappa_over_strata,
     stratum_weights,
+)
+from .value import (
+    expected_net_gain,
+    gain_of_waiting,
+    value_of_more_visitors,
+    value_of_perfect_information,
 )
 
 __all__ = [
@@ -116,7 +143,10 @@ __all__ = [
     "Boundaries",
     "Boundary",
     "Comparison",
+    "Design",
     "Difference",
+    "Duration",
+    "Endpoint",
     "ErrorBudget",
     "Estimate",
     "Evidence",
@@ -124,19 +154,26 @@ __all__ = [
     "Histogram",
     "LargestValues",
     "Lift",
+    "Mean",
     "Moments",
     "NonInferiority",
     "PermutationTest",
     "PlannedLooks",
     "Posterior",
+    "Programme",
+    "Rate",
     "RatioInterval",
     "RepeatedInterval",
     "RunningAnytime",
     "SampleRatio",
+    "SampleSize",
     "Shared",
+    "Shrunk",
+    "Signal",
     "Spending",
     "StagewiseEstimate",
     "Verdicts",
+    "achieved_power",
     "adjust_p_values",
     "adjusted_alpha",
     "anytime_interval",
@@ -144,6 +181,7 @@ __all__ = [
     "bayesian_bootstrap",
     "beta_posteriors",
     "beta_posteriors_over_strata",
+    "between_variance",
     "classical_boundaries",
     "compare_adjusted",
     "compare_adjusted_over_strata",
@@ -154,8 +192,10 @@ __all__ = [
     "compare_proportions_over_strata",
     "compare_ratios",
     "compare_ratios_over_strata",
+    "control_share_for",
     "counts_of",
     "crossing_probabilities",
+    "detectable_lift",
     "drift_for_power",
     "dunnett_critical",
     "dunnett_p_values",
@@ -163,8 +203,11 @@ __all__ = [
     "e_value",
     "error_budget",
     "expected_loss_beta",
+    "expected_net_gain",
+    "explained_variance",
     "fieller",
     "follow_rule",
+    "gain_of_waiting",
     "homogeneity_test",
     "inflation_factor",
     "intersection_union",
@@ -191,24 +234,33 @@ __all__ = [
     "permutation_test",
     "planned_looks",
     "probability_b_beats_a",
+    "programme_total",
     "ratio_of",
     "ratio_over_strata",
     "repeated_interval",
     "repeated_lift",
     "repeated_p_value",
+    "required_visitors",
     "running_anytime",
     "running_sample_ratio_test",
     "sample_ratio_test",
+    "sceptical_prior",
     "sequential_boundaries",
     "sequential_sample_ratio_test",
+    "shrink",
+    "shrink_arms",
+    "shrink_by_experience",
     "skew_kappa",
     "skew_kappa_over_strata",
     "spent_alpha",
     "spent_by",
     "stagewise_estimate",
     "stratum_weights",
+    "time_to_decide",
     "tuning_one_look",
     "tuning_with_plan",
     "tuning_without_plan",
+    "value_of_more_visitors",
+    "value_of_perfect_information",
     "wilson_interval",
 ]

@@ -21,6 +21,7 @@ __all__ = [
     "adjusted_without",
     "compare_adjusted",
     "compare_parts",
+    "explained_variance",
 ]
 
 Array = NDArray[np.float64]
@@ -145,6 +146,29 @@ def compare_parts(
         1 - (adjusted.se / plain.se) ** 2,
     )
     return AdjustedComparison("ok", "", comparison.difference, comparison.lift, adjustment)
+
+
+def explained_variance(arm: Moments, column: str, covariates: Sequence[str]) -> float | None:
+    """R²: the share of a column's variance that least squares on the covariates explains, in one arm.
+
+    1 - s²_res/s²_y with the residual variance on n - 1 - p degrees of freedom, at least 0: what CUPED will save of the
+    visitors (Deng, Xu, Kohavi and Walker 2013). None with too few visitors, or where the column does not vary.
+
+    Raises:
+        InputError: no such column.
+
+    >>> import numpy as np
+    >>> past = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+    >>> arm = Moments.from_arrays({"y": 2 * past + np.array([1.0, -1.0, 0.0, -1.0, 1.0]), "past": past})
+    >>> round(explained_variance(arm, "y", ["past"]), 3)
+    0.879
+    """
+    arm = arm.select([column, *covariates])
+    fit = _fit(arm)
+    total = arm.variance_of(column)
+    if fit is None or not total > 0:
+        return None
+    return max(1 - fit[1].variance * arm.n / total, 0.0)
 
 
 def adjusted_without(reason: str) -> AdjustedComparison:

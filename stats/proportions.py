@@ -200,8 +200,11 @@ def _difference_high(x_t: int, n_t: int, x_c: int, n_c: int, z: float, factor: f
     return increasing_root(above, d + half, 1.0, lower=inner, upper=1.0, tolerance=1e-14 * half)
 
 
-def restricted_variance(x_t: int, n_t: int, x_c: int, n_c: int, delta: float) -> float:
-    """p̃_t(1 - p̃_t)/n_t + p̃_c(1 - p̃_c)/n_c at the maximum likelihood rates with p̃_t - p̃_c = delta."""
+def restricted_variance(x_t: float, n_t: float, x_c: float, n_c: float, delta: float) -> float:
+    """p̃_t(1 - p̃_t)/n_t + p̃_c(1 - p̃_c)/n_c at the maximum likelihood rates with p̃_t - p̃_c = delta.
+
+    Expected counts and shares of the visitors do as well as whole numbers: it is what a plan expects of a visitor.
+    """
     # The arm with the larger rate comes first and rates are below one half together: nothing cancels for rare events.
     if delta < 0:
         x_t, n_t, x_c, n_c, delta = x_c, n_c, x_t, n_t, -delta
@@ -212,7 +215,7 @@ def restricted_variance(x_t: int, n_t: int, x_c: int, n_c: int, delta: float) ->
     return high * (1 - high) / n_t + low * (1 - low) / n_c
 
 
-def _restricted_rate(x_t: int, n_t: int, x_c: int, n_c: int, delta: float) -> float:
+def _restricted_rate(x_t: float, n_t: float, x_c: float, n_c: float, delta: float) -> float:
     """Maximum likelihood p_c in [0, 1 - delta] given p_t = p_c + delta, delta >= 0.
 
     A root of L3 p³ + L2 p² + L1 p + L0 (Miettinen and Nurminen 1985, appendix). Their trigonometric solution loses half
@@ -276,7 +279,7 @@ def _ratio_high(x_t: int, n_t: int, x_c: int, n_c: int, z: float, factor: float)
     return math.exp(increasing_root(above, start + half, math.exp(start + half), lower=lower, tolerance=1e-15))
 
 
-def restricted_variance_of_ratio(x_t: int, n_t: int, x_c: int, n_c: int, r: float) -> float:
+def restricted_variance_of_ratio(x_t: float, n_t: float, x_c: float, n_c: float, r: float) -> float:
     """p̃_t(1 - p̃_t)/n_t + r² p̃_c(1 - p̃_c)/n_c at the maximum likelihood rates with p̃_t = r p̃_c."""
     u, v = n_t + x_c, x_t + n_c
     root = math.sqrt((r * u - v) ** 2 + 4 * r * (n_t - x_t) * (n_c - x_c))

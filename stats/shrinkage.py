@@ -1,0 +1,259 @@
+"""Shrinkage: what is left of an effect once it is known among how many others, or how sceptical, it was picked.
+
+The largest of several estimates is too large on average (the winner's curse). Drawing every estimate towards what such
+effects usually are undoes that on average. Raw and shrunk always come together: the shrunk one is what to expect after
+shipping, the raw one is what was measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
+
+from ..errors import InputError
+from .roots import bracketed_root
+
+__all__ = [
+    "LEAST_ARMS",
+    "LEAST_EXPERIMENTS",
+    "Programme",
+    "Shrunk",
+    "between_variance",
+    "programme_total",
+    "sceptical_prior",
+    "shrink",
+    "shrink_arms",
+    "shrink_by_experience",
+]
+
+Array = NDArray[np.float64]
+Tau = Literal["paule-mandel", "dersimonian-laird"]
+
+LEAST_ARMS = 4
+"""Treatments of one experiment from which on they tell how far apart effects are; below, the sceptical prior."""
+
+LEAST_EXPERIMENTS = 10
+"""Past experiments, losers included, from which on they do the same for a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shrunk:
+    """An estimate before and after shrinkage.
+
+    Attributes:
+        raw, raw_se: as measured.
+        shrunk, shrunk_se: posterior mean and standard deviation, given the prior.
+        prior_mean, prior_variance: what it was drawn towards, and how far effects lie from it (τ²).
+        prior: where that comes from: `effects` (those estimated together), `experience` (past experiments) or
+            `sceptical`.
+    """
+
+    raw: float
+    raw_se: float
+    shrunk: float
+    shrunk_se: float
+    prior_mean: float
+    prior_variance: float
+    prior: Literal["effects", "experience", "sceptical"]
+
+
+@dataclass(frozen=True, slots=True)
+class Programme:
+    """What the shipped offers of a programme brought together, in the unit of the effects.
+
+    Attributes:
+        raw: sum of the raw estimates: too large, since the lucky ones were shipped.
+        shrunk, shrunk_se: sum of the shrunk ones; the headline.
+        corrected: the raw sum less its expected excess (Lee and Shen 2018); None where nobody gave the thresholds.
+        shipped: how many offers.
+    """
+
+    raw: float
+    shrunk: float
+    shrunk_se: float
+    corrected: float | None
+    shipped: int
+
+
+def between_variance(effects: ArrayLike, variances: ArrayLike, *, method: Tau = "paule-mandel") -> float:
+    """τ²: by how much true effects differ from each other, beyond what their standard errors explain.
+
+    `paule-mandel` (1982) solves Q(τ²) = Σ (y_i - μ)²/(v_i + τ²) = k - 1, `dersimonian-laird` (1986) is its one-step
+    version τ² = max(0, (Q(0) - (k - 1))/(Σw - Σw²/Σw)), w = 1/v. Assumes independent estimates: arms that share a
+    control are not, and their τ² comes out a little too small.
+
+    Args:
+        effects: shape (k,), two or more.
+        variances: shape (k,), squared standard errors, above 0.
+
+    Raises:
+        InputError: other shapes or values, or another method.
+
+    >>> round(between_variance([0.02, -0.01, 0.06, 0.01], [1e-4, 1e-4, 2e-4, 1e-4]), 6)
+    0.000706
+    """
+    y, v = _arrays(effects, variances)
+    if len(y) < 2:
+        raise InputError(f"{len(y)} effects; how far they differ takes two or more")
+    if method == "dersimonian-laird":
+        w = 1 / v
+        return float(max(0.0, (_spread(y, v, 0.0) - (len(y) - 1)) / (w.sum() - (w @ w) / w.sum())))
+    if method != "paule-mandel":
+        raise InputError(f"method {method!r}; it is paule-mandel or dersimonian-laird")
+
+    def excess(tau2: float) -> float:
+        return _spread(y, v, tau2) - (len(y) - 1)
+
+    low = excess(0.0)
+    if low <= 0:
+        return 0.0
+    # Q(τ²) is below Σ(y - ȳ)²/τ², so that the root is below this.
+    high = float(((y - y.mean()) ** 2).sum() / (len(y) - 1))
+    top = excess(high)
+    return bracketed_root(excess, 0.0, high, low, top, tolerance=1e-14 * high) if top < 0 else high
+
+
+def shrink(effects: ArrayLike, variances: ArrayLike, *, method: Tau = "paule-mandel") -> list[Shrunk]:
+    """Each effect drawn towards their common mean: (τ² y_i + v_i μ)/(τ² + v_i), the BLUP (Robinson 1991).
+
+    μ is the mean weighted by 1/(v_i + τ²). `shrunk_se` is sqrt(τ² v_i/(τ² + v_i)) and takes τ² and μ as known, which
+    flatters with few effects: use `shrink_arms` or `shrink_by_experience`, which ask for enough of them.
+
+    Args, Raises: as in `between_variance`.
+
+    >>> [round(one.shrunk, 4) for one in shrink([0.02, -0.01, 0.06, 0.01], [1e-4, 1e-4, 2e-4, 1e-4])]
+    [0.0199, -0.0064, 0.0509, 0.0111]
+    """
+    y, v = _arrays(effects, variances)
+    tau2 = between_variance(y, v, method=method)
+    mu = _centre(y, v, tau2)
+    return [_blup(float(a), float(b), mu, tau2, "effects") for a, b in zip(y, v, strict=True)]
+
+
+def sceptical_prior(smallest_effect: float) -> float:
+    """Variance of the prior N(0, (MDE/1.96)²): in 19 of 20 offers the effect is smaller than the one worth having.
+
+    >>> round(math.sqrt(sceptical_prior(0.05)), 4)
+    0.0255
+    """
+    if not 0 < smallest_effect < math.inf:
+        raise InputError(f"the smallest effect worth having is {smallest_effect!r}; a number above 0 is needed")
+    return (smallest_effect / -float(ndtri(0.025))) ** 2
+
+
+def shrink_arms(effects: ArrayLike, variances: ArrayLike, smallest_effect: float) -> list[Shrunk]:
+    """The arms of one experiment: drawn towards each other from four treatments on, below towards no effect.
+
+    Args:
+        effects, variances: of each treatment against the control, on the scale of `smallest_effect`.
+        smallest_effect: the minimum detectable effect of the plan, for the sceptical prior.
+
+    >>> one, = shrink_arms([0.04], [0.0004], 0.05)
+    >>> round(one.shrunk, 4), one.prior
+    (0.0248, 'sceptical')
+    """
+    y, v = _arrays(effects, variances)
+    if len(y) >= LEAST_ARMS:
+        return shrink(y, v)
+    prior = sceptical_prior(smallest_effect)
+    return [_blup(float(a), float(b), 0.0, prior, "sceptical") for a, b in zip(y, v, strict=True)]
+
+
+def shrink_by_experience(
+    effect: float,
+    variance: float,
+    past_effects: ArrayLike,
+    past_variances: ArrayLike,
+    smallest_effect: float,
+    *,
+    method: Tau = "paule-mandel",
+) -> Shrunk:
+    """A new effect drawn towards what past experiments had, from ten of them on; below towards no effect.
+
+    Wants *all* past experiments of the kind, losers included: a store of winners makes every offer look good.
+
+    Args:
+        effect, variance: of the new experiment, on the scale of the others (mostly the relative lift).
+        past_effects, past_variances: shape (k,); may be empty.
+        smallest_effect: as in `shrink_arms`.
+
+    >>> past = [0.01, -0.02, 0.03, 0.0, 0.02, -0.01, 0.01, 0.04, -0.03, 0.0]
+    >>> shrink_by_experience(0.08, 0.0009, past, [0.0003] * 10, 0.05).prior
+    'experience'
+    """
+    (y,), (v,) = _arrays([effect], [variance])
+    past, past_v = _arrays(past_effects, past_variances)
+    if len(past) < LEAST_EXPERIMENTS:
+        return _blup(float(y), float(v), 0.0, sceptical_prior(smallest_effect), "sceptical")
+    tau2 = between_variance(past, past_v, method=method)
+    return _blup(float(y), float(v), _centre(past, past_v, tau2), tau2, "experience")
+
+
+def programme_total(
+    shrunk: Sequence[Shrunk], shipped: Sequence[bool], *, thresholds: ArrayLike | None = None
+) -> Programme:
+    """What the shipped offers brought together, shrunk beside raw.
+
+    With `thresholds` also the raw sum of the shipped corrected for having been selected (Lee and Shen 2018):
+    Σ_shipped y_i - Σ_all σ_i φ(b_i - y_i/σ_i), where i is shipped if y_i/σ_i > b_i. The correction takes all
+    experiments, shipped or not, and wants the rule to have been this one.
+
+    Args:
+        shrunk: of every experiment of the programme, losers included.
+        shipped: whether it was shipped, one each.
+        thresholds: the z-value b_i above which it would be shipped, one each or one for all.
+
+    >>> past = shrink([0.04, 0.01, -0.02, 0.03], [1e-4] * 4)
+    >>> total = programme_total(past, [True, False, False, True], thresholds=1.96)
+    >>> round(total.raw, 4), round(total.shrunk, 4), round(total.corrected, 4)
+    (0.07, 0.0643, 0.0647)
+    """
+    if len(shrunk) != len(shipped):
+        raise InputError(f"{len(shrunk)} estimates, but {len(shipped)} times whether they were shipped")
+    chosen = [one for one, yes in zip(shrunk, shipped, strict=True) if yes]
+    raw = math.fsum(one.raw for one in chosen)
+    corrected = None
+    if thresholds is not None:
+        z = np.broadcast_to(np.asarray(thresholds, dtype=np.float64), (len(shrunk),))
+        away = z - np.array([one.raw / one.raw_se for one in shrunk])
+        density = np.exp(-(away**2) / 2) / math.sqrt(2 * math.pi)
+        corrected = raw - float(density @ np.array([one.raw_se for one in shrunk]))
+    return Programme(
+        raw,
+        math.fsum(one.shrunk for one in chosen),
+        math.sqrt(math.fsum(one.shrunk_se**2 for one in chosen)),
+        corrected,
+        len(chosen),
+    )
+
+
+def _arrays(effects: ArrayLike, variances: ArrayLike) -> tuple[Array, Array]:
+    y, v = np.asarray(effects, dtype=np.float64), np.asarray(variances, dtype=np.float64)
+    if y.ndim != 1 or y.shape != v.shape:
+        raise InputError(f"effects of shape {y.shape} and variances of shape {v.shape}; one variance each is needed")
+    if not np.isfinite(y).all() or not np.isfinite(v).all() or not (v > 0).all():
+        raise InputError(
+            f"effects {y.tolist()} with variances {v.tolist()}; finite effects and variances above 0 are needed"
+        )
+    return y, v
+
+
+def _centre(y: Array, v: Array, tau2: float) -> float:
+    w = 1 / (v + tau2)
+    return float((w @ y) / w.sum())
+
+
+def _spread(y: Array, v: Array, tau2: float) -> float:
+    w = 1 / (v + tau2)
+    return float(w @ (y - (w @ y) / w.sum()) ** 2)
+
+
+def _blup(y: float, v: float, mu: float, tau2: float, prior: Literal["effects", "experience", "sceptical"]) -> Shrunk:
+    keep = tau2 / (tau2 + v)
+    return Shrunk(y, math.sqrt(v), mu + keep * (y - mu), math.sqrt(keep * v), mu, tau2, prior)
