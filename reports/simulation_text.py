@@ -125,7 +125,7 @@ def _harm(found: Simulation) -> list[str]:
 
 
 def _of_hundred(share: Share) -> str:
-    return f"{share.share * 100:.0f}" if share.share * 100 >= 9.5 else f"{share.share * 100:.1f}".removesuffix(".0")
+    return f"{share.share * 100:.1f} (±{share.error * 100:.1f})"
 
 
 def _share(share: Share) -> str:

@@ -74,6 +74,7 @@ def tried(definition, values=None, **given):
     ("plan", "values", "lift"),
     [
         ({}, {}, 0.35),
+        ({"sample_size": 1_500}, {}, 0.35),
         ({"guardrails": ("margin_per_visitor", "unsubscribe_rate")}, {"unsubscribed": 0.2}, 0.35),
         ({"primary": "conversion", "guardrails": ("margin_per_visitor",)}, {"rate": 0.1}, -0.25),
         ({"primary": "average_order_value"}, {"sigma": 0.4}, 0.1),
