@@ -355,8 +355,10 @@ def follow_bounds(
         if guardrail_z is not None:
             guarded = guardrail_z[:, k]
             against_margin = guarded + np.broadcast_to(margin_z, guardrail_z.shape)[:, k]
-            failed, passed = (against_margin < -limit).any(axis=-1), (against_margin > limit).all(axis=-1)
-            alarm = (-guarded >= np.broadcast_to(alarm_bounds, guardrail_z.shape)[:, k]).any(axis=-1)
+            failed = np.asarray((against_margin < -limit).any(axis=-1))
+            passed = np.asarray((against_margin > limit).all(axis=-1))
+            raised = -guarded >= np.broadcast_to(alarm_bounds, guardrail_z.shape)[:, k]
+            alarm = np.asarray(raised.any(axis=-1))
         findings = judge(
             Evidence(
                 crossed=np.where(np.abs(now) >= bounds[:, k], np.sign(now), 0).astype(np.int64),

@@ -79,11 +79,10 @@ def test_shares_that_were_passed_over_are_one_look(planned, review):
     assert [one.clock for one in review.rows()] == [0.8, 1.0]
 
 
-def test_the_boundaries_are_those_of_lan_and_demets(planned, review):
-    """Two-sided .05 over the clocks of the looks, whatever the data vary."""
+def test_the_boundaries_are_those_of_lan_and_demets(planned, review, sample):
+    """Two-sided .05 over the clocks of the looks, however much the data vary at each."""
     for n, spread in ((5_000, 40.0), (11_000, 400.0), (15_000, 4.0), (20_000, 40.0)):
-        seen = planned(n)
-        review(replace(seen, moments=planned(n).moments) if spread == 40.0 else seen)
+        review(planned(n, samples={"b": sample(n, n // 20, spread=spread)}))
     expected = sequential_boundaries([0.25, 0.55, 0.75, 1.0])
     assert [one.boundary for one in review.rows()] == pytest.approx(expected.z, rel=1e-12)
     assert [one.alpha_spent for one in review.rows()] == pytest.approx(expected.spent, rel=1e-12)
@@ -151,6 +150,13 @@ def test_between_looks_the_last_one_holds(planned, review):
     assert between.decision.action == "collecting"
     assert "(Of look 1, 3 March 2026, 09:00 UTC, at 50% of the planned sample.)" in between.decision.reason
     assert "Look" not in review.reason.removeprefix("No look")
+
+
+def test_the_plan_is_on_the_page(planned, review):
+    """Shares of the looks and the planned visitors, in words."""
+    page = render_html([review(planned(10_000))])
+    assert "at 25%, 50%, 75% and 100% of the planned visitors" in page
+    assert "40,000" in page
 
 
 def test_reading_spends_nothing(planned, review):
