@@ -45,7 +45,7 @@ from .estimates import ALPHA, MEANS, PROPORTIONS
 from .format import count, label
 from .history import ENOUGH, same_metric
 from .looks import has_planned_looks
-from .planning import window_days
+from .questions import window_days
 
 __all__ = ["PastVisitors", "Readings", "Trial", "changed_visitors", "given_visitors", "past_visitors", "readings_of"]
 

@@ -211,7 +211,7 @@ def test_the_weeks_are_those_of_the_traffic(planned):
 
 
 def test_a_plan_without_looks_is_read_by_the_week(planned):
-    """The always-valid interval, once a week until the plan ends; without an end a year, and some are still undecided."""
+    """The always-valid interval, once a week until the plan ends; without an end, a year."""
     definition = planned(looks=(), sample_size=None, longest_duration=6 * WEEK)
     found = tried(definition, visitors_per_week=2_000.0, runs=100)
     assert (found.judged, found.readings) == ("always-valid, read weekly", (2, 3, 4, 5, 6))
