@@ -81,6 +81,22 @@ def tried(definition, values=None, **given):
         ({"adjusted": True, "covariate": True}, {"covariate": True, "sigma": 0.3}, 0.2),
         ({"weights": (9, 1), "minimum_detectable_effect": 0.9}, {"sigma": 1.6}, 0.9),
         ({"looks": (), "guardrails": ("unsubscribe_rate",)}, {"unsubscribed": 0.2}, 0.5),
+        (
+            {"looks": (), "primary": "conversion", "guardrails": ("margin_per_visitor",)},
+            {"rate": 0.15, "sigma": 0.3},
+            -0.35,
+        ),
+        (
+            {
+                "looks": (),
+                "primary": "average_order_value",
+                "guardrails": ("unsubscribe_rate",),
+                "minimum_detectable_effect": 0.17,
+                "sample_size": 24_000,
+            },
+            {"sigma": 0.4, "unsubscribed": 0.2},
+            0.01,
+        ),
         ({"primary": "unsubscribe_rate", "minimum_detectable_effect": 0.3}, {}, 0.3),
     ],
 )
