@@ -290,18 +290,16 @@ class Trial:
         visitors = rng.multinomial(np.broadcast_to(new, (runs, len(new))), self.shares)
         return draw_moments(rng, populations, visitors, self.pairs, self.cubes)
 
+    @np.errstate(invalid="ignore", divide="ignore")
     def follow(self, drawn: Drawn) -> Verdicts:
-        """Send experiments through the rule."""
+        """Send experiments through the rule; an arm without visitors or variance has numbers that are not finite."""
         plan = self.definition.plan
         primary = self.definition.metric(plan.primary)
         sign = 1.0 if primary.desired_change == "increase" else -1.0
         estimates, se = self.differences(drawn)
         usable = np.isfinite(estimates) & (se > 0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            z = np.where(usable, sign * estimates / se, 0.0)
-            smallest = (
-                np.abs(self._values(primary, drawn).values[..., :1]) * (plan.minimum_detectable_effect or 0.0) / se
-            )
+        z = np.where(usable, sign * estimates / se, 0.0)
+        smallest = np.abs(self._values(primary, drawn).values[..., :1]) * (plan.minimum_detectable_effect or 0.0) / se
         guards = [self._guardrail(metric, drawn) for metric in self.guardrails]
         guarded = np.stack([one for one, _ in guards], axis=-1) if guards else None
         margins = np.stack([one for _, one in guards], axis=-1) if guards else 0.0
@@ -338,8 +336,7 @@ class Trial:
         values = self._values(metric, drawn)
         sign = 1.0 if metric.desired_change == "increase" else -1.0
         estimates, se = values.differences()
-        with np.errstate(invalid="ignore", divide="ignore"):
-            z = np.where(np.isfinite(estimates) & (se > 0), sign * estimates / se, 0.0)
+        z = np.where(np.isfinite(estimates) & (se > 0), sign * estimates / se, 0.0)
         if metric.non_inferiority_margin is None:
             return z, -z
         ratio = 1 - sign * metric.non_inferiority_margin

@@ -297,7 +297,8 @@ def _slopes(drawn: Drawn, column: int, at: list[int]) -> tuple[Floats, Floats]:
     varies = unit > 8 * 2.0**-52 * np.abs(drawn.means[..., at]) * np.sqrt(drawn.n - 1)[..., None]
     scale = np.where(varies, unit, 1.0)
     correlation = spread / (scale[..., :, None] * scale[..., None, :])
-    correlation *= varies[..., :, None] & varies[..., None, :]
+    # Of an arm without visitors there are no numbers, which eigenvalues do not take.
+    correlation = np.nan_to_num(correlation * (varies[..., :, None] & varies[..., None, :]))
     xy = np.stack([drawn.products[min(i, column), max(i, column)] for i in at], axis=-1) / scale * varies
     values, vectors = np.linalg.eigh(correlation)
     kept = values > 1e-10

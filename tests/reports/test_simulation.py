@@ -241,6 +241,15 @@ def test_a_plan_without_looks_is_read_by_the_week(planned):
         tried(definition)
 
 
+def test_arms_that_nobody_has_come_to_yet_are_too_early(planned):
+    """A few visitors a week: empty arms, no orders, covariates of one visitor; nothing is decided."""
+    for plan in ({}, {"adjusted": True, "covariate": True}, {"primary": "average_order_value"}):
+        definition = planned(looks=(), sample_size=None, guardrails=("unsubscribe_rate", "margin_per_visitor"), **plan)
+        found = tried(definition, visitors(covariate="covariate" in plan), visitors_per_week=2.0, runs=100)
+        assert found.visitors[:3] == (2, 4, 6)
+        assert [one.outcomes["collecting"].share for one in found.scenarios] == [1, 1]
+
+
 def test_a_rate_alone_can_be_tried_out(planned):
     """A conversion has no tails, so that its rate is history enough; money has, and is refused."""
     definition = planned(primary="conversion")
