@@ -70,11 +70,14 @@ def _endings(found: Simulation) -> list[str]:
 
 
 def _durations(found: Simulation) -> list[str]:
-    rows = [["UNTIL THE DECISION", "half within", "9 in 10 within", "visitors, half", "9 in 10"]]
+    known = found.weeks
+    timed = [] if known is None else ["half within", "9 in 10 within"]
+    rows = [["UNTIL THE DECISION", *timed, "visitors, half", "9 in 10"]]
     for one in found.scenarios:
         end = one.ending
+        weeks = [] if known is None else [_weeks(week, known) for week in (end.median_weeks, end.most_weeks)]
         counted = [_visitors(n, found) for n in (end.median_visitors, end.most_visitors)]
-        rows.append([f"  {one.name}", _weeks(end.median_weeks, found), _weeks(end.most_weeks, found), *counted])
+        rows.append([f"  {one.name}", *weeks, *counted])
     return _table(rows, left=(0,))
 
 
@@ -132,10 +135,8 @@ def _share(share: Share) -> str:
     return f"{share.share * 100:.1f}% ±{share.error * 100:.1f}"
 
 
-def _weeks(weeks: float | None, found: Simulation) -> str:
-    if weeks is not None:
-        return f"{weeks:.3g} weeks"
-    return fmt.ABSENT if found.weeks is None else f"> {found.weeks[-1]:.3g} weeks"
+def _weeks(weeks: float | None, known: tuple[float, ...]) -> str:
+    return f"> {known[-1]:.3g} weeks" if weeks is None else f"{weeks:.3g} weeks"
 
 
 def _visitors(visitors: int | None, found: Simulation) -> str:

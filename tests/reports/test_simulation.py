@@ -224,6 +224,8 @@ def test_the_weeks_are_those_of_the_traffic(planned):
     assert unknown.weeks is None
     assert unknown.scenarios[0].ending.most_weeks is None
     assert unknown.scenarios[0].ending.most_visitors == 16_000
+    assert "within" in render_simulation(found)
+    assert "within" not in render_simulation(unknown)
 
 
 def test_a_plan_without_looks_is_read_by_the_week(planned):
