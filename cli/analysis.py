@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..storage.looks import Look
     from ..storage.observations import Observations
     from ..storage.series import Series
+    from ..storage.table import Table
 
 Printable = Any
 """A scorecard or a course: what it is rendered by comes with it."""
@@ -148,6 +149,11 @@ def _as_of(text: str | None, definition: Callable[[], Definition]) -> datetime |
 
 def observations_of(table: Path, experiment: str | None, columns: dict[str, Any]) -> Observations:
     """What a file of one row a visitor says; rows that cannot be read are named on standard error."""
+    return read_rows(table, experiment, columns).observations()
+
+
+def read_rows(table: Path, experiment: str | None, columns: dict[str, Any]) -> Table:
+    """The rows of a file of one row a visitor; those that cannot be read are named on standard error."""
     from ..storage import read_table
 
     require_table_columns(columns)
@@ -158,4 +164,4 @@ def observations_of(table: Path, experiment: str | None, columns: dict[str, Any]
         count = len(rows.rejects)
         refused = "1 row was refused and is" if count == 1 else f"{count} rows were refused and are"
         click.echo(f"{refused} not in the numbers.", err=True)
-    return rows.observations()
+    return rows

@@ -20,6 +20,7 @@ from . import (
     lifecycle,
     maintenance,
     planning,
+    simulating,
     statements,
 )
 from .options import DATABASE_ENV, DEFAULT_DATABASE
@@ -46,6 +47,7 @@ for command in (
     *(definitions.init, demonstration.demo, definitions.validate, definitions.schema),
     *(
         planning.plan,
+        simulating.simulate,
         definitions.publish,
         lifecycle.start,
         lifecycle.phase,

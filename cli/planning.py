@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..experiments.definition import Definition
     from ..reports import History
 
-__all__ = ["plan"]
+__all__ = ["Share", "plan"]
 
 
 class Share(click.ParamType):

@@ -9,25 +9,34 @@ from .planning import Forecast, forecast
 from .planning_text import render_forecast
 from .recording import Reviewed, make_look, record_look
 from .scorecard import scorecard
+from .simulation import Simulation, simulate
+from .simulation_text import render_simulation
 from .text import render_course, render_text
 from .tree import Scorecard
+from .trial import PastVisitors, given_visitors, past_visitors
 
 __all__ = [
     "Course",
     "Forecast",
     "History",
+    "PastVisitors",
     "Reviewed",
     "Scorecard",
+    "Simulation",
     "course",
     "forecast",
     "given_history",
+    "given_visitors",
     "make_look",
+    "past_visitors",
     "read_history",
     "record_look",
     "render_course",
     "render_forecast",
     "render_html",
+    "render_simulation",
     "render_text",
     "scorecard",
+    "simulate",
     "table_history",
 ]

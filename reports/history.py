@@ -16,7 +16,16 @@ from ..storage.store import Store
 from .estimates import PROPORTIONS
 from .format import label
 
-__all__ = ["ENOUGH", "Capped", "History", "MetricHistory", "given_history", "read_history", "table_history"]
+__all__ = [
+    "ENOUGH",
+    "Capped",
+    "History",
+    "MetricHistory",
+    "given_history",
+    "read_history",
+    "same_metric",
+    "table_history",
+]
 
 ENOUGH = 1_000
 """Analysed visitors of the control from which on an experiment is history enough for its own plan."""
@@ -96,7 +105,7 @@ def read_history(store: Store, definition: Definition, *, source: str | None = N
     if source is not None:
         observations = store.observations(source)
         primary = definition.metric(definition.plan.primary)
-        if _same_metric(observations.definition, primary, any_window=True) is None:
+        if same_metric(observations.definition, primary, any_window=True) is None:
             raise InputError(
                 f"{source!r} does not measure {label(primary.name)}",
                 hint="Name another experiment with --from, or give --baseline and --sd.",
@@ -151,14 +160,14 @@ def _candidates(store: Store, definition: Definition) -> Iterator[str]:
     started = [
         (one.started_at, one.definition.experiment)
         for one in others
-        if one.started_at is not None and _same_metric(one.definition, primary) is not None
+        if one.started_at is not None and same_metric(one.definition, primary) is not None
     ]
     for _, key in sorted(started, reverse=True):
         yield key
 
 
 def _enough(observations: Observations, definition: Definition) -> bool:
-    found = _same_metric(observations.definition, definition.metric(definition.plan.primary))
+    found = same_metric(observations.definition, definition.metric(definition.plan.primary))
     return found is not None and _control(observations, found).n >= ENOUGH
 
 
@@ -177,7 +186,7 @@ def _history(store: Store, definition: Definition, observations: Observations) -
             metrics[primary.name].endpoint, metrics[primary.name].visitors, metrics[primary.name].r_squared, capped
         )
     notes = []
-    found = _same_metric(past, primary, any_window=True)
+    found = same_metric(past, primary, any_window=True)
     if found is not None and _window(found) != _window(primary):
         notes.append(f"{past.experiment} measures {label(primary.name)} in another window.")
     if past.experiment != definition.experiment and past.eligibility != definition.eligibility:
@@ -203,7 +212,7 @@ def _history(store: Store, definition: Definition, observations: Observations) -
 def _metrics(observations: Observations, definition: Definition) -> Iterator[tuple[str, MetricHistory]]:
     """Each metric of the plan that the past visitors of the control give a value to."""
     for metric in definition.metrics:
-        found = _same_metric(observations.definition, metric, any_window=True)
+        found = same_metric(observations.definition, metric, any_window=True)
         if found is None:
             continue
         moments = _control(observations, found)
@@ -235,7 +244,7 @@ def endpoint_of(metric: Metric, moments: Moments) -> Mean | Rate:
     return Mean.of(moments, column)
 
 
-def _same_metric(past: Definition, metric: Metric, *, any_window: bool = False) -> Metric | None:
+def same_metric(past: Definition, metric: Metric, *, any_window: bool = False) -> Metric | None:
     """The past definition's metric that measures the same columns (of a table, which has no events: the same kind)."""
 
     def same(other: Metric) -> bool:
@@ -287,7 +296,7 @@ def _let_in(definition: Definition) -> float:
 
 def _capped(store: Store, past: Definition, metric: Metric, endpoint: Endpoint) -> Capped | None:
     """What a cap at 99 % of the orders would leave, from the histogram of the control's visitors."""
-    found = _same_metric(past, metric, any_window=True)
+    found = same_metric(past, metric, any_window=True)
     if past.source == "table" or found is None or not isinstance(endpoint, Mean) or found.denominator is not None:
         return None
     try:

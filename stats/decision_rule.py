@@ -32,6 +32,7 @@ __all__ = [
     "PlannedLooks",
     "Verdicts",
     "error_budget",
+    "follow_bounds",
     "follow_rule",
     "is_over",
     "judge",
@@ -347,6 +348,7 @@ def follow_rule(
     smallest_z: Floats | float = 0.0,
     healthy: Bools = True,
     too_early: Bools = False,
+    doubted: Bools = False,
     estimates: Floats | None = None,
 ) -> Verdicts:
     """Send experiments through all looks of a plan, as a review does.
@@ -364,6 +366,7 @@ def follow_rule(
         margin_z: the margins over the standard errors, broadcast to `guardrail_z`.
         smallest_z: the smallest effect worth having over the standard error, broadcast to `z`; 0 for none.
         healthy, too_early: broadcast to `z`.
+        doubted: whether people have to look at a crossing, broadcast to `z`.
         estimates: (experiments, looks, arms), in the desired direction: of several gains at one look the largest
             ships; z unless given.
 
@@ -383,32 +386,76 @@ def follow_rule(
         raise InputError(f"z has shape {z.shape}; (experiments, {len(looks.primary)} looks, arms) is needed")
     if (guardrail_z is None) != (looks.alarm is None):
         raise InputError("guardrail z-values and a budget for harm alarms go together; one of them is missing")
+    return follow_bounds(
+        z,
+        np.array([one.z for one in looks.primary])[:, None],
+        guardrail_z=guardrail_z,
+        alarm_bounds=np.array([one.z for one in looks.alarm or ()])[:, None, None],
+        margin_z=margin_z,
+        smallest_z=smallest_z,
+        healthy=healthy,
+        too_early=too_early,
+        doubted=doubted,
+        estimates=estimates,
+    )
+
+
+def follow_bounds(
+    z: Floats,
+    bounds: Floats,
+    *,
+    interval_bounds: Floats | None = None,
+    guardrail_z: Floats | None = None,
+    alarm_bounds: Floats | float = np.inf,
+    margin_z: Floats | float = 0.0,
+    smallest_z: Floats | float = 0.0,
+    healthy: Bools = True,
+    too_early: Bools = False,
+    doubted: Bools = False,
+    estimates: Floats | None = None,
+    ends: bool = True,
+) -> Verdicts:
+    """`follow_rule` with boundaries of any origin, such as those of always-valid intervals.
+
+    Args:
+        z, guardrail_z, margin_z, smallest_z, healthy, too_early, doubted, estimates: as in `follow_rule`.
+        bounds: of |z|, broadcast to `z`.
+        interval_bounds: half the width of the interval that is held against the smallest effect, in standard errors,
+            broadcast to `z`; `bounds` unless given.
+        alarm_bounds: of each guardrail's z against the desired direction, broadcast to `guardrail_z`.
+        ends: whether the last reading is the planned end.
+    """
     estimates = z if estimates is None else np.asarray(estimates, dtype=np.float64)
-    smallest, well, early = (np.broadcast_to(one, z.shape) for one in (smallest_z, healthy, too_early))
+    bounds, smallest, well, early, doubt = (
+        np.broadcast_to(one, z.shape) for one in (bounds, smallest_z, healthy, too_early, doubted)
+    )
+    widths = bounds if interval_bounds is None else np.broadcast_to(interval_bounds, z.shape)
     limit = float(ndtri(1 - NON_INFERIORITY))
     findings = np.full((z.shape[0], z.shape[2]), Finding.OPEN, dtype=np.int64)
     kept = findings
     when = np.zeros_like(findings)
     shipped = np.full(z.shape[0], -1, dtype=np.int64)
-    for k, boundary in enumerate(looks.primary):
+    for k in range(z.shape[1]):
         now = z[:, k]
         failed, passed, alarm = False, True, False
-        if guardrail_z is not None and looks.alarm is not None:
+        if guardrail_z is not None:
             guarded = guardrail_z[:, k]
             against_margin = guarded + np.broadcast_to(margin_z, guardrail_z.shape)[:, k]
             failed = np.asarray((against_margin < -limit).any(axis=-1))
             passed = np.asarray((against_margin > limit).all(axis=-1))
-            alarm = np.asarray((-guarded >= looks.alarm[k].z).any(axis=-1))
+            raised = -guarded >= np.broadcast_to(alarm_bounds, guardrail_z.shape)[:, k]
+            alarm = np.asarray(raised.any(axis=-1))
         findings = judge(
             Evidence(
-                crossed=np.where(np.abs(now) >= boundary.z, np.sign(now), 0).astype(np.int64),
+                crossed=np.where(np.abs(now) >= bounds[:, k], np.sign(now), 0).astype(np.int64),
                 failed=failed,
                 passed=passed,
                 alarm=alarm,
-                no_effect=np.abs(now) + boundary.z < smallest[:, k],
+                no_effect=np.abs(now) + widths[:, k] < smallest[:, k],
+                doubted=doubt[:, k],
                 too_early=early[:, k],
                 healthy=well[:, k],
-                ended=k == len(looks.primary) - 1,
+                ended=ends and k == z.shape[1] - 1,
             ),
             kept,
         )

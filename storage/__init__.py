@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .store import Store
     from .table import Table, read_table
     from .upgrading import SchemaVersion, check_version, schema_version, upgrade, upgrade_sql
+    from .visitors import VisitorValues
     from .warehouse import Warehouse
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Store",
     "Stratum",
     "Table",
+    "VisitorValues",
     "Warehouse",
     "WriteResult",
     "check_version",
@@ -66,6 +68,7 @@ _MODULES = {
     "store": ("Store",),
     "table": ("Table", "read_table"),
     "upgrading": ("SchemaVersion", "check_version", "schema_version", "upgrade", "upgrade_sql"),
+    "visitors": ("VisitorValues",),
     "warehouse": ("Warehouse",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

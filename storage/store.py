@@ -37,6 +37,7 @@ from .table import TableRow
 from .table_rows import store_table_rows
 from .times import now_micros, to_micros
 from .versions import add_version, experiment_keys, latest_version
+from .visitors import VisitorValues, read_visitors
 
 __all__ = ["CHUNK", "Store"]
 
@@ -305,6 +306,14 @@ class Store(AcrossForks):
             InputError: no experiment of that key, or a naive time.
         """
         return self._analysed(experiment, as_of, read_distributions)
+
+    def visitor_values(self, experiment: str, arm: str, *, as_of: datetime | None = None) -> VisitorValues:
+        """The joint values of all metrics' columns of an arm's visitors, at most about 500,000 of them.
+
+        Raises:
+            InputError: no experiment of that key, no visitors in that arm, a naive time, or rows that were pruned.
+        """
+        return self._analysed(experiment, as_of, lambda connection, origin: read_visitors(connection, origin, arm))
 
     def _analysed(
         self, experiment: str, as_of: datetime | None, work: Callable[[Connection, Origin], Result]

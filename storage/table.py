@@ -21,7 +21,8 @@ from .names import check_arm, check_id, check_key
 from .observations import Observations
 from .rows import Meaning, Reject, RowFile
 from .table_definition import CONVERSION, REVENUE, TableColumns, slug, table_definition, table_weights
-from .table_moments import table_observations
+from .table_moments import table_observations, table_visitors
+from .visitors import VisitorValues
 
 __all__ = ["Table", "TableRow", "covariate_time", "read_table", "row_outcomes"]
 
@@ -77,6 +78,10 @@ class Table:
     def observations(self) -> Observations:
         """Counts and moments, without any store; the same numbers as an import gives."""
         return table_observations(self.definition, self.rows, refused=len(self.rejects))
+
+    def visitor_values(self, arm: str) -> VisitorValues:
+        """The joint values of an arm's rows."""
+        return table_visitors(self.definition, self.rows, arm)
 
     def exposures(self) -> Iterator[Exposure]:
         """One exposure a row, all at the table's instant."""

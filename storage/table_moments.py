@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from operator import mul
@@ -14,8 +15,10 @@ from ..stats.moments import Moments
 from .features import Feature, features_of, pairs_of, refuse_unexecuted
 from .money import exponent
 from .observations import ArmCounts, Observations
+from .sums import Layout
+from .visitors import VisitorValues, visitor_values
 
-__all__ = ["table_observations"]
+__all__ = ["table_observations", "table_visitors"]
 
 
 class Row(Protocol):
@@ -53,6 +56,15 @@ def table_observations(definition: Definition, rows: Sequence[Row], *, refused: 
         last_exposure=definition.starts_at if rows else None,
         refused_rows=refused,
     )
+
+
+def table_visitors(definition: Definition, rows: Sequence[Row], arm: str) -> VisitorValues:
+    """The joint values of an arm's rows, equal ones together."""
+    features = Layout(definition.metrics).features
+    own = [row for row in rows if row.arm == arm]
+    values = [_capped(feature, _values(feature, own)) for feature in features]
+    found = Counter(zip(*values, strict=True))
+    return visitor_values(definition, features, list(found), list(found.values()), len(own))
 
 
 def _count(event: str, rows: Sequence[Row]) -> int:
