@@ -417,6 +417,9 @@ def follow_bounds(
 ) -> Verdicts:
     """`follow_rule` with boundaries of any origin, such as those of always-valid intervals.
 
+    `judge` at each reading. Assumes what `follow_rule` does, and that the bounds keep their error over all readings
+    (Robbins 1970). Not for a fixed 1.96 at every reading, which keeps none.
+
     Args:
         z, guardrail_z, margin_z, smallest_z, healthy, too_early, doubted, estimates: as in `follow_rule`.
         bounds: of |z|, broadcast to `z`.
@@ -424,6 +427,15 @@ def follow_bounds(
             broadcast to `z`; `bounds` unless given.
         alarm_bounds: of each guardrail's z against the desired direction, broadcast to `guardrail_z`.
         ends: whether the last reading is the planned end.
+
+    Example:
+        >>> import numpy as np
+        >>> steps = np.random.default_rng(1).normal(size=(5_000, 20, 1))
+        >>> z = steps.cumsum(axis=1) / np.sqrt(np.arange(1, 21))[:, None]
+        >>> found = (follow_bounds(z, np.full((20, 1), bound)) for bound in (1.96, 3.03))
+        >>> naive, valid = (one.share("ship", "stop_harm") for one in found)
+        >>> naive > 0.2, valid < 0.05
+        (True, True)
     """
     estimates = z if estimates is None else np.asarray(estimates, dtype=np.float64)
     bounds, smallest, well, early, doubt = (

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
 from ..errors import InputError
+from .adjustment import adjusted_estimates, fit
 from .decision_rule import NON_INFERIORITY
 from .moments import Moments
 
@@ -271,43 +272,15 @@ def ratio_values(drawn: Drawn, numerator: int, denominator: int) -> ArmValues:
 
 def adjusted_differences(drawn: Drawn, column: int, covariates: Sequence[int]) -> tuple[Floats, Floats]:
     """Differences adjusted for covariates and their standard errors, as `compare_adjusted` has them (Lin 2013)."""
-    at = list(covariates)
-    slopes, residuals = _slopes(drawn, column, at)
-    control, others = slopes[..., :1, :], slopes[..., 1:, :]
-    n_c, n_t = drawn.n[..., :1], drawn.n[..., 1:]
-    n = n_c + n_t
-    x_c, x_t = drawn.means[..., :1, at], drawn.means[..., 1:, at]
-    centre = (n_c[..., None] * x_c + n_t[..., None] * x_t) / n[..., None]
-    apart = x_t - x_c
-    spread = _matrix(drawn, at)
-    both = spread[..., :1, :, :] + spread[..., 1:, :, :]
-    both += (n_c * n_t / n)[..., None, None] * apart[..., :, None] * apart[..., None, :]
-    means = drawn.means[..., column]
-    mean_t = means[..., 1:] - np.einsum("...i,...i", others, x_t - centre)
-    mean_c = means[..., :1] - np.einsum("...i,...i", np.broadcast_to(control, others.shape), x_c - centre)
-    moved = others - control
-    shared = np.einsum("...i,...ij,...j", moved, both, moved) / (n - 1) / n
-    return mean_t - mean_c, np.sqrt(residuals[..., 1:] + residuals[..., :1] + shared)
-
-
-def _slopes(drawn: Drawn, column: int, at: list[int]) -> tuple[Floats, Floats]:
-    """Slopes of each arm, and the residual variance of its mean."""
-    spread = _matrix(drawn, at)
-    unit = np.sqrt(np.einsum("...ii->...i", spread))
-    varies = unit > 8 * 2.0**-52 * np.abs(drawn.means[..., at]) * np.sqrt(drawn.n - 1)[..., None]
-    scale = np.where(varies, unit, 1.0)
-    correlation = spread / (scale[..., :, None] * scale[..., None, :])
-    # Of an arm without visitors there are no numbers, which eigenvalues do not take.
-    correlation = np.nan_to_num(correlation * (varies[..., :, None] & varies[..., None, :]))
-    xy = np.stack([drawn.products[min(i, column), max(i, column)] for i in at], axis=-1) / scale * varies
-    values, vectors = np.linalg.eigh(correlation)
-    kept = values > 1e-10
-    along = np.einsum("...ji,...j->...i", vectors, xy) * kept / np.where(kept, values, 1.0)
-    slope = np.einsum("...ij,...j->...i", vectors, along)
-    df = drawn.n - 1 - kept.sum(axis=-1)
-    total = drawn.products[column, column]
-    rest = np.maximum(total - np.einsum("...i,...i", slope, xy), 0.0)
-    return slope / scale, rest / df / drawn.n
+    order = [column, *covariates]
+    # An arm without visitors has no numbers, which eigenvalues do not take.
+    mean, m2 = np.nan_to_num(drawn.means[..., order]), np.nan_to_num(_matrix(drawn, order))
+    control, others = (
+        fit(drawn.n[..., arms], mean[..., arms, :], m2[..., arms, :, :]) for arms in (slice(0, 1), slice(1, None))
+    )
+    t, c, shared = adjusted_estimates(others, control)
+    common = np.maximum(shared.tt - 2 * shared.tc + shared.cc, 0.0)
+    return t.mean - c.mean, np.sqrt(t.variance + c.variance + common)
 
 
 def _matrix(drawn: Drawn, at: list[int]) -> Floats:
