@@ -11,9 +11,10 @@ from typing import Any, Literal
 from ..stats import sequential_sample_ratio_test
 from ..storage.looks import Look
 from ..storage.series import Series
-from .estimates import metric_unit, metric_value
+from .estimates import metric_unit
 from .health import planned_shares
 from .looks import has_planned_looks
+from .phases import metric_value
 from .tree import plain
 
 __all__ = ["Course", "CourseDay", "CourseMetric", "CourseValue", "course"]

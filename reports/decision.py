@@ -15,9 +15,9 @@ import numpy as np
 from ..stats import SKEW_LIMIT, Evidence, Finding, judge
 from ..storage.observations import Observations
 from . import sentences as say
-from .estimates import strata_of
 from .health import SRM_ALARM
 from .looks import budget_of, corrected, ended
+from .phases import strata_of
 from .tree import Action, ComparisonRow, Decision, DifferenceRow, HealthCheck, MetricRow, SequentialRow
 from .verdict import LookAt, Reading, Verdict
 

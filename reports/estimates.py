@@ -6,8 +6,8 @@ Nothing is computed here; each kind of metric is handed to its estimator in `off
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Literal
 
 from scipy.special import ndtr, ndtri, stdtrit
@@ -19,7 +19,6 @@ from ..stats import (
     Comparison,
     Difference,
     Lift,
-    Moments,
     anytime_interval,
     beta_posteriors_over_strata,
     compare_adjusted_over_strata,
@@ -27,10 +26,7 @@ from ..stats import (
     compare_proportions_over_strata,
     compare_ratios_over_strata,
     fieller,
-    mean_over_strata,
     normal_posteriors,
-    ratio_of,
-    ratio_over_strata,
     repeated_interval,
     skew_kappa_over_strata,
     stratum_weights,
@@ -41,6 +37,7 @@ from ..stats import (
 )
 from ..storage.observations import Observations
 from .format import label
+from .phases import Pair, Strata, Value, finite, strata_of, value_over_phases, visitors_by_phase
 from .tree import (
     Adjusted,
     AnytimeRow,
@@ -57,7 +54,7 @@ from .tree import (
 from .verdict import LookAt
 from .words import column_in_words
 
-__all__ = ["ALPHA", "guardrail_result", "metric_rows", "metric_unit", "metric_value", "primary_variances", "strata_of"]
+__all__ = ["ALPHA", "guardrail_result", "metric_rows", "metric_unit"]
 
 ALPHA = 0.05
 """All intervals are two-sided at 95 %, whatever the plan's alpha, which enters the decision only."""
@@ -67,61 +64,6 @@ MEANS = ("count", "revenue", "margin")
 CONDITION_OF_RATIOS = "conditional on buying"
 SMALLEST_LEVEL = 1e-12
 """Below this level Student's quantile no longer resembles the boundary."""
-
-Value = tuple[float | None, float | None]
-"""A metric's value in an arm and the variance of that estimate."""
-
-Strata = tuple[Moments, ...]
-"""An arm's moments phase by phase."""
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """A treatment and the control by phase, with the visitors of all arms that a phase stands for."""
-
-    treatment: Strata
-    control: Strata
-    visitors: tuple[int, ...]
-
-    @property
-    def n(self) -> int:
-        """Mature visitors of both."""
-        return sum(moments.n for moments in (*self.treatment, *self.control))
-
-    @property
-    def weights(self) -> tuple[float, ...]:
-        """Of the phases in which both arms have visitors."""
-        return stratum_weights([self.treatment, self.control], self.visitors)
-
-    def values(self, metric: Metric) -> tuple[Value, Value]:
-        """The metric in the treatment and in the control, over the same phases."""
-        if len(self.visitors) == 1:
-            return metric_value(metric, self.treatment[0]), metric_value(metric, self.control[0])
-        weights = self.weights
-        return _weighted(metric, self.treatment, weights), _weighted(metric, self.control, weights)
-
-
-def strata_of(observations: Observations, metric: Metric) -> dict[str, Strata]:
-    """The moments of each arm of the definition, phase by phase."""
-    zero = Moments.zero(metric.moment_columns)
-    phases = [stratum.moments.get(metric.name, {}) for stratum in observations.strata]
-    return {
-        arm.name: tuple(moments.get(arm.name) or zero for moments in phases) for arm in observations.definition.arms
-    }
-
-
-def primary_variances(observations: Observations) -> dict[str, float | None]:
-    """Variance of the primary metric's value in each arm."""
-    definition = observations.definition
-    metric = definition.metric(definition.plan.primary)
-    arms = strata_of(observations, metric)
-    visitors = _visitors(arms)
-    return {name: _value(metric, strata, visitors)[1] for name, strata in arms.items()}
-
-
-def _visitors(arms: Mapping[str, Strata]) -> tuple[int, ...]:
-    """Mature visitors of all arms in each phase."""
-    return tuple(sum(moments.n for moments in phase) for phase in zip(*arms.values(), strict=True))
 
 
 def metric_rows(observations: Observations, look: LookAt | None = None) -> tuple[MetricRow, ...]:
@@ -138,8 +80,8 @@ def metric_rows(observations: Observations, look: LookAt | None = None) -> tuple
 def _metric_row(observations: Observations, metric: Metric, look: LookAt | None) -> MetricRow:
     definition = observations.definition
     arms = strata_of(observations, metric)
-    visitors = _visitors(arms)
-    values = {name: _value(metric, strata, visitors) for name, strata in arms.items()}
+    visitors = visitors_by_phase(arms)
+    values = {name: value_over_phases(metric, strata, visitors) for name, strata in arms.items()}
     posterior = _posterior(metric, arms, values, definition.control)
     best = posterior.probability_best if posterior else {}
     return MetricRow(
@@ -175,7 +117,7 @@ def _comparison(
     posterior: ArmsPosterior | None,
     look: LookAt | None,
 ) -> ComparisonRow:
-    pair = _Pair(arms[arm], arms[definition.control], _visitors(arms))
+    pair = Pair(arms[arm], arms[definition.control], visitors_by_phase(arms))
     comparison = _compare(metric, pair)
     adjusted, adjusted_by = _adjust(metric, pair)
     judged_by: Literal["difference", "adjusted"] = "difference"
@@ -230,7 +172,7 @@ def _in_words(reason: str, metric: Metric) -> str:
     return reason.replace(repr(numerator.name), label(metric.name))
 
 
-def _compare(metric: Metric, pair: _Pair) -> Comparison:
+def _compare(metric: Metric, pair: Pair) -> Comparison:
     column, given = metric.numerator.name, {"visitors": pair.visitors, "alpha": ALPHA}
     if metric.kind in PROPORTIONS:
         return compare_proportions_over_strata(pair.treatment, pair.control, column, **given)
@@ -239,7 +181,7 @@ def _compare(metric: Metric, pair: _Pair) -> Comparison:
     return compare_means_over_strata(pair.treatment, pair.control, column, **given)
 
 
-def _adjust(metric: Metric, pair: _Pair, alpha: float = ALPHA) -> tuple[Comparison | None, Adjusted | None]:
+def _adjust(metric: Metric, pair: Pair, alpha: float = ALPHA) -> tuple[Comparison | None, Adjusted | None]:
     """The CUPED comparison, and its row where it could be computed; ratios are not adjusted."""
     covariate = metric.covariate
     if covariate is None or metric.denominator is not None:
@@ -255,7 +197,7 @@ def _adjust(metric: Metric, pair: _Pair, alpha: float = ALPHA) -> tuple[Comparis
     if result.difference is None:
         return result, None
     removed = result.adjustment.r_squared if result.adjustment is not None else None
-    return result, Adjusted(_difference(result.difference), _lift(result.lift), covariate.name, _finite(removed))
+    return result, Adjusted(_difference(result.difference), _lift(result.lift), covariate.name, finite(removed))
 
 
 def _anytime(
@@ -328,41 +270,13 @@ def _band(lift: LiftRow, treatment: Value, control: Value, boundary: float | Non
     return _lift(fieller(mean_t, variance_t or 0.0, mean_c, variance_c or 0.0, boundary).lift())
 
 
-def _adjusted_band(metric: Metric, pair: _Pair, boundary: float | None) -> LiftRow:
+def _adjusted_band(metric: Metric, pair: Pair, boundary: float | None) -> LiftRow:
     """The same for adjusted means, whose covariance only the adjustment knows."""
     level = 2 * float(ndtr(-boundary)) if boundary is not None else 0.0
     if level < SMALLEST_LEVEL:
         return LiftRow()
     _, adjusted = _adjust(metric, pair, level)
     return adjusted.lift if adjusted is not None else LiftRow()
-
-
-def metric_value(metric: Metric, moments: Moments) -> Value:
-    """A metric's value in an arm, and the variance of that estimate."""
-    if moments.n == 0:
-        return None, None
-    if metric.denominator is not None:
-        found = ratio_of(moments, metric.numerator.name, metric.denominator.name)
-        return (None, None) if found is None else (_finite(found[0]), _finite(found[1] ** 2))
-    column = metric.numerator.name
-    return moments.mean_of(column), _finite(moments.variance_of(column) / moments.n)
-
-
-def _value(metric: Metric, strata: Strata, visitors: Sequence[int]) -> Value:
-    """The same over the strata that have the arm, weighted by their shares of all visitors."""
-    if len(strata) == 1:
-        return metric_value(metric, strata[0])
-    return _weighted(metric, strata, stratum_weights([strata], visitors))
-
-
-def _weighted(metric: Metric, strata: Strata, weights: Sequence[float]) -> Value:
-    column, denominator = metric.numerator.name, metric.denominator
-    found = (
-        mean_over_strata(strata, column, weights)
-        if denominator is None
-        else ratio_over_strata(strata, column, denominator.name, weights)
-    )
-    return (None, None) if isinstance(found, str) else (_finite(found.mean), _finite(found.variance))
 
 
 def _level_interval(metric: Metric, strata: Strata, found: Value) -> Interval:
@@ -402,7 +316,7 @@ def _posterior(
             # No phase has all arms: there is no one set of visitors to compare them on.
             return None
         return beta_posteriors_over_strata(
-            known, metric.numerator.name, control, visitors=_visitors(arms), direction=direction
+            known, metric.numerator.name, control, visitors=visitors_by_phase(arms), direction=direction
         )
     estimates = {
         name: (value, variance) for name, (value, variance) in values.items() if value is not None and variance
@@ -412,11 +326,11 @@ def _posterior(
     return normal_posteriors(estimates, control, direction=direction)
 
 
-def _skew(metric: Metric, pair: _Pair) -> float | None:
+def _skew(metric: Metric, pair: Pair) -> float | None:
     if metric.kind not in MEANS or not any(pair.weights):
         return None
     kappa = skew_kappa_over_strata(pair.treatment, pair.control, metric.numerator.name, visitors=pair.visitors)
-    return _finite(kappa)
+    return finite(kappa)
 
 
 def _guardrail(metric: Metric, lift: LiftRow) -> GuardrailRow:
@@ -463,17 +377,13 @@ def _difference(difference: Difference | None) -> DifferenceRow:
     if difference is None:
         return DifferenceRow()
     return DifferenceRow(
-        _finite(difference.estimate),
-        _finite(difference.low),
-        _finite(difference.high),
-        _finite(difference.p_value),
+        finite(difference.estimate),
+        finite(difference.low),
+        finite(difference.high),
+        finite(difference.p_value),
         difference.method,
     )
 
 
 def _lift(lift: Lift) -> LiftRow:
-    return LiftRow(lift.kind, _finite(lift.estimate), _finite(lift.low), _finite(lift.high), lift.reason)
-
-
-def _finite(x: float | None) -> float | None:
-    return float(x) if x is not None and math.isfinite(x) else None
+    return LiftRow(lift.kind, finite(lift.estimate), finite(lift.low), finite(lift.high), lift.reason)

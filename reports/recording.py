@@ -12,7 +12,7 @@ from ..stats import Finding
 from ..storage import Store
 from ..storage.looks import Look
 from ..storage.observations import Observations
-from . import sentences as say
+from . import look_sentences as say
 from .decision import blocked, decide
 from .estimates import metric_rows
 from .health import health_checks

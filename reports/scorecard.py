@@ -11,11 +11,12 @@ from importlib.metadata import PackageNotFoundError, version
 
 from ..storage.looks import Look
 from ..storage.observations import Observations
-from . import sentences as say
+from . import look_sentences as say
 from .decision import blocked, decide, overall
 from .estimates import metric_rows
 from .health import health_checks, mature_counts, visitor_counts
 from .looks import has_planned_looks, progress_of, recorded_rows, recorded_verdicts
+from .sentences import not_shown
 from .tree import ArmRow, Decision, HealthCheck, MetricRow, Progress, Scorecard
 from .verdict import Verdict
 from .withholding import withhold, withhold_counts
@@ -100,7 +101,7 @@ def _card(
         first_exposure=observations.first_exposure,
         last_exposure=observations.last_exposure,
         generated_by=f"offerlift {_version()}",
-        notes=say.not_shown(definition),
+        notes=not_shown(definition),
         progress=progress,
         definition=definition,
     )

@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING
 
 from ..experiments.definition import Audience
 from ..storage.observations import Observations
-from .format import change, count, half_width, interval, join, label, lift, moment, p_value, quote, setting
+from .format import change, count, half_width, interval, join, label, lift, p_value, quote, setting
 from .health import mature_counts, visitor_counts
-from .tree import ComparisonRow, HealthCheck, MetricRow, Progress, Scorecard
+from .tree import ComparisonRow, HealthCheck, MetricRow, Scorecard
 from .verdict import Reading, Verdict
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from ..experiments.definition import Definition
-    from ..storage.looks import Look
 
 SUBJECTS = {
     "srm": "the sample ratio check",
@@ -30,12 +27,6 @@ SMALLEST_FOR_LIFT = 60
 """Conversions of the control below which sentences leave the lift out: its interval is wide or has no end."""
 
 END_OF_PLAN = "the planned sample is reached"
-ANOTHER_REVIEW = "Another review at the same time has recorded this look."
-READ_ONCE = "A table is read once: there are no looks to record."
-ANY_DAY = "No looks are planned: the experiment may be read any day, and only a verdict is recorded."
-NOT_LATER = "The moment of this review is not after that of the last look, whose verdicts hold."
-NO_VISITOR_YET = "No visitor's window has passed yet, so there is nothing to look at."
-ALL_DECIDED = "Everything is decided: what comes later is overrun and is not looked at."
 SRM_SUSPECTED = "the sample ratio test fails, although the sequential check does not (yet)"
 
 
@@ -241,53 +232,6 @@ def collecting(reading: Reading, comparison: ComparisonRow) -> str:
     return f"Keep collecting: {seen}, so nothing is decided.{following}{why}{_waiting(reading)}"
 
 
-def withheld(observations: Observations, progress: Progress) -> str:
-    """Looks are planned, and none is recorded."""
-    first, unit = progress.planned_looks[0], f"of the {count(progress.planned_sample)} planned visitors"
-    reached = f"{_share(progress.clock)} {unit} are analysed"
-    if progress.look_due:
-        return f"Effects are withheld until a look is recorded, which is due: {reached}. The next review records it."
-    start = f"Keep collecting: {reached}, and the first planned look is at {setting(first)}."
-    return f"{start} Until then effects are withheld, and health is shown.{_still_waiting(observations)}"
-
-
-def recorded(look: Look) -> str:
-    """A look was recorded."""
-    planned = "as planned" if look.planned else "which was not planned and spends all the same"
-    return f"Look {look.look} is recorded, {planned}, at {_share(look.clock)} of the planned sample."
-
-
-def verdict_recorded(arms: Sequence[str]) -> str:
-    """Arms have a verdict that stays, without planned looks."""
-    return f"The verdict of {join([quote(arm) for arm in arms])} is recorded, and stays."
-
-
-def not_recorded(reason: str) -> str:
-    """Nothing may be read, so that there is no look."""
-    return f"No look is recorded. {reason}"
-
-
-def nothing_due(progress: Progress) -> str:
-    """No look is due."""
-    where = "before the first planned look" if not progress.looks else "between two looks"
-    following = "" if progress.next_look is None else f" The next is at {setting(progress.next_look)}."
-    return f"No look is recorded: {_share(progress.clock)} of the planned sample is {where}.{following}"
-
-
-def decided_on(reason: str, at: datetime) -> str:
-    """A reason that was given when the verdict was recorded."""
-    return f"{reason} (Decided on the data of {moment(at)}.)"
-
-
-def at_the_look(reason: str, look: Look, progress: Progress, *, is_later: bool) -> str:
-    """A reason that was given at a look, with when that was."""
-    number = f"look {look.look}" if look.planned else f"look {look.look}, which was not planned"
-    when = f"{number}, {moment(look.at)}, at {_share(look.clock)} of the planned sample"
-    later = " What came later does not change it." if progress.decided and is_later else ""
-    due = " The next look is due: a review records it." if progress.look_due else ""
-    return f"{reason} (Of {when}.){later}{due}"
-
-
 def with_others(reason: str, others: Sequence[Verdict]) -> str:
     """The chosen arm's reason, and in short what became of the others."""
     return f"{reason} {_others(others)}" if others else reason
@@ -330,11 +274,6 @@ def _others(others: Sequence[Verdict]) -> str:
 def _other(verdict: Verdict) -> str:
     why = f" ({verdict.cause})" if verdict.cause and verdict.action in ("stop_harm", "review") else ""
     return f"{quote(verdict.arm)} {_OTHERS.get(verdict.action, verdict.action)}{why}"
-
-
-def _share(clock: float) -> str:
-    """A clock in whole percent, never up to the 100 that it has not reached."""
-    return f"{math.floor(clock * 100 + 1e-6)}%"
 
 
 def deciding_interval(reading: Reading, comparison: ComparisonRow) -> tuple[float | None, float | None]:
@@ -457,10 +396,10 @@ def _guardrails(rows: Sequence[MetricRow], comparison: ComparisonRow) -> str:
 
 
 def _waiting(reading: Reading) -> str:
-    return _still_waiting(reading.observations)
+    return still_waiting(reading.observations)
 
 
-def _still_waiting(observations: Observations) -> str:
+def still_waiting(observations: Observations) -> str:
     """How many visitors' windows have not passed."""
     waiting = sum(visitor_counts(observations).values()) - sum(mature_counts(observations).values())
     if waiting <= 0:

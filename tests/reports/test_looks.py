@@ -152,6 +152,13 @@ def test_between_looks_the_last_one_holds(planned, review):
     assert "Look" not in review.reason.removeprefix("No look")
 
 
+def test_the_plan_is_on_the_page(planned, review):
+    """Shares of the looks and the planned visitors, in words."""
+    page = render_html([review(planned(10_000))])
+    assert "at 25%, 50%, 75% and 100% of the planned visitors" in page
+    assert "40,000" in page
+
+
 def test_reading_spends_nothing(planned, review):
     """A scorecard of a moment at which a look is due says so, withholds, and records nothing."""
     card = scorecard(planned(10_000, 0.07), review.looks)
