@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..experiments.definition import Definition
     from ..experiments.warehouse import WarehouseTables
+    from ..reports.details import Details
     from ..storage.looks import Look
     from ..storage.observations import Observations
     from ..storage.series import Series
@@ -57,7 +58,7 @@ def analyze(
         for option, given in (("--as-of", as_of), ("--by", by)):
             if given is not None:
                 raise click.UsageError(f"{option} needs the times that a store has; a table has none")
-        found, render = _card(observations_of(table, experiment, columns), ())
+        found, render = _of_table(table, experiment, columns)
     else:
         key = _stored_experiment(experiment, columns)
         if warehouse is not None:
@@ -87,11 +88,21 @@ def report(experiment: str, output: Path, warehouse: str | None, definitions: Pa
     click.echo(str(output))
 
 
+def _of_table(path: Path, experiment: str | None, columns: dict[str, Any]) -> tuple[Printable, Callable[[Any], str]]:
+    from ..reports.details import Details
+
+    table = read_rows(path, experiment, columns)
+    return _card(table.observations(), (), Details.of_table(table))
+
+
 def _in_store(db: str, key: str, as_of: str | None, by: str | None) -> tuple[Printable, Callable[[Any], str]]:
     with open_store(db, create=False) as store:
         at = _as_of(as_of, lambda: store.published(key).definition)
         if by is None:
-            return _card(store.observations(key, as_of=at), store.looks(key))
+            from ..reports.details import Details
+
+            observations = store.observations(key, as_of=at)
+            return _card(observations, store.looks(key), Details.of_store(store, observations))
         return _course(store.cumulative(key, as_of=at), store.looks(key))
 
 
@@ -104,14 +115,19 @@ def _in_warehouse(
     at = _as_of(as_of, lambda: definition)
     with Warehouse.open(url) as warehouse:
         if by is None:
-            return _card(warehouse.observations(definition, tables, as_of=at), None)
+            from ..reports.details import Details
+
+            observations = warehouse.observations(definition, tables, as_of=at)
+            return _card(observations, None, Details.of_warehouse(warehouse, tables, observations))
         return _course(warehouse.cumulative(definition, tables, as_of=at), None)
 
 
-def _card(observations: Observations, looks: Sequence[Look] | None) -> tuple[Printable, Callable[[Any], str]]:
+def _card(
+    observations: Observations, looks: Sequence[Look] | None, details: Details
+) -> tuple[Printable, Callable[[Any], str]]:
     from ..reports import render_text, scorecard
 
-    return scorecard(observations, looks), render_text
+    return scorecard(observations, looks, details), render_text
 
 
 def _course(series: Series, looks: Sequence[Look] | None) -> tuple[Printable, Callable[[Any], str]]:
@@ -148,12 +164,12 @@ def _as_of(text: str | None, definition: Callable[[], Definition]) -> datetime |
 
 
 def observations_of(table: Path, experiment: str | None, columns: dict[str, Any]) -> Observations:
-    """What a file of one row a visitor says; rows that cannot be read are named on standard error."""
+    """What a file of one row a visitor says."""
     return read_rows(table, experiment, columns).observations()
 
 
 def read_rows(table: Path, experiment: str | None, columns: dict[str, Any]) -> Table:
-    """The rows of a file of one row a visitor; those that cannot be read are named on standard error."""
+    """A file of one row a visitor; rows that cannot be read are named on standard error."""
     from ..storage import read_table
 
     require_table_columns(columns)

@@ -15,6 +15,7 @@ import numpy as np
 from ..stats import SKEW_LIMIT, Evidence, Finding, judge
 from ..storage.observations import Observations
 from . import sentences as say
+from .diagnostics import is_skewed_and_unequal
 from .health import SRM_ALARM
 from .looks import budget_of, corrected, ended
 from .phases import strata_of
@@ -304,9 +305,8 @@ def _skew_doubt(comparison: ComparisonRow, reading: Reading) -> str:
     primary = reading.primary
     if comparison.skew is None:
         return ""
-    shares = reading.observations.definition.expected_shares
-    if abs(comparison.skew) > SKEW_LIMIT and shares[comparison.arm] != shares[comparison.reference]:
-        return say.skewed(comparison.skew, SKEW_LIMIT)
+    if is_skewed_and_unequal(reading.observations, comparison):
+        return say.skewed(comparison.skew, SKEW_LIMIT, comparison.randomisation)
     n, n_control = primary.arm(comparison.arm).n, primary.arm(comparison.reference).n
     orders = _conversions_of(comparison, reading)
     uneven = not EVEN_SPLIT[0] <= n / (n + n_control) <= EVEN_SPLIT[1]

@@ -15,6 +15,8 @@ from fractions import Fraction
 from ..experiments.definition import Definition
 from ..stats import homogeneity_test, running_sample_ratio_test, sample_ratio_test
 from ..storage.observations import Observations, Stratum
+from .details import Details
+from .diagnostics import covariates, outliers, srm_by_day, srm_by_segment
 from .format import count, join, p_value, percent, quote
 from .tree import HealthCheck
 
@@ -49,16 +51,26 @@ VISITORS_WITHOUT_OUTCOMES = 100
 """So many mature visitors without a single outcome in any arm fail; fewer may just not have bought yet."""
 
 
-def health_checks(observations: Observations) -> tuple[HealthCheck, ...]:
-    """All health checks, each with a status, a sentence and, where it is a test, its p-value."""
+def health_checks(observations: Observations, details: Details | None = None) -> tuple[HealthCheck, ...]:
+    """All health checks, each with a status, a sentence and, where it is a test, its p-value.
+
+    Args:
+        observations: what was seen.
+        details: reads single visitors where a check needs them; without it such a check is not run.
+    """
+    details = details or Details()
     return (
         _over_phases(_srm, observations),
         _over_phases(_srm_sequential, observations),
         _over_phases(_srm_mature, observations),
+        _over_phases(srm_by_day, observations),
+        _over_phases(lambda one, phases: srm_by_segment(one, phases, details), observations),
         _over_phases(_crossovers, observations),
         _over_phases(_outcomes, observations),
         _currencies(observations),
         _refunds(observations),
+        outliers(observations, details),
+        _over_phases(covariates, observations),
         _phases(observations),
         _unknown_arms(observations),
         _rows(observations),

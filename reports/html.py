@@ -22,7 +22,7 @@ from .charts import (
 )
 from .drawing import interval_cell, to_svg
 from .sentences import decides
-from .tree import AnytimeRow, ComparisonRow, LiftRow, MetricRow, Scorecard, SequentialRow
+from .tree import AnytimeRow, ComparisonRow, LiftRow, MetricRow, RandomisationRow, Scorecard, SequentialRow
 from .words import arm_in_words, metric_in_words, offer_pairs, plan_pairs, setup_pairs
 
 __all__ = ["Truth", "render_html"]
@@ -39,11 +39,15 @@ STATUS_ICONS = {"ok": "✓", "warn": "!", "fail": "✕", "not_run": "–"}
 CHECKS = {
     "srm": "Sample ratio",
     "srm_sequential": "Sample ratio, at any look",
+    "srm_by_day": "Sample ratio day by day",
+    "srm_by_segment": "Sample ratio by segment",
     "srm_mature": "Sample ratio of analysed visitors",
     "crossovers": "Crossovers",
     "outcomes": "Outcome data",
     "currencies": "Currencies",
     "refunds": "Refunds",
+    "outliers": "Outliers",
+    "covariates": "Covariates",
     "phases": "Phases",
     "unknown_arms": "Unknown arms",
     "rows": "Rows of the table",
@@ -324,6 +328,8 @@ def _sureness(card: Scorecard) -> list[dict[str, Any]]:
         ]
         if adjusted is not None:
             rows.append(_fixed_row(metric, f"CUPED-adjusted for {fmt.label(adjusted.covariate)}", adjusted.difference))
+        if comparison.randomisation is not None:
+            rows.append(_randomisation_row(comparison.randomisation))
         shown.append({"arm": comparison.arm, "rows": rows})
     return shown
 
@@ -341,6 +347,17 @@ def _sequential_row(metric: MetricRow, base: str, row: SequentialRow) -> tuple[s
         _band(row, metric.unit),
         fmt.ABSENT,
         True,
+    )
+
+
+def _randomisation_row(test: RandomisationRow) -> tuple[str, str, str, str, str, bool]:
+    return (
+        "randomisation test",
+        f"does not decide; needs no normality, for skew in unequal arms ({fmt.count(test.resamples)} resamples)",
+        fmt.ABSENT,
+        fmt.ABSENT,
+        fmt.p_value(test.p_value),
+        False,
     )
 
 

@@ -14,6 +14,8 @@ from ..storage.looks import Look
 from ..storage.observations import Observations
 from . import look_sentences as say
 from .decision import blocked, decide
+from .details import Details
+from .diagnostics import with_randomisation
 from .estimates import metric_rows
 from .health import health_checks
 from .looks import (
@@ -70,13 +72,14 @@ def record_look(store: Store, key: str, as_of: datetime | None = None, reveal: b
         InputError: no experiment of that key, or a naive time.
     """
     observations, past = store.observations(key, as_of=as_of), store.looks(key)
-    made, reason = make_look(observations, past, reveal=reveal)
-    card = scorecard(observations, [*past, *made])
+    details = Details.of_store(store, observations)
+    made, reason = make_look(observations, past, reveal=reveal, details=details)
+    card = scorecard(observations, [*past, *made], details)
     if not made:
         return Reviewed(card, None, reason)
     rows = [replace(one, report_hash=report_hash(card)) for one in made]
     if not store.record_look(key, rows):
-        return Reviewed(scorecard(observations, store.looks(key)), None, say.ANOTHER_REVIEW)
+        return Reviewed(scorecard(observations, store.looks(key), details), None, say.ANOTHER_REVIEW)
     return Reviewed(card, rows[0].look, reason)
 
 
@@ -87,18 +90,22 @@ def report_hash(card: Scorecard) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def make_look(observations: Observations, past: Sequence[Look] = (), *, reveal: bool = False) -> tuple[list[Look], str]:
+def make_look(
+    observations: Observations, past: Sequence[Look] = (), *, reveal: bool = False, details: Details | None = None
+) -> tuple[list[Look], str]:
     """The rows of the look that is to be made now, and why; no rows where none is. Nothing is written.
 
     Args:
         observations: of now.
         past: all looks that are recorded, also those of a later time.
         reveal: whether to look although no look is due.
+        details: reads single visitors where a check needs them.
     """
+    details = details or Details()
     definition = observations.definition
     if definition.source == "table":
         return [], say.READ_ONCE
-    health = health_checks(observations)
+    health = health_checks(observations, details)
     stop = blocked(observations, health)
     if stop is not None:
         return [], say.not_recorded(stop[1])
@@ -106,7 +113,7 @@ def make_look(observations: Observations, past: Sequence[Look] = (), *, reveal: 
         return [], say.NOT_LATER
     before = recorded_verdicts(definition, past)
     if not has_planned_looks(definition):
-        metrics = metric_rows(observations)
+        metrics = with_randomisation(metric_rows(observations), observations, details)
         _, verdicts = decide(observations, health, metrics, before=before)
         rows = verdict_rows(metrics, verdicts, before, observations, past)
         return rows, say.verdict_recorded([one.arm for one in rows]) if rows else say.ANY_DAY
@@ -117,7 +124,7 @@ def make_look(observations: Observations, past: Sequence[Look] = (), *, reveal: 
         progress = progress_of(observations, past)
         return [], say.nothing_due(progress) if progress.clock > 0 else say.NO_VISITOR_YET
     look = look_at(observations, past, due, budget_of(observations))
-    metrics = metric_rows(observations, look)
+    metrics = with_randomisation(metric_rows(observations, look), observations, details)
     _, verdicts = decide(observations, health, metrics, look=look, before=before)
     findings = {arm: verdict.finding or Finding.OPEN for arm, verdict in verdicts.items()}
     rows = look_rows(corrected(metrics, look, findings), look, verdicts, before)

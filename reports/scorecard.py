@@ -13,6 +13,8 @@ from ..storage.looks import Look
 from ..storage.observations import Observations
 from . import look_sentences as say
 from .decision import blocked, decide, overall
+from .details import Details
+from .diagnostics import with_randomisation
 from .estimates import metric_rows
 from .health import health_checks, mature_counts, visitor_counts
 from .looks import has_planned_looks, progress_of, recorded_rows, recorded_verdicts
@@ -24,7 +26,9 @@ from .withholding import withhold, withhold_counts
 __all__ = ["Scorecard", "scorecard"]
 
 
-def scorecard(observations: Observations, looks: Sequence[Look] | None = ()) -> Scorecard:
+def scorecard(
+    observations: Observations, looks: Sequence[Look] | None = (), details: Details | None = None
+) -> Scorecard:
     """Everything that can be said about an experiment from its observations and the looks that are recorded of it.
 
     The tree is always complete: an experiment without a single visitor has every arm, metric and comparison, with None
@@ -37,12 +41,15 @@ def scorecard(observations: Observations, looks: Sequence[Look] | None = ()) -> 
         observations: what was seen.
         looks: `Store.looks(experiment)`; those after the moment of the observations are left out. None where none can
             be recorded, as in a warehouse: then the always-valid interval decides, plan or no plan.
+        details: reads single visitors where a check needs them, such as `Details.of_store(store, observations)`.
     """
     definition = observations.definition
     past = [one for one in looks or () if one.at <= observations.as_of]
-    health = health_checks(observations)
+    details = details or Details()
+    health = health_checks(observations, details)
     metrics = metric_rows(observations)
     if looks is None or not has_planned_looks(definition):
+        metrics = with_randomisation(metrics, observations, details)
         at = {one.arm: one.at for one in past}
         before = {
             arm: replace(verdict, reason=say.decided_on(verdict.reason, at[arm]))

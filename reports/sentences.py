@@ -10,7 +10,7 @@ from ..experiments.definition import Audience
 from ..storage.observations import Observations
 from .format import change, count, half_width, interval, join, label, lift, p_value, quote, setting
 from .health import mature_counts, visitor_counts
-from .tree import ComparisonRow, HealthCheck, MetricRow, Scorecard
+from .tree import ComparisonRow, HealthCheck, MetricRow, RandomisationRow, Scorecard
 from .verdict import Reading, Verdict
 
 if TYPE_CHECKING:
@@ -167,11 +167,14 @@ def review_of_harm(reading: Reading, comparison: ComparisonRow, doubt: str) -> s
     )
 
 
-def skewed(kappa: float, limit: float) -> str:
-    """Skewed values in arms of different size."""
+def skewed(kappa: float, limit: float, randomisation: RandomisationRow | None) -> str:
+    """Skewed values in arms of different size, and the test that needs no normality."""
+    test = ""
+    if randomisation is not None:
+        test = f"; the randomisation test, which needs no normality, gives p {_p(randomisation.p_value)}"
     return (
         f"the values are so skewed in arms of unequal size (κ = {kappa:.2f}, limit {limit:.2f}) that one end of the "
-        f"interval is too short"
+        f"interval is too short{test}"
     )
 
 

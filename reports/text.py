@@ -144,6 +144,7 @@ def _metric(card: Scorecard, metric: MetricRow) -> list[str]:
         if comparison.status != "ok":
             lines += _wrapped(f"{_short(comparison.arm)}: {comparison.status}: {comparison.reason}", "  ")
         lines += _adjusted_lines(metric, comparison)
+        lines += _randomisation_lines(comparison)
     return lines
 
 
@@ -174,6 +175,17 @@ def _adjusted_lines(metric: MetricRow, comparison: ComparisonRow) -> list[str]:
         f"{_short(comparison.arm)}, CUPED-adjusted for {fmt.label(adjusted.covariate)}: "
         f"{fmt.change(difference.estimate, metric.unit, half)}, fixed-sample 95% "
         f"{fmt.interval(difference.low, difference.high, metric.unit)}{role}",
+        "  ",
+    )
+
+
+def _randomisation_lines(comparison: ComparisonRow) -> list[str]:
+    test = comparison.randomisation
+    if test is None:
+        return []
+    return _wrapped(
+        f"{_short(comparison.arm)}, randomisation test of the skewed values: p = {fmt.p_value(test.p_value)} by "
+        f"{fmt.count(test.resamples)} resamples; it informs and does not decide",
         "  ",
     )
 

@@ -31,6 +31,7 @@ __all__ = [
     "MetricArmRow",
     "MetricRow",
     "Progress",
+    "RandomisationRow",
     "Scorecard",
     "SequentialRow",
     "plain",
@@ -176,6 +177,18 @@ class GuardrailRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RandomisationRow:
+    """The randomisation test of the unadjusted difference, which needs no normality; it informs and never decides.
+
+    `error` is the standard error that the p-value has for the number of resamples.
+    """
+
+    p_value: float
+    resamples: int
+    error: float
+
+
+@dataclass(frozen=True, slots=True)
 class ComparisonRow:
     """One treatment arm against the control on one metric.
 
@@ -188,6 +201,8 @@ class ComparisonRow:
         sequential: the repeated interval at the last look, where looks are planned; it decides.
         skew: kappa, by which skewed values unbalance the tails of the interval; None for proportions and ratios.
         guardrail: where the metric is one.
+        randomisation: of the primary metric where skew is flagged in unequal arms; None elsewhere, and where it
+            cannot be had (see `randomisation_reason`).
     """
 
     arm: str
@@ -206,6 +221,8 @@ class ComparisonRow:
     bayes_reason: str
     skew: float | None
     guardrail: GuardrailRow | None
+    randomisation: RandomisationRow | None = None
+    randomisation_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

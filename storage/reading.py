@@ -25,7 +25,20 @@ from .sums import Layout, Sums, add_covariate, add_outcomes, best_shift, moments
 from .times import from_micros
 from .versions import planned_shares
 
-__all__ = ["Key", "keyed", "observed", "read_breakdown", "read_observations", "require_segment", "split_by"]
+__all__ = [
+    "Key",
+    "count_by",
+    "keyed",
+    "observed",
+    "read_breakdown",
+    "read_counts",
+    "read_observations",
+    "require_segment",
+    "split_by",
+]
+
+SegmentCounts = dict[str, dict[int, dict[str, int]]]
+"""Value of a segment -> phase -> arm -> visitors."""
 
 ANY = "*"
 """What outcomes are counted under that only a metric of any event takes."""
@@ -59,6 +72,16 @@ def read_breakdown(connection: Connection, published: Published, as_of: int, seg
     """
     require_segment(published.definition, segment)
     return split_by(connection, store_origin(connection, published, as_of, segment))
+
+
+def read_counts(connection: Connection, published: Published, as_of: int, segment: str) -> SegmentCounts:
+    """Visitors of a published version by the values of a segment, without any outcome.
+
+    Raises:
+        InputError: the definition does not name that segment.
+    """
+    require_segment(published.definition, segment)
+    return count_by(connection, store_origin(connection, published, as_of, segment))
 
 
 def observed(connection: Connection, state: State, origin: Origin) -> Observations:
@@ -110,6 +133,19 @@ def split_by(connection: Connection, origin: Origin) -> Breakdown:
         for value in sorted({value for _, _, value in groups})
     }
     return Breakdown(cohort.segment, from_micros(cohort.as_of), values)
+
+
+def count_by(connection: Connection, origin: Origin) -> SegmentCounts:
+    """Visitors of the definition's arms by the values of the cohort's segment."""
+    known = {arm.name for arm in origin.definition.arms}
+    found: SegmentCounts = {}
+    for row in connection.execute(day_statement(origin.sources, origin.cohort, ())):
+        (phase, arm_id, value), _, (_, _, visitors, *_) = unpacked(row, origin.cohort)
+        arm = origin.arms[arm_id]
+        if arm in known:
+            arms = found.setdefault(value, {}).setdefault(int(phase), {})
+            arms[arm] = arms.get(arm, 0) + int(visitors)
+    return found
 
 
 def _stratum(

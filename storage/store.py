@@ -30,7 +30,7 @@ from .observations import Breakdown, Observations
 from .opening import open_tables
 from .origins import Origin, store_origin
 from .outcomes import prepare_covariates, prepare_outcomes, store_covariates, store_outcomes
-from .reading import read_breakdown, read_observations
+from .reading import SegmentCounts, read_breakdown, read_counts, read_observations
 from .results import Tally, WriteResult
 from .series import Series, SinceExposure, read_series, read_since_exposure
 from .table import TableRow
@@ -271,6 +271,28 @@ class Store(AcrossForks):
             published = latest_version(connection, experiment)
             kept = read_kept_breakdown(connection, experiment, at, segment)
             return kept or read_breakdown(connection, published, now_micros() if at is None else at, segment)
+
+        return read(self._engine, work)
+
+    def visitors_by(self, experiment: str, segment: str, *, as_of: datetime | None = None) -> SegmentCounts:
+        """The visitors alone by a segment's values, without reading an outcome: value -> phase -> arm -> visitors.
+
+        Arms without visitors of a value are left out.
+
+        Raises:
+            InputError: as `breakdown`.
+        """
+        at = None if as_of is None else to_micros(as_of)
+
+        def work(connection: Connection) -> SegmentCounts:
+            published = latest_version(connection, experiment)
+            kept = read_kept_breakdown(connection, experiment, at, segment)
+            if kept is None:
+                return read_counts(connection, published, now_micros() if at is None else at, segment)
+            return {
+                value: {one.phase: {arm: seen.visitors for arm, seen in one.arms.items()} for one in strata}
+                for value, strata in kept.values.items()
+            }
 
         return read(self._engine, work)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,9 +15,10 @@ from typing import TypeVar
 from ..errors import InputError, OfferliftError
 from ..experiments.definition import Definition
 from ..experiments.records import Covariate, Exposure, Outcome
+from ..stats.histogram import LargestValues
 from .cells import parse_flag, parse_number
 from .files import open_rows
-from .money import check_currency, major_units, parse_minor_units
+from .money import check_currency, exponent, major_units, parse_minor_units
 from .names import check_arm, check_id, check_key
 from .observations import Observations
 from .rows import Meaning, Reject, RowFile
@@ -24,7 +26,7 @@ from .table_definition import CONVERSION, REVENUE, TableColumns, slug, table_def
 from .table_moments import table_observations, table_visitors
 from .visitors import VisitorValues
 
-__all__ = ["Table", "TableRow", "covariate_time", "read_table", "row_outcomes"]
+__all__ = ["Table", "TableRow", "TableValues", "covariate_time", "read_table", "row_outcomes"]
 
 Value = TypeVar("Value")
 
@@ -45,6 +47,14 @@ class TableRow:
     def content(self) -> tuple[object, ...]:
         """What two rows of one visitor must agree in."""
         return self.arm, self.converted, self.revenue, self.covariate
+
+
+@dataclass(frozen=True, slots=True)
+class TableValues:
+    """The money of one arm's visitors, in major units; `visitors` are in the file's order, 0 without any."""
+
+    visitors: tuple[float, ...]
+    largest: LargestValues
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,23 @@ class Table:
     def visitor_values(self, arm: str) -> VisitorValues:
         """The joint values of an arm's rows."""
         return table_visitors(self.definition, self.rows, arm)
+
+    def values(self, largest: int) -> dict[str, dict[str, TableValues]]:
+        """The money of each metric of money per visitor, by arm, in major units.
+
+        Args:
+            largest: how many of the largest are listed of each arm.
+        """
+        scale = 10 ** exponent(self.definition.currency)
+        found: dict[str, dict[str, TableValues]] = {}
+        for metric in self.definition.metrics:
+            if metric.numerator.is_money and metric.denominator is None:
+                for arm in self.definition.arms:
+                    own = [(row.revenue or 0) / scale for row in self.rows if row.arm == arm.name]
+                    top = tuple(sorted((value for value in own if value > 0), reverse=True)[:largest])
+                    values = TableValues(tuple(own), LargestValues(top, math.fsum(own)))
+                    found.setdefault(metric.name, {})[arm.name] = values
+        return found
 
     def exposures(self) -> Iterator[Exposure]:
         """One exposure a row, all at the table's instant."""

@@ -19,7 +19,7 @@ from .foreign import MissingTableError
 from .forks import AcrossForks
 from .observations import Breakdown, Observations
 from .origins import Origin
-from .reading import observed, require_segment, split_by
+from .reading import SegmentCounts, count_by, observed, require_segment, split_by
 from .series import Series, read_series
 from .times import now_micros, to_micros
 from .warehouse_sources import warehouse_origin
@@ -104,6 +104,14 @@ class Warehouse(AcrossForks):
         require_segment(definition, segment)
         at = now_micros() if as_of is None else to_micros(as_of)
         return self._read(definition, tables, at, split_by, segment)
+
+    def visitors_by(
+        self, definition: Definition, tables: WarehouseTables, segment: str, *, as_of: datetime | None = None
+    ) -> SegmentCounts:
+        """The visitors alone by a segment's values: value -> phase -> arm -> visitors; errors as `breakdown`."""
+        require_segment(definition, segment)
+        at = now_micros() if as_of is None else to_micros(as_of)
+        return self._read(definition, tables, at, count_by, segment)
 
     def _read(
         self,

@@ -18,6 +18,7 @@ from ...experiments.files import load_definition
 from ...experiments.publishing import publish, start
 from ...experiments.records import Covariate, Exposure, Outcome
 from ...storage import Store
+from ..details import Details
 from ..html import render_html
 from ..recording import record_look
 from ..scorecard import Scorecard, scorecard
@@ -60,10 +61,15 @@ def run_demo(folder: Path, *, seed: int = 1, share: float = 1.0, progress: Progr
         Snapshot.of([store.published(key) for key in store.experiments()]).write(folder / "offers.json")
         for shop in SHOPS:
             review_weekly(store, shop)
-        cards = tuple(scorecard(store.observations(shop.experiment), store.looks(shop.experiment)) for shop in SHOPS)
+        cards = tuple(_card(store, shop.experiment) for shop in SHOPS)
     report = folder / "report.html"
     report.write_text(render_html(cards, truth=true_effects(), title="offerlift demo"), encoding="utf-8")
     return Demo(folder, report, cards)
+
+
+def _card(store: Store, key: str) -> Scorecard:
+    observations = store.observations(key)
+    return scorecard(observations, store.looks(key), Details.of_store(store, observations))
 
 
 def _claim(folder: Path, seed: int, share: float) -> None:
