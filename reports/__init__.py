@@ -8,6 +8,9 @@ from .html import render_html
 from .planning import Forecast, forecast
 from .planning_text import render_forecast
 from .recording import Reviewed, make_look, record_look
+from .review import Review, ReviewRow, review_store
+from .review_html import render_review_html
+from .review_text import render_review
 from .scorecard import scorecard
 from .text import render_course, render_text
 from .tree import Scorecard
@@ -16,6 +19,8 @@ __all__ = [
     "Course",
     "Forecast",
     "History",
+    "Review",
+    "ReviewRow",
     "Reviewed",
     "Scorecard",
     "course",
@@ -27,7 +32,10 @@ __all__ = [
     "render_course",
     "render_forecast",
     "render_html",
+    "render_review",
+    "render_review_html",
     "render_text",
+    "review_store",
     "scorecard",
     "table_history",
 ]

@@ -16,7 +16,16 @@ from ..storage.store import Store
 from .estimates import PROPORTIONS
 from .format import label
 
-__all__ = ["ENOUGH", "Capped", "History", "MetricHistory", "given_history", "read_history", "table_history"]
+__all__ = [
+    "ENOUGH",
+    "Capped",
+    "History",
+    "MetricHistory",
+    "given_history",
+    "read_history",
+    "recent_traffic",
+    "table_history",
+]
 
 ENOUGH = 1_000
 """Analysed visitors of the control from which on an experiment is history enough for its own plan."""
@@ -187,7 +196,7 @@ def _history(store: Store, definition: Definition, observations: Observations) -
     if past.source == "table":
         # All its visitors came at one instant, that of the import.
         return History(past.experiment, metrics)
-    traffic, days = _traffic(observations, definition)
+    traffic, days = recent_traffic(observations, definition)
     if 0 < days < FEW_DAYS:
         notes.append(f"The traffic is that of only {days} days; --visitors-per-week gives a better one.")
     return History(
@@ -261,7 +270,7 @@ def _control(observations: Observations, metric: Metric) -> Moments:
     return Moments.merge([Moments.zero(metric.moment_columns), *(one for one in found if one is not None)])
 
 
-def _traffic(observations: Observations, definition: Definition) -> tuple[float | None, int]:
+def recent_traffic(observations: Observations, definition: Definition) -> tuple[float | None, int]:
     """Visitors a week over the latest four weeks, as many as the experiment's own range and traffic let in; the days.
 
     Those of the analysed phase: what the earlier ones let in may have been less.

@@ -67,8 +67,15 @@ class Scale:
         return interval_cell(row.low, row.estimate, row.high, self.low, self.high)
 
 
-def section(number: int, card: Scorecard, truth: Truth | None = None) -> dict[str, Any]:
-    """What `experiment.html.j2` shows of a scorecard; `number` sets its ids apart from those of the others on the page."""
+def section(number: int, card: Scorecard, truth: Truth | None = None, *, note: str = "") -> dict[str, Any]:
+    """What `experiment.html.j2` shows of a scorecard.
+
+    Args:
+        number: sets its ids apart from those of the others on the page.
+        card: the scorecard.
+        truth: metric -> arm -> (true difference, true lift), where a simulator knows them.
+        note: a sentence below the decision.
+    """
     prefix = f"e{number}"
     money = [metric for metric in card.metrics if metric.kind in ("revenue", "margin")]
     has_numbers = not card.withheld and any(row.value is not None for metric in card.metrics for row in metric.arms)
@@ -77,6 +84,7 @@ def section(number: int, card: Scorecard, truth: Truth | None = None) -> dict[st
         "card": card,
         "heading": heading(card),
         "reason": _reason(card),
+        "note": note,
         "truth": truth is not None,
         "health": _health_summary(card),
         "arms": [_arm(card, arm.arm) for arm in card.arms],
@@ -366,5 +374,6 @@ def lifts(card: Scorecard) -> Lifts:
         shown = band if band.kind == "bounded" else comparison.lift
         half = fmt.half_width(shown.low, shown.high)
         text = "no lift yet" if shown.estimate is None else fmt.lift(shown.estimate, half)
-        arms.append(ArmLift(comparison.arm, scale.cell(band), text, fmt.lift_interval(band.kind, band.low, band.high)))
+        ends = "" if band.kind == "undefined" else fmt.lift_interval(band.kind, band.low, band.high)
+        arms.append(ArmLift(comparison.arm, scale.cell(band), text, ends))
     return Lifts(name, tuple(arms), "")
