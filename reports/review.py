@@ -207,15 +207,24 @@ def _group(card: Scorecard, ended_at: datetime | None) -> Group:
 
 
 def _order(row: ReviewRow) -> tuple[int, int, float, str]:
-    weeks = float("inf") if row.weeks_left is None else row.weeks_left
+    """Harm first and what is nearest to its end; of those that are over the latest first, after those not started."""
+    group, key = list(GROUPS).index(row.group), row.card.experiment
+    if row.ended_at is not None:
+        return group, 1, -row.ended_at.timestamp(), key
+    if row.card.state == "draft":
+        return group, 0, 0.0, key
     urgency = 0 if _harmed(row.card) else URGENCY.index(row.card.decision.action)
-    return list(GROUPS).index(row.group), urgency, weeks, row.card.experiment
+    return group, urgency, float("inf") if row.weeks_left is None else row.weeks_left, key
 
 
 def _harmed(card: Scorecard) -> list[str]:
-    """Arms that do harm and still get visitors."""
-    shares = card.definition.expected_shares
-    return [arm.arm for arm in card.arms if arm.verdict == "stop_harm" and shares[arm.arm] > 0]
+    """Arms that do harm and still get visitors: those that are out are not among the arms."""
+    return [arm.arm for arm in card.arms if arm.verdict == "stop_harm"]
+
+
+def _does_harm(card: Scorecard) -> str:
+    arms = [fmt.quote(arm) for arm in _harmed(card)]
+    return f"{fmt.join(arms)} {'does' if len(arms) == 1 else 'do'} harm." if arms else ""
 
 
 def _step(card: Scorecard, published: Published, *, is_over: bool, weeks: float | None) -> Step:
@@ -232,24 +241,26 @@ def _step(card: Scorecard, published: Published, *, is_over: bool, weeks: float 
         return Step(action, "Do not read", f"Find out why {fmt.join(list(dict.fromkeys(failed)))} failed, and mend it.")
     stop = "" if card.source == "table" else f"offerlift stop {key}"
     if action == "ship":
-        serve = f"{stop} --serve {shlex.quote(card.decision.arm or '')}" if stop else ""
-        return Step(action, f"Ship {arm}", "Everyone gets it from then on." if stop else "", serve)
+        # What a holdout found is no offer that could be served.
+        is_served = stop and not card.definition.holdout
+        serve = f"{stop} --serve {shlex.quote(card.decision.arm or '')}" if is_served else ""
+        return Step(action, f"Ship {arm}", _does_harm(card), serve)
     if action == "stop_harm":
         return Step(action, "Stop, harm", f"Roll back {arm}." if arm else "Roll back.", stop)
     if action == "stop_no_effect":
         worth = "no effect worth having" if _is_excluded(card) else "no effect shown by its end"
-        return Step(action, f"Stop, {worth}", "", stop)
+        return Step(action, f"Stop, {worth}", _does_harm(card), stop)
     if action == "review":
-        return Step(action, "Needs people", f"Look at {arm or 'it'} together before anything is done.")
+        together = f"Look at {arm or 'it'} together before anything is done."
+        return Step(action, "Needs people", " ".join(filter(None, [together, _does_harm(card)])))
     return _collecting(card, weeks)
 
 
 def _collecting(card: Scorecard, weeks: float | None) -> Step:
     if card.source == "table":
         return Step("collecting", "No decision", "A table gets no more data.")
-    harmed = _harmed(card)
-    if harmed:
-        arms = fmt.join([fmt.quote(arm) for arm in harmed])
+    if _harmed(card):
+        arms = fmt.join([fmt.quote(arm) for arm in _harmed(card)])
         return Step("stop_harm", "Stop, harm", f"Take {arms} out; the other arms go on.", "offerlift phase FILE")
     if card.state == "paused":
         return Step("collecting", "Paused", "Nobody new is let in.", f"offerlift resume {shlex.quote(card.experiment)}")

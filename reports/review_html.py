@@ -27,6 +27,7 @@ def render_review_html(review: Review) -> str:
         summary=summary(review),
         recorded=sum(row.reviewed.look is not None for row in review.rows),
         dry_run=review.dry_run,
+        to_overview=True,
         sections=sections,
         groups=[
             (words, [_overview_row(row, one) for row, one in shown if row.group == group])
