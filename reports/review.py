@@ -89,6 +89,13 @@ class ReviewRow:
         """Its scorecard, as it is shown."""
         return self.reviewed.scorecard
 
+    @property
+    def state(self) -> str:
+        """Its state at the moment of the review, in which one that was stopped later was running."""
+        if self.card.source == "table":
+            return "table"
+        return "running" if self.card.state == "stopped" and self.ended_at is None else self.card.state
+
 
 @dataclass(frozen=True, slots=True)
 class Review:
@@ -232,8 +239,8 @@ def _step(card: Scorecard, published: Published, *, is_over: bool, weeks: float 
     key, action = shlex.quote(card.experiment), card.decision.action
     arm = fmt.quote(card.decision.arm) if card.decision.arm else ""
     if is_over and card.source != "table":
-        served = f"everyone gets {fmt.quote(published.serve)}" if published.serve else "everyone gets the control"
-        return Step("stop_no_effect", "Stopped", f"{served}, since {fmt.moment(published.published_at)}")
+        served = f"Everyone gets {fmt.quote(published.serve) if published.serve else 'the control'}"
+        return Step("stop_no_effect", "Stopped", f"{served}, since {fmt.moment(published.published_at)}.")
     if card.state == "draft":
         return Step("collecting", "Not started", "It is a draft.", f"offerlift start {key}")
     if action == "do_not_read":

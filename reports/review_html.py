@@ -7,7 +7,7 @@ from typing import Any
 from . import format as fmt
 from .html import render_page
 from .look_sentences import share_reached
-from .review import GROUPS, Review, ReviewRow, weeks_in_words
+from .review import GROUPS, Review, ReviewRow
 from .review_text import summary
 from .section import lifts, section
 from .tree import Scorecard
@@ -25,8 +25,7 @@ def render_review_html(review: Review) -> str:
         title=heading,
         heading=heading,
         summary=summary(review),
-        recorded=sum(row.reviewed.look is not None for row in review.rows),
-        dry_run=review.dry_run,
+        recorded=_recorded(review),
         to_overview=True,
         sections=sections,
         groups=[
@@ -38,18 +37,35 @@ def render_review_html(review: Review) -> str:
     )
 
 
+def _recorded(review: Review) -> str:
+    """What was recorded, in one sentence."""
+    if review.dry_run:
+        return "Nothing was recorded: this was a dry run."
+    new = [row for row in review.rows if row.reviewed.look is not None]
+    looks = sum(row.card.progress is not None for row in new)
+    verdicts = len(new) - looks
+    said = [f"{looks} look{'' if looks == 1 else 's'}"] if looks else []
+    said += [f"the verdicts of {verdicts} experiment{'' if verdicts == 1 else 's'}"] if verdicts else []
+    return f"This review recorded {fmt.join(said)}." if said else "This review recorded no look."
+
+
 def _overview_row(row: ReviewRow, shown: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": shown["id"],
         "card": row.card,
-        "state": "table" if row.card.source == "table" else row.card.state,
+        "state": row.state,
         "step": row.step,
-        "reason": shown["reason"],
         "lifts": lifts(row.card),
-        "weeks": fmt.ABSENT if row.weeks_left is None else weeks_in_words(row.weeks_left).removesuffix(" left"),
+        "weeks": _weeks(row.weeks_left),
         "look": _look(row),
         "progress": _progress(row.card),
     }
+
+
+def _weeks(weeks: float | None) -> str:
+    if weeks is None:
+        return fmt.ABSENT
+    return "< 1" if weeks < 1 else fmt.count(round(weeks))
 
 
 def _look(row: ReviewRow) -> str:
@@ -66,5 +82,5 @@ def _progress(card: Scorecard) -> str:
     progress = card.progress
     if progress is None:
         return "read once" if card.source == "table" else "no looks planned"
-    made = f"{progress.looks} look{'' if progress.looks == 1 else 's'} so far"
+    made = f"{progress.looks or 'no'} look{'' if progress.looks in (0, 1) else 's'} so far"
     return f"{made}, {share_reached(progress.clock)} of the sample"

@@ -12,7 +12,7 @@ __all__ = ["render_review", "summary"]
 
 def render_review(review: Review) -> str:
     """The overview as text, without a final newline."""
-    parts = [_wrapped(f"Review as of {fmt.moment(review.at)}: {summary(review)}", "")]
+    parts = [_wrapped(f"Review as of {fmt.moment(review.at)}. {summary(review)}", "")]
     for group, heading in GROUPS.items():
         rows = [row for row in review.rows if row.group == group]
         if rows:
@@ -25,7 +25,7 @@ def summary(review: Review) -> str:
     """How many experiments there are, and how many of them need what."""
     number = len(review.rows)
     if not number:
-        return "the store has no experiments yet."
+        return "The store has no experiments yet."
     said = [f"{number} experiment{'' if number == 1 else 's'}"]
     waiting, unhealthy = review.count("needs_decision"), review.count("unhealthy")
     said.append(f"{waiting or 'none'} need{'s' if waiting in (0, 1) else ''} a decision")
@@ -39,7 +39,7 @@ def _lines(row: ReviewRow) -> list[str]:
     owner = f", {card.definition.owner}" if card.definition.owner else ""
     following = f" {step.following}" if step.following else ""
     command = f" [{step.command}]" if step.command else ""
-    said = _wrapped(f"{card.experiment} ({card.state}{owner}): {step.action}.{following}{command}")
+    said = _wrapped(f"{card.experiment} ({row.state}{owner}): {step.action}.{following}{command}")
     primary = lifts(card)
     arms = [
         f"{arm.arm} {arm.lift} ({arm.interval})" if arm.interval else f"{arm.arm} {arm.lift}" for arm in primary.arms

@@ -28,7 +28,7 @@ plan: {primary: conversion, guardrails: [margin_per_visitor], looks: 2, sample_s
 
 @pytest.fixture(autouse=True)
 def cart(tmp_path, monkeypatch):
-    """A store with 1,200 of 2,000 planned visitors, 100 a day; a fifth of the control buys, two fifths of the arm do."""
+    """A store with 1,200 of 2,000 planned visitors, 100 a day; 20 % of the control and 40 % of the arm buy."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("OFFERLIFT_DB", raising=False)
     Path("cart.yaml").write_text(DEFINITION, encoding="utf-8")
