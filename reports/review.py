@@ -246,16 +246,19 @@ def _step(card: Scorecard, published: Published, *, is_over: bool, weeks: float 
     if action == "do_not_read":
         failed = [SUBJECTS.get(one.check, fmt.label(one.check)) for one in card.health if one.status == "fail"]
         return Step(action, "Do not read", f"Find out why {fmt.join(list(dict.fromkeys(failed)))} failed, and mend it.")
-    stop = "" if card.source == "table" else f"offerlift stop {key}"
+    is_table, stop = card.source == "table", f"offerlift stop {key}"
+    worth = "no effect worth having" if _is_excluded(card) else "no effect shown"
+    if is_table and action in ("ship", "stop_harm", "stop_no_effect"):
+        return Step(
+            action, {"ship": f"Ship {arm}", "stop_harm": f"Do not ship {arm}, harm"}.get(action, worth.capitalize())
+        )
     if action == "ship":
         # What a holdout found is no offer that could be served.
-        is_served = stop and not card.definition.holdout
-        serve = f"{stop} --serve {shlex.quote(card.decision.arm or '')}" if is_served else ""
+        serve = "" if card.definition.holdout else f"{stop} --serve {shlex.quote(card.decision.arm or '')}"
         return Step(action, f"Ship {arm}", _does_harm(card), serve)
     if action == "stop_harm":
         return Step(action, "Stop, harm", f"Roll back {arm}." if arm else "Roll back.", stop)
     if action == "stop_no_effect":
-        worth = "no effect worth having" if _is_excluded(card) else "no effect shown by its end"
         return Step(action, f"Stop, {worth}", _does_harm(card), stop)
     if action == "review":
         together = f"Look at {arm or 'it'} together before anything is done."

@@ -9,6 +9,7 @@ from decimal import Decimal
 from html.parser import HTMLParser
 
 import pytest
+from offerlift.cli.app import run
 from offerlift.errors import InputError
 from offerlift.experiments.definition import Arm, Definition, Plan
 from offerlift.experiments.lifecycle import stop
@@ -160,7 +161,7 @@ def test_steps_say_what_to_do_and_how(shop):
     assert said == {
         "h-loser": ("Stop, harm", "Roll back “b”.", "offerlift stop h-loser"),
         "g-winner": ("Ship “b”", "", "offerlift stop g-winner --serve b"),
-        "f-null": ("Stop, no effect shown by its end", "", "offerlift stop f-null"),
+        "f-null": ("Stop, no effect shown", "", "offerlift stop f-null"),
         "e-split": ("Do not read", "Find out why the sample ratio check failed, and mend it.", ""),
         "d-collecting": ("Collecting", "No end is planned.", ""),
         "c-over": ("Stopped", "Everyone gets “b”, since 30 March 2026, 00:00 UTC.", ""),
@@ -176,7 +177,24 @@ def test_no_effect_worth_having_is_said_only_where_it_is_excluded(tmp_path):
         fill(store, "vague", CASES["f-null"])
         review = review_store(store, END)
     assert row_of(review, "sure").step.action == "Stop, no effect worth having"
-    assert row_of(review, "vague").step.action == "Stop, no effect shown by its end"
+    assert row_of(review, "vague").step.action == "Stop, no effect shown"
+
+
+@pytest.mark.parametrize(
+    ("buyers", "said"),
+    [(400, "Ship “b”"), (100, "Do not ship “b”, harm"), (205, "No effect shown")],
+)
+def test_a_table_is_not_stopped(tmp_path, monkeypatch, buyers, said):
+    """What it shows is said without a command, and its import is when it was concluded."""
+    lines = [f"{arm},{int(i < bought)}" for arm, bought in (("control", 200), ("b", buyers)) for i in range(1_000)]
+    (tmp_path / "table.csv").write_text("\n".join(["arm,bought", *lines]), encoding="utf-8")
+    monkeypatch.setenv("OFFERLIFT_DB", f"sqlite:///{tmp_path / 'table.db'}")
+    file, columns = str(tmp_path / "table.csv"), ["--arm", "arm", "--conversion", "bought", "--control", "control"]
+    assert run(["import", "table", file, "--experiment", "mailing", *columns]) == 0
+    with Store.open(f"sqlite:///{tmp_path / 'table.db'}") as store:
+        now, later = review_store(store), review_store(store, datetime.now(UTC) + timedelta(days=8))
+    assert (now.rows[0].step.action, now.rows[0].step.command) == (said, "")
+    assert (now.rows[0].group, now.rows[0].state, later.rows[0].group) == ("concluded", "table", "others")
 
 
 def test_a_harmed_arm_among_others_needs_a_decision(tmp_path):
