@@ -20,6 +20,7 @@ from . import (
     lifecycle,
     maintenance,
     planning,
+    reviewing,
     simulating,
     statements,
 )
@@ -56,7 +57,7 @@ for command in (
         lifecycle.stop,
     ),
     *(assignment.assign, importing.import_group),
-    *(analysis.analyze, analysis.report, auditing.audit, statements.sql, maintenance.database),
+    *(analysis.analyze, analysis.report, reviewing.review, auditing.audit, statements.sql, maintenance.database),
 ):
     cli.add_command(command)
 

@@ -8,6 +8,9 @@ from .html import render_html
 from .planning import Forecast, forecast
 from .planning_text import render_forecast
 from .recording import Reviewed, make_look, record_look
+from .review import Review, ReviewRow, review_store
+from .review_html import render_review_html
+from .review_text import render_review
 from .scorecard import scorecard
 from .simulation import Simulation, simulate
 from .simulation_text import render_simulation
@@ -20,6 +23,8 @@ __all__ = [
     "Forecast",
     "History",
     "PastVisitors",
+    "Review",
+    "ReviewRow",
     "Reviewed",
     "Scorecard",
     "Simulation",
@@ -34,8 +39,11 @@ __all__ = [
     "render_course",
     "render_forecast",
     "render_html",
+    "render_review",
+    "render_review_html",
     "render_simulation",
     "render_text",
+    "review_store",
     "scorecard",
     "simulate",
     "table_history",

@@ -23,6 +23,7 @@ __all__ = [
     "MetricHistory",
     "given_history",
     "read_history",
+    "recent_traffic",
     "same_metric",
     "table_history",
 ]
@@ -196,7 +197,7 @@ def _history(store: Store, definition: Definition, observations: Observations) -
     if past.source == "table":
         # All its visitors came at one instant, that of the import.
         return History(past.experiment, metrics)
-    traffic, days = _traffic(observations, definition)
+    traffic, days = recent_traffic(observations, definition)
     if 0 < days < FEW_DAYS:
         notes.append(f"The traffic is that of only {days} days; --visitors-per-week gives a better one.")
     return History(
@@ -270,7 +271,7 @@ def _control(observations: Observations, metric: Metric) -> Moments:
     return Moments.merge([Moments.zero(metric.moment_columns), *(one for one in found if one is not None)])
 
 
-def _traffic(observations: Observations, definition: Definition) -> tuple[float | None, int]:
+def recent_traffic(observations: Observations, definition: Definition) -> tuple[float | None, int]:
     """Visitors a week over the latest four weeks, as many as the experiment's own range and traffic let in; the days.
 
     Those of the analysed phase: what the earlier ones let in may have been less.

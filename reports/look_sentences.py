@@ -23,22 +23,22 @@ ALL_DECIDED = "Everything is decided: what comes later is overrun and is not loo
 def withheld(observations: Observations, progress: Progress) -> str:
     """Looks are planned, and none is recorded."""
     first, unit = progress.planned_looks[0], f"of the {count(progress.planned_sample)} planned visitors"
-    reached = f"{_share(progress.clock)} {unit} are analysed"
+    reached = f"{share_reached(progress.clock)} {unit} are analysed"
     if progress.look_due:
         return f"Effects are withheld until a look is recorded, which is due: {reached}. The next review records it."
     start = f"Keep collecting: {reached}, and the first planned look is at {setting(first)}."
     return f"{start} Until then effects are withheld, and health is shown.{still_waiting(observations)}"
 
 
-def recorded(look: Look) -> str:
-    """A look was recorded."""
+def recorded(look: Look, *, would: bool = False) -> str:
+    """A look was recorded, or would be."""
     planned = "as planned" if look.planned else "which was not planned and spends all the same"
-    return f"Look {look.look} is recorded, {planned}, at {_share(look.clock)} of the planned sample."
+    return f"Look {look.look} {_is(would)} recorded, {planned}, at {share_reached(look.clock)} of the planned sample."
 
 
-def verdict_recorded(arms: Sequence[str]) -> str:
+def verdict_recorded(arms: Sequence[str], *, would: bool = False) -> str:
     """Arms have a verdict that stays, without planned looks."""
-    return f"The verdict of {join([quote(arm) for arm in arms])} is recorded, and stays."
+    return f"The verdict of {join([quote(arm) for arm in arms])} {_is(would)} recorded, and stays."
 
 
 def not_recorded(reason: str) -> str:
@@ -50,7 +50,7 @@ def nothing_due(progress: Progress) -> str:
     """No look is due."""
     where = "before the first planned look" if not progress.looks else "between two looks"
     following = "" if progress.next_look is None else f" The next is at {setting(progress.next_look)}."
-    return f"No look is recorded: {_share(progress.clock)} of the planned sample is {where}.{following}"
+    return f"No look is recorded: {share_reached(progress.clock)} of the planned sample is {where}.{following}"
 
 
 def decided_on(reason: str, at: datetime) -> str:
@@ -61,12 +61,16 @@ def decided_on(reason: str, at: datetime) -> str:
 def at_the_look(reason: str, look: Look, progress: Progress, *, is_later: bool) -> str:
     """A reason that was given at a look, with when that was."""
     number = f"look {look.look}" if look.planned else f"look {look.look}, which was not planned"
-    when = f"{number}, {moment(look.at)}, at {_share(look.clock)} of the planned sample"
+    when = f"{number}, {moment(look.at)}, at {share_reached(look.clock)} of the planned sample"
     later = " What came later does not change it." if progress.decided and is_later else ""
     due = " The next look is due: a review records it." if progress.look_due else ""
     return f"{reason} (Of {when}.){later}{due}"
 
 
-def _share(clock: float) -> str:
+def _is(would: bool) -> str:
+    return "would be" if would else "is"
+
+
+def share_reached(clock: float) -> str:
     """A clock in whole percent, never up to the 100 that it has not reached."""
     return f"{math.floor(clock * 100 + 1e-6)}%"

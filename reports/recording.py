@@ -33,7 +33,7 @@ from .looks import (
 from .scorecard import scorecard
 from .tree import Scorecard
 
-__all__ = ["Reviewed", "make_look", "record_look", "report_hash"]
+__all__ = ["Reviewed", "make_look", "record_look", "report_hash", "review_observations"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,13 @@ class Reviewed:
         scorecard: as it is shown.
         look: number of the look that was recorded by this review; None where none was.
         reason: one sentence on why one was, or was not.
+        planned: whether the plan asked for the look that was recorded.
     """
 
     scorecard: Scorecard
     look: int | None
     reason: str
+    planned: bool = False
 
 
 def record_look(store: Store, key: str, as_of: datetime | None = None, reveal: bool = False) -> Reviewed:
@@ -71,16 +73,41 @@ def record_look(store: Store, key: str, as_of: datetime | None = None, reveal: b
     Raises:
         InputError: no experiment of that key, or a naive time.
     """
-    observations, past = store.observations(key, as_of=as_of), store.looks(key)
+    return review_observations(store, store.observations(key, as_of=as_of), reveal=reveal)
+
+
+def review_observations(
+    store: Store, observations: Observations, *, reveal: bool = False, dry_run: bool = False
+) -> Reviewed:
+    """As `record_look`, of observations that were read already.
+
+    Args:
+        store: that they are of.
+        observations: as of the moment of the review.
+        reveal: whether to look although no look is due.
+        dry_run: whether to say only which look would be recorded: nothing is written, and the scorecard has no more
+            than the looks before show.
+    """
+    key = observations.definition.experiment
+    past = store.looks(key)
     details = Details.of_store(store, observations)
     made, reason = make_look(observations, past, reveal=reveal, details=details)
-    card = scorecard(observations, [*past, *made], details)
+    before = scorecard(observations, past, details)
     if not made:
-        return Reviewed(card, None, reason)
+        return Reviewed(before, None, reason)
+    if dry_run:
+        return Reviewed(before, made[0].look, _would_record(observations, made), made[0].planned)
+    card = scorecard(observations, [*past, *made], details)
     rows = [replace(one, report_hash=report_hash(card)) for one in made]
     if not store.record_look(key, rows):
         return Reviewed(scorecard(observations, store.looks(key), details), None, say.ANOTHER_REVIEW)
-    return Reviewed(card, rows[0].look, reason)
+    return Reviewed(card, rows[0].look, reason, rows[0].planned)
+
+
+def _would_record(observations: Observations, rows: Sequence[Look]) -> str:
+    if has_planned_looks(observations.definition):
+        return say.recorded(rows[0], would=True)
+    return say.verdict_recorded([one.arm for one in rows], would=True)
 
 
 def report_hash(card: Scorecard) -> str:

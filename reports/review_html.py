@@ -1,0 +1,86 @@
+"""The weekly review as one HTML file: an overview that a meeting can go through, then a section an experiment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import format as fmt
+from .html import render_page
+from .look_sentences import share_reached
+from .review import GROUPS, Review, ReviewRow
+from .review_text import summary
+from .section import lifts, section
+from .tree import Scorecard
+
+__all__ = ["render_review_html"]
+
+
+def render_review_html(review: Review) -> str:
+    """The page as a string; it needs neither network nor JavaScript."""
+    sections = [section(at, row.card, note=row.reviewed.reason) for at, row in enumerate(review.rows, start=1)]
+    shown = list(zip(review.rows, sections, strict=True))
+    heading = f"Review of {fmt.moment(review.at)}"
+    return render_page(
+        "review.html.j2",
+        title=heading,
+        heading=heading,
+        summary=summary(review),
+        recorded=_recorded(review),
+        to_overview=True,
+        sections=sections,
+        groups=[
+            (words, [_overview_row(row, one) for row, one in shown if row.group == group])
+            for group, words in GROUPS.items()
+            if review.count(group)
+        ],
+        generated_by=review.rows[0].card.generated_by if review.rows else "offerlift",
+    )
+
+
+def _recorded(review: Review) -> str:
+    """What was recorded, in one sentence."""
+    if review.dry_run:
+        return "Nothing was recorded: this was a dry run."
+    new = [row for row in review.rows if row.reviewed.look is not None]
+    looks = sum(row.card.progress is not None for row in new)
+    verdicts = len(new) - looks
+    said = [f"{looks} look{'' if looks == 1 else 's'}"] if looks else []
+    said += [f"the verdicts of {verdicts} experiment{'' if verdicts == 1 else 's'}"] if verdicts else []
+    return f"This review recorded {fmt.join(said)}." if said else "This review recorded no look."
+
+
+def _overview_row(row: ReviewRow, shown: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": shown["id"],
+        "card": row.card,
+        "state": row.state,
+        "step": row.step,
+        "lifts": lifts(row.card),
+        "weeks": _weeks(row.weeks_left),
+        "look": _look(row),
+        "progress": _progress(row.card),
+    }
+
+
+def _weeks(weeks: float | None) -> str:
+    if weeks is None:
+        return fmt.ABSENT
+    return "< 1" if weeks < 1 else fmt.count(round(weeks))
+
+
+def _look(row: ReviewRow) -> str:
+    """Which look this review recorded; "" where it recorded none."""
+    if row.reviewed.look is None:
+        return ""
+    if row.card.progress is None:
+        return "verdict"
+    return f"look {row.reviewed.look}{'' if row.reviewed.planned else ', not planned'}"
+
+
+def _progress(card: Scorecard) -> str:
+    """How far the plan of looks has come."""
+    progress = card.progress
+    if progress is None:
+        return "read once" if card.source == "table" else "no looks planned"
+    made = f"{progress.looks or 'no'} look{'' if progress.looks in (0, 1) else 's'} so far"
+    return f"{made}, {share_reached(progress.clock)} of the sample"
