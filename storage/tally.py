@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, case, cast, func, literal, select
@@ -49,11 +50,11 @@ def tallied(
             today - code // span * DAY,
             (first, last, *counts[:, lowest + code].tolist()),
         )
-        for code in np.flatnonzero(counts[0, lowest:]).tolist()
+        for code in np.flatnonzero(counts[0][lowest:]).tolist()
     ]
 
 
-def _statement(sources: Sources, cohort: Cohort, today: int, span: int, ends: Sequence[Window]) -> Select:
+def _statement(sources: Sources, cohort: Cohort, today: int, span: int, ends: Sequence[Window]) -> Select[Any]:
     subject = subjects(sources, cohort)
     ago = literal(today + DAY - 1, literal_execute=True) - subject.c.at
     days = ago // literal(DAY, literal_execute=True)
