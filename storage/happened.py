@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -171,7 +173,7 @@ def is_event(event: str | None, outcome: FromClause, cohort: Cohort) -> ColumnEl
     return true() if event is None else outcome.c.event_id == cohort.number(event)
 
 
-def _is_rarely(event: str | None, outcome: FromClause, cohort: Cohort) -> ColumnElement[bool]:
+def _is_rarely(event: str | None, outcome: FromClause, cohort: Cohort) -> ColumnElement[Any]:
     number = None if event is None else cohort.number(event)
     return is_rarely(outcome.c.event_id, number) if isinstance(number, int) else is_event(event, outcome, cohort)
 

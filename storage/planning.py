@@ -53,8 +53,11 @@ class InOrder(Join):
 @compiles(InOrder, "sqlite")
 def _compile_in_order(element: InOrder, compiler: SQLCompiler, **options: Any) -> str:
     options |= {"asfrom": True}
-    left, right = (compiler.process(side, **options) for side in (element.left, element.right))
-    return f"{left} CROSS JOIN {right} ON {compiler.process(element.onclause, **options)}"
+    assert element.onclause is not None
+    left, right, condition = (
+        compiler.process(part, **options) for part in (element.left, element.right, element.onclause)
+    )
+    return f"{left} CROSS JOIN {right} ON {condition}"
 
 
 def scanned(outcome: FromClause, condition: ColumnElement[bool]) -> Subquery:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -22,6 +22,7 @@ from .origins import Origin, store_origin
 from .sources import Sources
 from .statements import covariate_statement, day_statement, moment_statement, orphan_statement
 from .sums import Layout, Sums, add_covariate, add_outcomes, best_shift, moments_of, summed
+from .tally import tallied
 from .times import from_micros
 from .versions import planned_shares
 
@@ -88,7 +89,7 @@ def observed(connection: Connection, state: State, origin: Origin) -> Observatio
     """Counts and moments of an experiment in this state."""
     definition, sources, cohort, names = origin.definition, origin.sources, origin.cohort, origin.arms
     layout = Layout(definition.metrics)
-    groups, times = read_groups(connection, sources, cohort, layout)
+    groups, times = read_groups(connection, sources, cohort, names, layout)
     *earlier, current = (_stratum(definition, layout, phase, groups, (), names) for phase in cohort.phases)
     orphans = orphan_statement(sources, cohort, layout.events)
     return Observations(
@@ -127,7 +128,7 @@ def split_by(connection: Connection, origin: Origin) -> Breakdown:
     definition, cohort, names = origin.definition, origin.cohort, origin.arms
     assert cohort.segment is not None
     layout = Layout(definition.metrics)
-    groups, _ = read_groups(connection, origin.sources, cohort, layout)
+    groups, _ = read_groups(connection, origin.sources, cohort, names, layout)
     values = {
         value: tuple(_stratum(definition, layout, phase, groups, (value,), names) for phase in cohort.phases)
         for value in sorted({value for _, _, value in groups})
@@ -195,13 +196,16 @@ def _unknown_arms(definition: Definition, groups: Mapping[Key, Group], names: Ma
 
 
 def read_groups(
-    connection: Connection, sources: Sources, cohort: Cohort, layout: Layout
+    connection: Connection, sources: Sources, cohort: Cohort, arms: Collection[int], layout: Layout
 ) -> tuple[dict[Key, Group], list[int]]:
     """What the statements give for each key, and some times of exposure, the first and the last among them."""
     groups: dict[Key, Group] = defaultdict(Group)
     times: list[int] = []
-    for row in connection.execute(day_statement(sources, cohort, layout.windows)):
-        key, day, rest = unpacked(row, cohort)
+    rows: Iterable[tuple[Key, int, Sequence[Any]]] | None = tallied(connection, sources, cohort, arms, layout.windows)
+    if rows is None:
+        found = connection.execute(day_statement(sources, cohort, layout.windows))
+        rows = (unpacked(row, cohort) for row in found)
+    for key, day, rest in rows:
         numbers = map(int, rest)
         first, last, visitors, crossovers = islice(numbers, 4)
         returned = next(numbers) if len(cohort.phases) > 1 else 0

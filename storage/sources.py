@@ -44,6 +44,7 @@ class Sources:
         scan_of: about how many outcomes there are at most, if the database has to be told when to read them all rather
             than to search those of each visitor. None: it plans that itself.
         scans: whether it is told so.
+        sorts_groups: whether the database sorts what it groups, as it has no hash tables.
     """
 
     currency: str
@@ -58,6 +59,7 @@ class Sources:
     settled: frozenset[str] = frozenset()
     scan_of: int | None = None
     scans: bool = False
+    sorts_groups: bool = False
 
     def covariate_of(self, name: str) -> FromClause:
         """The relation that has the covariate of that name, others perhaps too."""
@@ -76,6 +78,7 @@ class Sources:
 def store_sources(connection: Connection, currency: str, as_of: int) -> Sources:
     """A store's tables; what refunds and identity links cost is paid only where there are any."""
     exposure, outcome = tables.exposure.c, tables.outcome
+    database = database_of(connection)
     sources = Sources(
         currency,
         select(
@@ -90,7 +93,8 @@ def store_sources(connection: Connection, currency: str, as_of: int) -> Sources:
         outcome,
         tables.covariate,
         tables.segment,
-        scan_of=database_of(connection).most_rows(connection),
+        scan_of=database.most_rows(connection),
+        sorts_groups=database.sorts_groups,
     )
     if _exists(connection, select(outcome.c.refund_of).where(outcome.c.refund_of.is_not(None))):
         sources = sources.with_refunds(outcome, as_of)

@@ -24,6 +24,7 @@ from sqlalchemy import (
     or_,
     select,
 )
+from sqlalchemy.sql.elements import True_
 
 from ..experiments.metrics import Column, CovariateUse
 from .cohort import Cohort, day_of, keys_of, packed, subjects
@@ -215,13 +216,15 @@ def _outcome_value(feature: Feature, within: ColumnElement[bool], rows: FromClau
     ordered = all_of(within, is_order(rows))
     match feature.source.measure:
         case "converted":
-            total = func.max(when(ordered, one, zero))
+            # Who has a row here has one that counts.
+            total = one if isinstance(ordered, True_) else func.max(when(ordered, one, zero))
         case "count":
             total = func.sum(when(ordered, one, zero))
         case "value":
             total = func.sum(when(within, rows.c.value, zero))
         case "margin":
-            total = func.sum(when(within, rows.c.value - rows.c.cost, zero))
+            # Not of the differences: the values are summed anyway, once for both.
+            total = func.sum(when(within, rows.c.value, zero)) - func.sum(when(within, rows.c.cost, zero))
     return total if feature.cap is None else capped(total, feature.cap)
 
 

@@ -47,6 +47,7 @@ class Database(ForeignTables):
         extra: of offerlift, that installs the driver; None where Python has it.
         has_schemas: whether one database holds several stores.
         place: what holds one store where it has none.
+        sorts_groups: whether it sorts what it groups, as it has no hash tables.
         hints: what to do next, by what the driver's message has in it (in lower case); the first that fits.
     """
 
@@ -55,6 +56,7 @@ class Database(ForeignTables):
     extra: ClassVar[str | None] = None
     has_schemas: ClassVar[bool] = False
     place: ClassVar[str] = "file"
+    sorts_groups: ClassVar[bool] = False
     hints: ClassVar[Mapping[str, str]] = {}
 
     # Connecting

@@ -57,6 +57,7 @@ class SQLite(Database):
     label = "SQLite"
     driver = "sqlite+pysqlite"
     times_are_text = True
+    sorts_groups = True
     hints: ClassVar[Mapping[str, str]] = {
         "file is not a database": "It is no SQLite file; give another path.",
         "malformed": "The file is damaged; restore it from a backup.",
