@@ -226,7 +226,7 @@ def test_windows_cover_the_longest_delay(second: str, window: str, fits: bool) -
     ],
 )
 def test_an_amount_has_no_parts_of_a_minor_unit(currency: str, offer: str, place: str, allowed: str) -> None:
-    """An amount with more digits than its currency has is a finding at its place, with the value and what is allowed."""
+    """An amount with more digits than its currency has is a finding at its place, with what is allowed."""
     finding = one_finding(**with_offer(offer, currency=currency))
     assert finding.path == f"arms[1].offer.{place}"
     assert allowed in finding.message

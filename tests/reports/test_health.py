@@ -46,6 +46,7 @@ def test_a_healthy_experiment(observed, sample):
         "srm_by_day",
         "srm_by_segment",
         "covariates",
+        "outliers",
     }
     assert check(card, "rows").status == "not_run"
     assert not blocked(card)
