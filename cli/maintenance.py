@@ -214,9 +214,17 @@ def _forgetting(found: Forgetting) -> list[str]:
     verb = "erased" if found.done else "to be erased"
     lines = [f"{one}\t{verb}" for one in found.ids]
     lines += [f"{one}\tlinked, kept; --linked erases it too" for one in found.linked]
-    lines += [f"{rows:,} rows of {table} {verb}" for table, rows in found.erased.items()]
-    lines.append(f"{found.renamed_outcomes:,} outcome ids {verb}")
-    return lines + [f"{rows:,} rows of {table} stay, of nobody" for table, rows in found.anonymous.items()]
+    lines += [f"{_rows(rows)} of {table} {verb}" for table, rows in found.erased.items()]
+    ids = "outcome id" if found.renamed_outcomes == 1 else "outcome ids"
+    lines.append(f"{found.renamed_outcomes:,} {ids} {verb}")
+    return lines + [
+        f"{_rows(rows)} of {table} {'stays' if rows == 1 else 'stay'}, of nobody"
+        for table, rows in found.anonymous.items()
+    ]
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} row{'s' if number != 1 else ''}"
 
 
 def _plain(value: Any) -> Any:

@@ -26,7 +26,7 @@ __all__ = ["MOST_ARMS", "WrittenArm", "WrittenOffer", "build", "metrics_of", "sp
 MOST_ARMS = 100
 """Most arms that factors may expand to."""
 
-_MINOR_DIGITS = {"BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3} | dict.fromkeys(
+MINOR_DIGITS = {"BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3} | dict.fromkeys(
     ("CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF", "XOF", "XPF"), 0
 )
 
@@ -148,7 +148,7 @@ def written_offers(document: Document) -> list[WrittenOffer]:
 
 def metrics_of(document: Document) -> list[Metric]:
     """The metrics in listed order."""
-    digits = _MINOR_DIGITS.get(document.currency, 2)
+    digits = MINOR_DIGITS.get(document.currency, 2)
     return [_metric(entry, digits) for entry in document.metrics]
 
 

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from fractions import Fraction
 from math import prod
 
+from pydantic import BaseModel
+
 from ..errors import Finding, InputError
-from .building import MOST_ARMS, metrics_of, split, written_arms, written_offers
+from .building import MINOR_DIGITS, MOST_ARMS, metrics_of, split, written_arms, written_offers
 from .definition import BUCKETS, HOLDOUT_ARMS
 from .documents import BuiltInMetric, CustomMetric
 from .metrics import BUILT_IN_METRICS
 from .offer_checks import OFFER_CHECKS
 from .problems import Validated, near
-from .reading import Source
+from .reading import Path, Source
 from .view import Check, Fault, View
 from .warehouse_checks import WAREHOUSE_CHECKS
 
@@ -37,6 +40,35 @@ def check_document(source: Source, validated: Validated) -> list[Finding]:
         if validated.reliable(*places)
         for path, message, hint, seen in check(view)
     ]
+
+
+def _minor_units(view: View) -> Iterator[Fault]:
+    """No till charges a part of the smallest coin, and an amount that is rounded is another one than was tested."""
+    currency = view.document.currency
+    digits = MINOR_DIGITS.get(currency, 2)
+    for path, amount in _amounts(view.document, ()):
+        if amount != round(amount, digits):
+            allowed = f"at most {digits} decimal place{'s' if digits != 1 else ''}" if digits else "a whole number"
+            yield path, f"must be {allowed}, as {currency} has", None, None
+
+
+_AMOUNTS = ("price", "amount", "fixed_amount", "fixed_price", "voucher", "from", "minimum_requirement", "cap")
+
+
+def _amounts(value: object, path: Path) -> Iterator[tuple[Path, Decimal]]:
+    """Every amount of money in offers, guards and caps, with its place."""
+    if isinstance(value, Decimal):
+        if path and path[-1] in _AMOUNTS:
+            yield path, value
+    elif isinstance(value, BaseModel):
+        for name, field in type(value).model_fields.items():
+            yield from _amounts(getattr(value, name), (*path, field.alias or name))
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield from _amounts(one, (*path, key))
+    elif isinstance(value, list | tuple):
+        for index, one in enumerate(value):
+            yield from _amounts(one, (*path, index))
 
 
 def _arms_or_factors(view: View) -> Iterator[Fault]:
@@ -263,6 +295,7 @@ def _repeated(path: tuple[str, ...], names: list[str], key: str | None, what: st
 
 
 _CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
+    (_minor_units, ("currency", "arms", "offers", "factors", "offer", "metrics")),
     (_arms_or_factors, ("arms", "factors", "offer")),
     (_factors, ("factors",)),
     (_factor_offers, ("factors", "offer")),

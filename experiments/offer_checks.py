@@ -173,9 +173,7 @@ def _enrolment(view: View) -> Iterator[Fault]:
 
 
 def _windows(view: View) -> Iterator[Fault]:
-    """With `enrol_on`, a window counts from the enrolment: it must leave the latest arm its time to respond."""
-    if view.document.enrol_on is None:
-        return
+    """A window counts from the enrolment, or from the trigger: it must leave the latest arm its time to respond."""
     shown = [arm.written.offer for arm in view.arms if arm.written is not None]
     latest = max(shown, key=lambda offer: offer.delay + (offer.timer or 0), default=None)
     if latest is None or latest.delay == 0:

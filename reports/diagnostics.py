@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 
 from ..experiments.metrics import Metric
@@ -156,7 +156,9 @@ def _by_group(
 ) -> HealthCheck:
     shares = observations.definition.expected_shares
     smallest = min(float(share) for share in shares.values())
-    enough = {name: arms for name, arms in groups.items() if sum(arms.values()) * smallest >= SMALLEST_EXPECTED}
+    enough: dict[Hashable, Mapping[str, int]] = {
+        name: arms for name, arms in groups.items() if sum(arms.values()) * smallest >= SMALLEST_EXPECTED
+    }
     if not enough:
         return HealthCheck(check, "not_run", f"None of the {noun} has enough visitors to test its split.")
     tests = sample_ratio_by_group(enough, shares)
@@ -167,7 +169,7 @@ def _by_group(
     if p >= WARNING:
         return HealthCheck(check, "ok", f"Smallest p {over}, for their number, = {p_value(p)}: as planned in each.", p)
     wrong = [name for name, test in tests.items() if phases * test.p_value < WARNING]
-    seen = join([count(n) for n in enough[str(worst)].values()])
+    seen = join([count(n) for n in enough[worst].values()])
     return HealthCheck(
         check,
         "warn",
@@ -192,7 +194,9 @@ def covariates(observations: Observations, phases: int) -> HealthCheck:
             pair = [arms.get(arm), arms.get(definition.control)]
             known = [one for one in pair if one is not None and one.n >= SMALLEST_FOR_COVARIATES]
             if len(known) == 2:
-                tests.append((covariate_balance(*known, [use.column, use.missing_column]).p_value, use.name, arm))
+                tests.append(
+                    (covariate_balance(known[0], known[1], [use.column, use.missing_column]).p_value, use.name, arm)
+                )
     if not tests:
         return HealthCheck("covariates", "not_run", "Too few visitors are analysed to compare their covariates.")
     smallest, name, arm = min(tests)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from typing import TypeVar
 from ..errors import InputError, OfferliftError
 from ..experiments.definition import Definition
 from ..experiments.records import Covariate, Exposure, Outcome
-from ..stats.histogram import LargestValues
+from ..stats.histogram import Histogram, LargestValues
 from .cells import parse_flag, parse_number
 from .files import open_rows
 from .money import check_currency, exponent, major_units, parse_minor_units
@@ -29,6 +28,9 @@ from .visitors import VisitorValues
 __all__ = ["Table", "TableRow", "TableValues", "covariate_time", "read_table", "row_outcomes"]
 
 Value = TypeVar("Value")
+
+MOST_VALUES = 1_000
+"""Different amounts up to which they are resampled as they are; the time a test takes grows with their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,9 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class TableValues:
-    """The money of one arm's visitors, in major units; `visitors` are in the file's order, 0 without any."""
+    """The money of one arm's visitors, 0 without any: each, or of many amounts a histogram."""
 
-    visitors: tuple[float, ...]
+    visitors: tuple[float, ...] | Histogram
     largest: LargestValues
 
 
@@ -100,13 +102,18 @@ class Table:
             largest: how many of the largest are listed of each arm.
         """
         scale = 10 ** exponent(self.definition.currency)
+        is_short = len({row.revenue for row in self.rows}) <= MOST_VALUES
         found: dict[str, dict[str, TableValues]] = {}
         for metric in self.definition.metrics:
             if metric.numerator.is_money and metric.denominator is None:
                 for arm in self.definition.arms:
-                    own = [(row.revenue or 0) / scale for row in self.rows if row.arm == arm.name]
-                    top = tuple(sorted((value for value in own if value > 0), reverse=True)[:largest])
-                    values = TableValues(tuple(own), LargestValues(top, math.fsum(own)))
+                    own = [row.revenue or 0 for row in self.rows if row.arm == arm.name]
+                    top = sorted((value for value in own if value > 0), reverse=True)[:largest]
+                    every = tuple(value / scale for value in own)
+                    values = TableValues(
+                        every if is_short else Histogram.of(own, scale=scale),
+                        LargestValues(tuple(value / scale for value in top), sum(own) / scale),
+                    )
                     found.setdefault(metric.name, {})[arm.name] = values
         return found
 

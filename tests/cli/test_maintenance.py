@@ -121,7 +121,7 @@ def test_a_visitor_is_forgotten_after_asking(capsys, monkeypatch):
     """A dry run changes nothing, nobody at the terminal is a refusal, no is taken for an answer, --yes does not ask."""
     shown = printed(capsys, "forget", "v4", "--dry-run").out
     assert "v4\tto be erased" in shown
-    assert "1 rows of outcome stay, of nobody" in shown
+    assert "1 row of outcome stays, of nobody" in shown
     assert "--yes" in printed(capsys, "forget", "v4", code=2).err
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(click.termui, "visible_prompt_func", lambda _: "n")

@@ -94,8 +94,8 @@ def leaves(document: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tu
         yield from leaves(value, (*path, key))
 
 
-LOOKED = {"sequential", "progress", "decision", "verdict", "verdict_reason"}
-"""What the looks that a store keeps have a say in."""
+LOOKED = {"sequential", "progress", "decision", "verdict", "verdict_reason", "randomisation", "randomisation_reason"}
+"""What the looks that a store keeps have a say in, and the test of single visitors' values, which it alone gives."""
 
 
 def test_the_demo_has_one_scorecard_both_ways(folder, capsys):

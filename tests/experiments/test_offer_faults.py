@@ -214,3 +214,38 @@ def test_windows_cover_the_longest_delay(second: str, window: str, fits: bool) -
         finding = one_finding(**lines)
         assert (finding.path, finding.seen) == ("metrics[0]", window)
         assert "must cover the longest delay of 2d" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("currency", "offer", "place", "allowed"),
+    [
+        ("EUR", "kind: upsell, trigger: login, price: 5.005", "price", "at most 2 decimal places, as EUR has"),
+        ("EUR", "kind: upsell, trigger: login, price: {amount: 5.005}", "price.amount", "at most 2 decimal places"),
+        ("JPY", "kind: upsell, trigger: login, discount: {voucher: 89.905}", "discount.voucher", "a whole number"),
+        ("EUR", "kind: upsell, trigger: login, free_shipping: {from: 0.001}", "free_shipping.from", "at most 2"),
+    ],
+)
+def test_an_amount_has_no_parts_of_a_minor_unit(currency: str, offer: str, place: str, allowed: str) -> None:
+    """An amount with more digits than its currency has is a finding at its place, with what is allowed."""
+    finding = one_finding(**with_offer(offer, currency=currency))
+    assert finding.path == f"arms[1].offer.{place}"
+    assert allowed in finding.message
+    assert finding.seen in {"5.005", "89.905", "0.001"}
+
+
+def test_zeros_are_no_parts_of_a_minor_unit() -> None:
+    """89.900 EUR, 89.0 JPY and 0.005 KWD are whole numbers of minor units."""
+    for currency, price in (("EUR", "89.900"), ("JPY", "89.0"), ("KWD", "0.005")):
+        lines = with_offer(f"kind: upsell, trigger: login, price: {price}", currency=currency)
+        assert parse_definition(with_lines(**lines))
+
+
+@pytest.mark.parametrize(("window", "fits"), [("30d", False), ("41d", True)])
+def test_one_delayed_offer_against_none_needs_a_window_that_covers_it(window: str, fits: bool) -> None:
+    """Without `enrol_on` windows begin at the trigger, so that 30 days end before an offer 40 days later is seen."""
+    offer = "{kind: upsell, placement: post_purchase, trigger: purchase, delay: 40d}"
+    lines = {"arms": f"[{{name: z}}, {{name: a, offer: {offer}}}]", "metrics": f"[conversion: {{window: {window}}}]"}
+    if fits:
+        assert parse_definition(with_lines(**lines))
+    else:
+        assert (one_finding(**lines).path, one_finding(**lines).seen) == ("metrics[0]", window)

@@ -100,7 +100,7 @@ def test_it_says_what_it_must(page):
     for words in (
         "Ship “b”",
         "Revenue per visitor is €0.90 higher than in “control”",
-        "Can the numbers be trusted? nothing blocks the verdict: 8 ok, 2 not run",
+        "Can the numbers be trusted? nothing blocks the verdict: 10 ok, 4 not run",
         "Lift against “control”",
         "no lift against “control”",
         "fixed-sample does not decide; right only for one look, planned before",

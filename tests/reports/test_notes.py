@@ -34,8 +34,8 @@ def test_an_audience_is_said_not_to_be_used(observed, sample, changed):
 
 
 def test_without_segments_there_is_nothing_to_say(observed, sample):
-    """A definition that names none has no notes, and no report mentions segments."""
+    """A definition that names none has no notes, and no report says that it does not split by one."""
     card = scorecard(observed({"control": sample(20_000, 1_000), "b": sample(20_000, 1_300)}))
     assert card.to_dict()["notes"] == []
-    assert "egment" not in render_text(card)
-    assert "egment" not in render_html([card])
+    assert "split by" not in render_text(card)
+    assert "split by" not in render_html([card])

@@ -15,6 +15,7 @@ from offerlift.experiments.metrics import Column, Metric
 from offerlift.experiments.publishing import publish, start
 from offerlift.experiments.records import Exposure, Outcome
 from offerlift.reports import course, record_look, scorecard
+from offerlift.reports.details import Details
 from offerlift.reports.recording import report_hash
 from offerlift.storage import Store
 
@@ -94,7 +95,8 @@ def test_what_was_shown_can_be_shown_again(store_path):
         shown = [record_look(store, "exit-offer", week(number)) for number in (1, 2, 3)]
         looks = store.looks("exit-offer")
         for number, one in enumerate(shown, start=1):
-            again = scorecard(store.observations("exit-offer", as_of=week(number)), looks)
+            seen = store.observations("exit-offer", as_of=week(number))
+            again = scorecard(seen, looks, Details.of_store(store, seen))
             assert again.to_dict() == one.scorecard.to_dict()
             if one.look is not None:
                 hashes = {row.report_hash for row in looks if row.look == one.look}

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import pytest
 from offerlift.errors import InputError
+from offerlift.stats import Histogram
 from offerlift.stats.moments import Moments
 from offerlift.storage.table import outcome_key, read_table
 
@@ -207,3 +208,15 @@ def test_spaces_around_an_arm_are_no_part_of_it(write):
 def test_keys_of_tables_are_those_of_definitions(write, key):
     """Nothing is read into a key that no command could name."""
     assert "the key of an experiment" in refused(write(SHOP), key=key)
+
+
+@pytest.mark.parametrize(("different", "kind"), [(900, tuple), (1_100, Histogram)])
+def test_values_of_a_table(tmp_path, different, kind):
+    """Up to a thousand different amounts are kept as they are, more are a histogram; the largest are exact in both."""
+    lines = [f"{'ab'[i % 2]},{i}.25" for i in range(different)]
+    (tmp_path / "t.csv").write_text("\n".join(["arm,revenue", *lines]))
+    table = read_table(tmp_path / "t.csv", arm="arm", control="a", revenue="revenue")
+    found = table.values(2)["revenue_per_visitor"]["b"]
+    assert isinstance(found.visitors, kind)
+    assert found.largest.values == (different - 0.75, different - 2.75)
+    assert found.largest.total == sum(i + 0.25 for i in range(1, different, 2))
