@@ -2,6 +2,7 @@
 
 python benchmarks/assignment.py --quick --json | python benchmarks/limits.py assignment
 python benchmarks/store.py --quick --json | python benchmarks/limits.py store
+python benchmarks/store.py --quick --only-spark --json | python benchmarks/limits.py spark
 python benchmarks/analysis.py --quick --json | python benchmarks/limits.py analysis
 python benchmarks/ingest.py --quick --json | python benchmarks/limits.py ingest
 """
@@ -21,6 +22,7 @@ AT_MOST = {
         "postgresql_days_over_floor": 8.0,
         "duckdb_moments_over_floor": 6.0,
         "duckdb_days_over_floor": 12.0,
+        "duckdb_warehouse_over_sql": 1.15,
         "four_metrics_over_one": 1.5,
         "sqlite_ten_times_the_visitors": 13.0,
         "postgresql_ten_times_the_visitors": 16.0,
@@ -28,6 +30,7 @@ AT_MOST = {
         "sqlite_peak_megabytes": 2500.0,
         "duckdb_peak_megabytes": 2500.0,
     },
+    "spark": {"spark_moments_over_floor": 8.0, "spark_days_over_floor": 14.0},
     "ingest": {"sqlite_replay_over_first": 1.0},
 }
 AT_LEAST = {
@@ -46,6 +49,7 @@ AT_LEAST = {
         "growthbook_over_assign": 1.0,
     },
     "store": {"tea_tasting_over_duckdb_moments": 2.0, "pandas_over_duckdb_moments": 4.0},
+    "spark": {},
     "ingest": {"sqlite_ingest_over_raw": 0.5, "postgresql_over_sqlalchemy_executemany": 3.0},
 }
 

@@ -22,7 +22,7 @@ from offerlift.experiments.metrics import DAY
 from offerlift.storage import Store
 from sqlalchemy import NullPool, create_engine, make_url, text
 
-__all__ = ["AS_OF", "CONVERSION", "FILLS", "OFFER", "OTHER", "PURCHASE", "START", "make"]
+__all__ = ["AS_OF", "CONVERSION", "FILLS", "METRICS", "OFFER", "OTHER", "PURCHASE", "START", "make"]
 
 START = 1_767_225_600_000_000
 """2026-01-01 in microseconds."""

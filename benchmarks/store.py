@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import in_place
 import shop
 import store_peers
 from offerlift.storage import Observations, Store
@@ -45,6 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="100,000 and a million visitors instead of 1M and 10M")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
+    parser.add_argument("--only-spark", action="store_true", help="measure Spark alone")
     parser.add_argument("--read", nargs=2, metavar=("NAME", "URL"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.read:
@@ -52,7 +54,7 @@ def main() -> None:
         return
     sizes = (100_000, 1_000_000) if options.quick else (1_000_000, 10_000_000)
     with tempfile.TemporaryDirectory() as folder:
-        result = measure(Path(folder), sizes, rounds=5)
+        result = measure(Path(folder), sizes, rounds=5, only_spark=options.only_spark)
     if options.json:
         print(json.dumps(result, indent=2))
         return
@@ -62,17 +64,20 @@ def main() -> None:
             print(f"  {name:40} {'not available' if value is None else format(value, '.3g')}")
 
 
-def measure(folder: Path, sizes: tuple[int, int], rounds: int) -> dict[str, dict[str, float | None]]:
+def measure(
+    folder: Path, sizes: tuple[int, int], rounds: int, *, only_spark: bool
+) -> dict[str, dict[str, float | None]]:
     small, large = (folder / str(visitors) for visitors in sizes)
     for path, visitors in zip((small, large), sizes, strict=True):
         path.mkdir()
         shop.make(path, visitors)
     ratios: dict[str, float | None] = {}
     seconds: dict[str, float | None] = {}
-    for engine in FLOORS:
-        found = _engine(engine, small, large, rounds)
-        ratios |= found[0]
-        seconds |= found[1]
+    found = [] if only_spark else [_engine(engine, small, large, rounds) for engine in FLOORS]
+    found += [] if only_spark else [_duckdb_in_place(large, rounds)]
+    for one in (*found, _spark(large, rounds)):
+        ratios |= one[0]
+        seconds |= one[1]
     return {"ratios": ratios, "cpu_seconds": seconds}
 
 
@@ -102,6 +107,31 @@ def _engine(engine: str, small: Path, large: Path, rounds: int) -> tuple[dict[st
     if engine == "duckdb":
         ratios |= {f"{name}_over_duckdb_moments": over(times, name, "moments") for name in store_peers.PEERS}
     return ratios, {f"{engine}_{name}": round(statistics.median(one), 4) for name, one in times.items()}
+
+
+def _duckdb_in_place(folder: Path, rounds: int) -> tuple[dict[str, float | None], dict[str, float]]:
+    try:
+        calls = {"warehouse": in_place.duckdb_in_place(folder), "sql": store_peers.duckdb_sql(folder)}
+    except ImportError as error:
+        print(f"duckdb: {error}", file=sys.stderr)
+        return {"duckdb_warehouse_over_sql": None}, {}
+    check("duckdb_sql", calls["sql"](), calls["warehouse"]())
+    times = turns(calls, rounds, time.process_time)
+    medians = {"duckdb_warehouse": round(statistics.median(times["warehouse"]), 4)}
+    return {"duckdb_warehouse_over_sql": over(times, "warehouse", "sql")}, medians
+
+
+def _spark(folder: Path, rounds: int) -> tuple[dict[str, float | None], dict[str, float]]:
+    """By the clock: Spark works in a process of its own, and compiles while it does."""
+    names = ("spark_moments_over_floor", "spark_days_over_floor")
+    try:
+        calls = in_place.spark_calls(folder)
+    except ImportError as error:
+        print(f"spark: {error}", file=sys.stderr)
+        return dict.fromkeys(names), {}
+    times = turns(calls, rounds, time.perf_counter)
+    found = {name: over(times, what, "floor") for name, what in zip(names, ("moments", "days"), strict=True)}
+    return found, {f"spark_{name}_wall": round(statistics.median(one), 4) for name, one in times.items()}
 
 
 @contextmanager

@@ -37,18 +37,18 @@ def tallied(
     # Python's remainder of a negative number is positive: 1970 may be to come.
     today = cohort.as_of - (cohort.as_of + cohort.offset) % DAY
     statement = _statement(sources, cohort, today, span, ends)
-    first, last, *texts = connection.execute(statement).one()
+    first, last, *texts = list[Any](connection.execute(statement).one())
     if first is None:
         return []
     length = lowest + ((today + DAY - 1 - first) // DAY + 1) * span
     if length > LAST:
         return None
-    counts = np.array([_counts(text, length) for text in texts])
+    counts = [_counts(text, length) for text in texts]
     return [
         (
-            (cohort.phases[0], lowest + code % span),
+            (max(cohort.phases), lowest + code % span),
             today - code // span * DAY,
-            (first, last, *counts[:, lowest + code].tolist()),
+            (first, last, *(int(one[lowest + code]) for one in counts)),
         )
         for code in np.flatnonzero(counts[0][lowest:]).tolist()
     ]

@@ -163,7 +163,15 @@ FROM (
           WHEN (
             happened.event_id = 2 AND happened.`at` < happened.exposed_at + 604800000000
           )
-          THEN happened.value - happened.cost
+          THEN happened.value
+          ELSE CAST(0.0 AS FLOAT64)
+        END
+      ) - SUM(
+        CASE
+          WHEN (
+            happened.event_id = 2 AND happened.`at` < happened.exposed_at + 604800000000
+          )
+          THEN happened.cost
           ELSE CAST(0.0 AS FLOAT64)
         END
       ) AS x1,

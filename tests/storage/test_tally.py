@@ -1,0 +1,62 @@
+"""SQLite's exposures by day and arm, counted without groups: what the grouped statement says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from offerlift.experiments.metrics import DAY, Column, Metric
+from offerlift.experiments.records import Exposure
+from offerlift.storage import tally
+from offerlift.storage.cohort import unpacked
+from offerlift.storage.engine import reading
+from offerlift.storage.features import Window
+from offerlift.storage.origins import store_origin
+from offerlift.storage.statements import day_statement
+from offerlift.storage.times import to_micros
+
+METRICS = (Metric("conversion", "conversion", Column("purchase", "converted")),)
+EVER, WEEK = Window(0, None, 0), Window(0, 7 * DAY, 0)
+
+
+@pytest.fixture
+def published(memory, make_published, at):
+    """With exposures of two weeks, some of them repeated in another arm."""
+    found = make_published(metrics=METRICS)
+    memory.publish(found)
+    arms = "abc"
+    start = at(0)
+    memory.write_exposures(
+        Exposure("exit", f"v{i % 150}", arms[i % 3 if i < 150 else (i + 1) % 3], start + timedelta(hours=1.7 * i))
+        for i in range(200)
+    )
+    return found
+
+
+@pytest.mark.parametrize("windows", [(EVER,), (EVER, WEEK), (WEEK,)])
+@pytest.mark.parametrize("minutes", [0, 330, -480])
+@pytest.mark.parametrize("hours", [30, 24 * 13, 24 * 700])
+def test_a_tally_is_what_the_groups_are(memory, published, at, windows, minutes, hours):
+    """Visitors, crossovers and passed windows by day and arm; first and last exposure are those of all."""
+    as_of = to_micros(at(0) + timedelta(hours=hours))
+    with reading(memory._engine) as connection:
+        origin = store_origin(connection, published, as_of)
+        cohort = replace(origin.cohort, offset=minutes * 60_000_000)
+        rows = [unpacked(row, cohort) for row in connection.execute(day_statement(origin.sources, cohort, windows))]
+        found = tally.tallied(connection, origin.sources, cohort, origin.arms, windows)
+    assert found is not None
+    assert {(key, day): rest[2:] for key, day, rest in found} == {(key, day): (*rest[2:],) for key, day, rest in rows}
+    assert len(rows) > 2
+    ends = {(first, last) for _, _, (first, last, *_) in found}
+    assert ends == {(min(rest[0] for *_, rest in rows), max(rest[1] for *_, rest in rows))}
+
+
+def test_more_days_than_characters_are_grouped(memory, published, at, monkeypatch):
+    """A time of analysis centuries later leaves the counting to the grouped statement, with the same result."""
+    expected = memory.observations("exit", as_of=at(0) + timedelta(days=700))
+    far = at(0).replace(year=2098)
+    with reading(memory._engine) as connection:
+        origin = store_origin(connection, published, to_micros(far))
+        assert tally.tallied(connection, origin.sources, origin.cohort, origin.arms, (EVER,)) is None
+    assert memory.observations("exit", as_of=far).exposures_by_day == expected.exposures_by_day
