@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Double, Select, event
@@ -19,7 +20,8 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from ..errors import InputError
 from ..experiments.snapshot import Published
-from .reading import read_observations
+from .origins import store_origin
+from .reading import observed
 from .tables import covariate, exposure, outcome
 
 __all__ = ["DIALECTS", "analysis_statements", "transpile"]
@@ -81,8 +83,11 @@ def analysis_statements(connection: Connection, published: Published, as_of: int
     They are those that the reader sends, recorded, and answered with no rows instead of being run. Where an answer
     makes the reader ask again (about the mean of a column whose squares would cancel), the second question is not here.
     """
+    origin = store_origin(connection, published, as_of)
+    # Not in the words that SQLite alone has for it.
+    origin = replace(origin, sources=replace(origin.sources, sorts_groups=False))
     with _recorded(connection) as statements:
-        read_observations(connection, published, as_of)
+        observed(connection, published.state, origin)
     return statements
 
 
