@@ -2,6 +2,7 @@
 
 python benchmarks/assignment.py --quick --json | python benchmarks/limits.py assignment
 python benchmarks/store.py --quick --json | python benchmarks/limits.py store
+python benchmarks/store.py --json | python benchmarks/limits.py store-at-length
 python benchmarks/store.py --quick --only-spark --json | python benchmarks/limits.py spark
 python benchmarks/analysis.py --quick --json | python benchmarks/limits.py analysis
 python benchmarks/ingest.py --quick --json | python benchmarks/limits.py ingest
@@ -22,7 +23,6 @@ AT_MOST = {
         "postgresql_days_over_floor": 8.0,
         "duckdb_moments_over_floor": 6.0,
         "duckdb_days_over_floor": 12.0,
-        "duckdb_warehouse_over_sql": 1.15,
         "four_metrics_over_one": 1.5,
         "sqlite_ten_times_the_visitors": 13.0,
         "postgresql_ten_times_the_visitors": 16.0,
@@ -30,6 +30,8 @@ AT_MOST = {
         "sqlite_peak_megabytes": 2500.0,
         "duckdb_peak_megabytes": 2500.0,
     },
+    # What is promised of ten million visitors, which --quick does not have.
+    "store-at-length": {"duckdb_warehouse_over_sql": 1.15, "duckdb_peak_megabytes": 2500.0},
     "spark": {"spark_moments_over_floor": 8.0, "spark_days_over_floor": 14.0},
     "ingest": {"sqlite_replay_over_first": 1.0},
 }
@@ -48,7 +50,8 @@ AT_LEAST = {
         "eppo_logging_over_assign_recorded": 1.0,
         "growthbook_over_assign": 1.0,
     },
-    "store": {"tea_tasting_over_duckdb_moments": 2.0, "pandas_over_duckdb_moments": 4.0},
+    "store": {"tea_tasting_over_duckdb_moments": 2.0},
+    "store-at-length": {"tea_tasting_over_duckdb_moments": 2.0, "pandas_over_duckdb_moments": 4.0},
     "spark": {},
     "ingest": {"sqlite_ingest_over_raw": 0.5, "postgresql_over_sqlalchemy_executemany": 3.0},
 }

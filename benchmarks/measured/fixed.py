@@ -239,5 +239,5 @@ ADJUSTED = Table(
         for split, n, correlation, lift in itertools.product(("50/50", "10/90"), (200, 2_000), (0.5, 0.8), (0.0, 0.1))
     ],
     measure_adjusted,
-    lambda cell: 5_000 if cell["n"] == 200 else 1_500,
+    lambda cell: 4_000 if cell["n"] == 200 else 1_200,
 )
