@@ -26,6 +26,7 @@ __all__ = [
     "assigned_snapshot",
     "database_option",
     "delimiter_option",
+    "history_options",
     "open_store",
     "print_json",
     "program",
@@ -138,6 +139,26 @@ def table_columns(command: Callable[..., Any]) -> Callable[..., Any]:
             delimiter_option,
         )
     ):
+        command = option(command)
+    return command
+
+
+def history_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command an EXPERIMENT, its definition, and where past visitors are: --from, --table and its columns."""
+    options = (
+        click.argument("experiment"),
+        click.option(
+            "--definitions",
+            type=click.Path(path_type=Path),
+            help="The definition, or a folder of definitions, in place of the version in the store.",
+        ),
+        click.option("--from", "source", metavar="EXPERIMENT", help="Whose visitors are the history."),
+        click.option(
+            "--table", type=click.Path(path_type=Path), help="Take the history from this one-row-a-visitor file."
+        ),
+        table_columns,
+    )
+    for option in reversed(options):
         command = option(command)
     return command
 

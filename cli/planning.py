@@ -9,7 +9,7 @@ import click
 
 from ..errors import InputError
 from .analysis import observations_of
-from .options import database_option, open_store, print_json, table_columns
+from .options import database_option, history_options, open_store, print_json
 
 if TYPE_CHECKING:
     from ..experiments.definition import Definition
@@ -36,15 +36,7 @@ class Share(click.ParamType):
 
 
 @click.command()
-@click.argument("experiment")
-@click.option(
-    "--definitions",
-    type=click.Path(path_type=Path),
-    help="The definition, or a folder of definitions, in place of the version in the store.",
-)
-@click.option("--from", "source", metavar="EXPERIMENT", help="Whose visitors are the history.")
-@click.option("--table", type=click.Path(path_type=Path), help="Take the history from this one-row-a-visitor file.")
-@table_columns
+@history_options
 @click.option("--baseline", type=Share(), help="The primary metric without an offer, such as 3.1% or 2.40.")
 @click.option("--sd", type=float, help="Standard deviation of one visitor's value, zeros included.")
 @click.option("--visitors-per-week", type=float, help="Eligible visitors; measured from the history if not given.")

@@ -13,7 +13,7 @@ import click
 
 from ..errors import InputError
 from .analysis import read_rows
-from .options import database_option, open_store, print_json, table_columns
+from .options import database_option, history_options, open_store, print_json
 from .planning import Share
 
 if TYPE_CHECKING:
@@ -51,15 +51,7 @@ class Known:
 
 
 @click.command()
-@click.argument("experiment")
-@click.option(
-    "--definitions",
-    type=click.Path(path_type=Path),
-    help="The definition, or a folder of definitions, in place of the version in the store.",
-)
-@click.option("--from", "source", metavar="EXPERIMENT", help="Whose visitors are the history.")
-@click.option("--table", type=click.Path(path_type=Path), help="Take the history from this one-row-a-visitor file.")
-@table_columns
+@history_options
 @click.option("--baseline", type=Share(), help="A conversion rate, such as 3.1%, in place of a history.")
 @click.option("--visitors-per-week", type=float, help="Eligible visitors; measured from the history if not given.")
 @click.option("--lift", type=Share(), help="The lift to find, in place of the plan's minimum_detectable_effect.")

@@ -99,20 +99,13 @@ if TYPE_CHECKING:
     from .group_sequential import (
         Boundaries,
         Boundary,
-        RepeatedInterval,
-        StagewiseEstimate,
         classical_boundaries,
         crossing_probabilities,
         drift_for_power,
         inflation_factor,
         next_boundary,
-        nominal_level,
-        repeated_interval,
-        repeated_lift,
-        repeated_p_value,
         sequential_boundaries,
         spent_by,
-        stagewise_estimate,
     )
     from .histogram import LARGEST_SHARE_LIMIT, Histogram, LargestValues
     from .power import (
@@ -126,6 +119,15 @@ if TYPE_CHECKING:
         time_to_decide,
     )
     from .quantiles import QuantileComparison, QuantileEstimate, compare_quantiles, quantile_interval
+    from .repeated import (
+        RepeatedInterval,
+        StagewiseEstimate,
+        nominal_level,
+        repeated_interval,
+        repeated_lift,
+        repeated_p_value,
+        stagewise_estimate,
+    )
     from .resampling import BootstrapPosterior, PermutationTest, bayesian_bootstrap, permutation_test
     from .rope import rope_means, rope_rates
     from .shrinkage import (
@@ -190,20 +192,13 @@ _LATE = {
     "group_sequential": (
         "Boundaries",
         "Boundary",
-        "RepeatedInterval",
-        "StagewiseEstimate",
         "classical_boundaries",
         "crossing_probabilities",
         "drift_for_power",
         "inflation_factor",
         "next_boundary",
-        "nominal_level",
-        "repeated_interval",
-        "repeated_lift",
-        "repeated_p_value",
         "sequential_boundaries",
         "spent_by",
-        "stagewise_estimate",
     ),
     "histogram": (
         "Histogram",
@@ -225,6 +220,15 @@ _LATE = {
         "QuantileEstimate",
         "compare_quantiles",
         "quantile_interval",
+    ),
+    "repeated": (
+        "RepeatedInterval",
+        "StagewiseEstimate",
+        "nominal_level",
+        "repeated_interval",
+        "repeated_lift",
+        "repeated_p_value",
+        "stagewise_estimate",
     ),
     "resampling": (
         "BootstrapPosterior",
