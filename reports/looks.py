@@ -92,7 +92,7 @@ def due_look(observations: Observations, past: Sequence[Look], *, reveal: bool =
     """
     looks = observations.definition.plan.looks
     clock = clock_of(observations, past)
-    if clock <= 0 or observations.state == "draft" or is_decided(past):
+    if clock <= 0 or observations.state == "draft" or is_decided(observations.definition, past):
         return Due(now=False)
     if past and observations.as_of <= past[-1].at:
         return Due(now=False)
@@ -319,7 +319,7 @@ def progress_of(observations: Observations, past: Sequence[Look]) -> Progress:
     """How far the plan of looks has come."""
     looks = observations.definition.plan.looks
     clock = clock_of(observations, past)
-    decided = is_decided(past)
+    decided = is_decided(observations.definition, past)
     reached = max(clock, past[-1].clock) if past else clock
     return Progress(
         clock=clock,
@@ -332,12 +332,14 @@ def progress_of(observations: Observations, past: Sequence[Look]) -> Progress:
     )
 
 
-def is_decided(past: Sequence[Look]) -> bool:
-    """Whether an arm ships, or every arm has a final verdict."""
-    if not past:
-        return False
+def is_decided(definition: Definition, past: Sequence[Look]) -> bool:
+    """Whether an arm ships, or every arm of the definition has a final verdict.
+
+    A later phase may have dropped an arm that was undecided, and may have brought one that no look has seen.
+    """
     latest = {one.arm: Finding[one.document["finding"]] for one in past if one.document.get("finding")}
-    return Finding.GAIN in latest.values() or all(finding.is_final for finding in latest.values())
+    known = [latest.get(arm, Finding.OPEN) for arm in definition.treatments]
+    return Finding.GAIN in latest.values() or all(finding.is_final for finding in known)
 
 
 def _out_of_time(observations: Observations) -> bool:
