@@ -51,14 +51,21 @@ def has_planned_looks(definition: Definition) -> bool:
 
 
 def budget_of(observations: Observations) -> ErrorBudget:
-    """How the plan's alpha is shared out; an arm without data yet counts as if it were as precise as the control."""
+    """How the plan's alpha is shared out; an arm without data yet counts as if it were as precise as the control.
+
+    Arms that a later phase dropped keep their part: which of them go on was chosen after seeing them, and the best of
+    several is compared as one of several.
+    """
     definition = observations.definition
     plan, variances = definition.plan, primary_variances(observations)
+    earlier = {arm for stratum in observations.earlier for arm in stratum.shares}
+    arms = [*definition.treatments, *sorted(earlier - {arm.name for arm in definition.arms})]
     control = variances.get(definition.control)
     if not control:
-        return error_budget([1.0] * len(definition.treatments), 1.0, len(plan.guardrails), alpha=plan.alpha)
-    treatments = [variances.get(arm) or control for arm in definition.treatments]
-    return error_budget(treatments, control, len(plan.guardrails), alpha=plan.alpha)
+        return error_budget([1.0] * len(arms), 1.0, len(plan.guardrails), alpha=plan.alpha)
+    return error_budget(
+        [variances.get(arm) or control for arm in arms], control, len(plan.guardrails), alpha=plan.alpha
+    )
 
 
 def clock_of(observations: Observations, past: Sequence[Look]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from offerlift.reports import scorecard
+from offerlift.stats import error_budget
 from offerlift.storage.observations import Stratum
 
 
@@ -137,3 +138,17 @@ def test_an_arm_that_came_after_the_others_were_decided_has_its_looks(two_phases
         assert "no look has been made at “c” yet" in card.decision.reason
         card = other(later(14_000, arms))
         assert (card.decision.action, card.decision.arm, other.looks[-1].look) == ("ship", "c", 2)
+
+
+def test_an_arm_that_is_dropped_keeps_its_part_of_the_error(two_phases, observed, sample, review):
+    """The best of three that goes on alone is still held against the bar of three: else A/A tests ship too often."""
+    first = {arm: sample(5_000, 250) for arm in ("control", "b", "c", "d")}
+    given = LOOKS | {"sample_size": 80_000, "guardrails": ("margin_per_visitor",)}
+    review(observed(first, **given))
+    second = {arm: sample(35_000, 1_750) for arm in ("control", "b")}
+    review(two_phases(first, second, dict.fromkeys(first, 0.25), **given))
+    looks = [one for one in review.rows() if one.planned]
+    budget = error_budget([1.0] * 3, 1.0, 1)
+    assert [one.clock for one in looks] == [0.25, 1.0]
+    assert looks[-1].alpha_spent == pytest.approx(budget.comparison, rel=0.01)
+    assert review.rows("margin_per_visitor")[-1].alpha_spent == pytest.approx(budget.alarm)
