@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from offerlift.reports import scorecard
-from offerlift.stats import error_budget
+from offerlift.stats import SKEW_LIMIT, error_budget
 from offerlift.storage.observations import Stratum
 
 
@@ -152,3 +152,16 @@ def test_an_arm_that_is_dropped_keeps_its_part_of_the_error(two_phases, observed
     assert [one.clock for one in looks] == [0.25, 1.0]
     assert looks[-1].alpha_spent == pytest.approx(budget.comparison, rel=0.01)
     assert review.rows("margin_per_visitor")[-1].alpha_spent == pytest.approx(budget.alarm)
+
+
+def test_skew_in_an_earlier_uneven_split_is_for_people(two_phases, sample):
+    """Nine to one with skewed values and then a few visitors one to one: the interval is no better than before."""
+    uneven = {
+        "control": sample(54_000, 2_700, third=5e9),
+        "b": sample(6_000, 600, third=5e8),
+    }
+    even = {arm: sample(300, 15, third=5e7) for arm in ("control", "b")}
+    card = scorecard(two_phases(uneven, even, {"control": 0.9, "b": 0.1}))
+    assert card.metric("revenue_per_visitor").comparison("b").skew > SKEW_LIMIT
+    assert card.decision.action == "review"
+    assert "so skewed in arms of unequal size" in card.decision.reason
