@@ -225,6 +225,7 @@ def verdict_rows(
 ) -> list[Look]:
     """What is recorded where no looks are planned: the arms that have just got a final verdict."""
     primary = next(metric for metric in metrics if metric.role == "primary")
+    sign = 1 if primary.desired_change == "increase" else -1
     return [
         Look(
             look=past[-1].look + 1 if past else 1,
@@ -234,7 +235,7 @@ def verdict_rows(
             clock=clock_of(observations, past),
             planned=False,
             verdict=verdict.action,
-            estimate=primary.comparison(arm).difference.estimate,
+            estimate=None if verdict.gain is None else sign * verdict.gain,
             boundary=primary.comparison(arm).anytime.boundary,
             document=_said(verdict),
         )
