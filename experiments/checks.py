@@ -270,7 +270,7 @@ def _planned_looks(view: View) -> Iterator[Fault]:
         yield ("plan", "looks"), "are shares of a planned sample, which the plan does not have", hint, None
         return
     primary = view.metric(plan.primary)
-    if primary is not None and (primary.window_end or 0) >= plan.longest_duration:
+    if primary is not None and (primary.window_end or 0) + primary.refund_window >= plan.longest_duration:
         message = f"ends before the window of {primary.name} has passed for anybody, so that no look has a visitor"
         yield ("plan", "longest_duration"), message, "Plan longer, or shorten the metric's `window`.", None
 

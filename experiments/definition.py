@@ -207,7 +207,7 @@ class Definition:
         """Mature visitors in all arms at the planned end; None where none are planned.
 
         Without a `sample_size`, a plan of looks counts the audience's weeks: those let in whose window for the primary
-        metric passes before the longest duration does.
+        metric, the time for refunds included, passes before the longest duration does.
         """
         plan = self.plan
         if plan.sample_size is not None or not plan.looks:
@@ -216,7 +216,8 @@ class Definition:
             return None
         low, _ = self.layer_range
         share = Fraction(self.traffic_end - low, BUCKETS)
-        entering = plan.longest_duration - (self.metric(plan.primary).window_end or 0)
+        primary = self.metric(plan.primary)
+        entering = plan.longest_duration - (primary.window_end or 0) - primary.refund_window
         return max(int(plan.audience.per_week * share * entering / WEEK), 0)
 
     @property

@@ -44,10 +44,15 @@ SMALLEST_FOR_COVARIATES = 30
 
 
 def is_skewed_and_unequal(observations: Observations, comparison: ComparisonRow) -> bool:
-    """Whether skewed values in arms of different size spoil the interval's tails; even splits cancel skew."""
-    shares = observations.definition.expected_shares
-    skew = comparison.skew
-    return skew is not None and abs(skew) > SKEW_LIMIT and shares[comparison.arm] != shares[comparison.reference]
+    """Whether skewed values in arms of different size spoil the interval's tails; even splits cancel skew.
+
+    Any phase may have had another split than the last.
+    """
+    if comparison.skew is None or abs(comparison.skew) <= SKEW_LIMIT:
+        return False
+    pair = (comparison.arm, comparison.reference)
+    splits = [observations.definition.expected_shares, *(stratum.shares for stratum in observations.earlier)]
+    return any(shares[pair[0]] != shares[pair[1]] for shares in splits if all(arm in shares for arm in pair))
 
 
 def with_randomisation(

@@ -53,6 +53,11 @@ def nothing_due(progress: Progress) -> str:
     return f"No look is recorded: {share_reached(progress.clock)} of the planned sample is {where}.{following}"
 
 
+def not_looked_at(arm: str) -> str:
+    """The arm came in a phase after the last look."""
+    return f"Keep collecting: no look has been made at {quote(arm)} yet."
+
+
 def decided_on(reason: str, at: datetime) -> str:
     """A reason that was given when the verdict was recorded."""
     return f"{reason} (Decided on the data of {moment(at)}.)"

@@ -51,14 +51,21 @@ def has_planned_looks(definition: Definition) -> bool:
 
 
 def budget_of(observations: Observations) -> ErrorBudget:
-    """How the plan's alpha is shared out; an arm without data yet counts as if it were as precise as the control."""
+    """How the plan's alpha is shared out; an arm without data yet counts as if it were as precise as the control.
+
+    Arms that a later phase dropped keep their part: which of them go on was chosen after seeing them, and the best of
+    several is compared as one of several.
+    """
     definition = observations.definition
     plan, variances = definition.plan, primary_variances(observations)
+    earlier = {arm for stratum in observations.earlier for arm in stratum.shares}
+    arms = [*definition.treatments, *sorted(earlier - {arm.name for arm in definition.arms})]
     control = variances.get(definition.control)
     if not control:
-        return error_budget([1.0] * len(definition.treatments), 1.0, len(plan.guardrails), alpha=plan.alpha)
-    treatments = [variances.get(arm) or control for arm in definition.treatments]
-    return error_budget(treatments, control, len(plan.guardrails), alpha=plan.alpha)
+        return error_budget([1.0] * len(arms), 1.0, len(plan.guardrails), alpha=plan.alpha)
+    return error_budget(
+        [variances.get(arm) or control for arm in arms], control, len(plan.guardrails), alpha=plan.alpha
+    )
 
 
 def clock_of(observations: Observations, past: Sequence[Look]) -> float:
@@ -92,7 +99,7 @@ def due_look(observations: Observations, past: Sequence[Look], *, reveal: bool =
     """
     looks = observations.definition.plan.looks
     clock = clock_of(observations, past)
-    if clock <= 0 or observations.state == "draft" or is_decided(past):
+    if clock <= 0 or observations.state == "draft" or is_decided(observations.definition, past):
         return Due(now=False)
     if past and observations.as_of <= past[-1].at:
         return Due(now=False)
@@ -218,6 +225,7 @@ def verdict_rows(
 ) -> list[Look]:
     """What is recorded where no looks are planned: the arms that have just got a final verdict."""
     primary = next(metric for metric in metrics if metric.role == "primary")
+    sign = 1 if primary.desired_change == "increase" else -1
     return [
         Look(
             look=past[-1].look + 1 if past else 1,
@@ -227,7 +235,7 @@ def verdict_rows(
             clock=clock_of(observations, past),
             planned=False,
             verdict=verdict.action,
-            estimate=primary.comparison(arm).difference.estimate,
+            estimate=None if verdict.gain is None else sign * verdict.gain,
             boundary=primary.comparison(arm).anytime.boundary,
             document=_said(verdict),
         )
@@ -319,7 +327,7 @@ def progress_of(observations: Observations, past: Sequence[Look]) -> Progress:
     """How far the plan of looks has come."""
     looks = observations.definition.plan.looks
     clock = clock_of(observations, past)
-    decided = is_decided(past)
+    decided = is_decided(observations.definition, past)
     reached = max(clock, past[-1].clock) if past else clock
     return Progress(
         clock=clock,
@@ -332,12 +340,14 @@ def progress_of(observations: Observations, past: Sequence[Look]) -> Progress:
     )
 
 
-def is_decided(past: Sequence[Look]) -> bool:
-    """Whether an arm ships, or every arm has a final verdict."""
-    if not past:
-        return False
+def is_decided(definition: Definition, past: Sequence[Look]) -> bool:
+    """Whether an arm ships, or every arm of the definition has a final verdict.
+
+    A later phase may have dropped an arm that was undecided, and may have brought one that no look has seen.
+    """
     latest = {one.arm: Finding[one.document["finding"]] for one in past if one.document.get("finding")}
-    return Finding.GAIN in latest.values() or all(finding.is_final for finding in latest.values())
+    known = [latest.get(arm, Finding.OPEN) for arm in definition.treatments]
+    return Finding.GAIN in latest.values() or all(finding.is_final for finding in known)
 
 
 def _out_of_time(observations: Observations) -> bool:

@@ -144,7 +144,7 @@ def make_look(
         _, verdicts = decide(observations, health, metrics, before=before)
         rows = verdict_rows(metrics, verdicts, before, observations, past)
         return rows, say.verdict_recorded([one.arm for one in rows]) if rows else say.ANY_DAY
-    if is_decided(past):
+    if is_decided(definition, past):
         return [], say.ALL_DECIDED
     due = due_look(observations, past, reveal=reveal)
     if not due.now:

@@ -77,7 +77,8 @@ def _between_looks(
     if stop is not None:
         action, reason = stop
         return Decision(action, None, reason), {arm: Verdict(arm, action, reason) for arm in treatments}
-    verdicts = recorded_verdicts(observations.definition, past)
+    seen = recorded_verdicts(observations.definition, past)
+    verdicts = {arm: seen.get(arm) or Verdict(arm, "collecting", say.not_looked_at(arm)) for arm in treatments}
     decision = overall(verdicts)
     reason = say.at_the_look(decision.reason, past[-1], progress, is_later=observations.as_of > past[-1].at)
     return Decision(decision.action, decision.arm, reason), verdicts

@@ -314,3 +314,14 @@ def test_planned_looks(exit_downsell: str, plan: str, looks: tuple[float, ...], 
     assert definition.metric("revenue_per_visitor").window_end == 7 * DAY
     assert definition.plan.looks == looks
     assert definition.planned_sample == sample
+
+
+def test_the_planned_sample_leaves_time_for_refunds() -> None:
+    """Of six weeks of visitors the last three are not analysed: a week to buy, two for refunds; three are refused."""
+    text = _with(
+        metrics="[revenue_per_visitor: {window: 7d, refund_window: 14d}]",
+        plan="{primary: revenue_per_visitor, looks: 2, longest_duration: 6w, audience: {per_week: 1000}}",
+    )
+    assert parse_definition(text).planned_sample == 3_000
+    with pytest.raises(DefinitionError, match="before the window of revenue_per_visitor has passed for anybody"):
+        parse_definition(text.replace("longest_duration: 6w", "longest_duration: 3w"))

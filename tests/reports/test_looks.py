@@ -7,9 +7,11 @@ import random
 from dataclasses import replace
 
 import pytest
+from offerlift.experiments.metrics import CovariateUse
 from offerlift.reports import render_html, render_text, scorecard
 from offerlift.reports.format import lift_in_words
 from offerlift.stats import adjusted_alpha, next_boundary, sequential_boundaries, spent_alpha, spent_by
+from offerlift.stats.moments import Moments
 
 DAY = 86_400_000_000
 
@@ -328,3 +330,27 @@ def test_where_no_look_can_be_recorded_the_always_valid_interval_decides(planned
     assert (card.withheld, revenue(card).sequential) == (False, None)
     assert card.decision.action == "ship"
     assert "always-valid" in card.decision.reason
+
+
+def test_a_verdict_without_planned_looks_is_recorded_with_the_estimate_that_was_judged(
+    observed, changed, sample, review
+):
+    """Where the adjusted row decides, the recorded estimate is the adjusted one, in either desired direction."""
+    seen = observed(
+        {"control": sample(20_000, 1_000, past=0.6), "b": sample(20_000, 1_400, past=0.6)},
+        covariate=True,
+        adjusted=True,
+    )
+    own = seen.moments["revenue_per_visitor"]
+    at = own["b"].columns.index(CovariateUse("past").column)
+    mean = list(own["b"].mean)
+    mean[at] += 0.05
+    b = Moments(own["b"].columns, own["b"].n, mean, own["b"].m2, own["b"].m3)
+    seen = changed(seen, moments={**seen.moments, "revenue_per_visitor": {**own, "b": b}})
+    metrics = tuple(replace(one, desired_change="decrease") for one in seen.definition.metrics)
+    for one, action in ((seen, "ship"), (changed(seen, metrics=metrics), "stop_harm")):
+        other = type(review)([])
+        card = other(one)
+        assert card.decision.action == action
+        assert revenue(card).adjusted.difference.estimate < revenue(card).difference.estimate
+        assert [look.estimate for look in other.looks] == [revenue(card).adjusted.difference.estimate]

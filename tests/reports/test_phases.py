@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from offerlift.reports import scorecard
+from offerlift.stats import SKEW_LIMIT, error_budget
 from offerlift.storage.observations import Stratum
 
 
@@ -97,3 +98,70 @@ def test_what_waits_and_what_is_planned_counts_all_phases(two_phases, sample):
     )
     assert card.progress.clock == pytest.approx(0.25)
     assert "100 more visitors are waiting" in card.decision.reason
+
+
+LOOKS = {"looks": (0.25, 0.5, 0.75, 1.0), "sample_size": 60_000}
+
+
+def test_an_undecided_arm_that_is_dropped_leaves_nothing_to_wait_for(two_phases, observed, sample, review):
+    """Once the arms that are left have their verdicts, all is decided, and a later review records nothing."""
+    first = {"control": sample(5_000, 250), "b": sample(5_000, 250), "c": sample(5_000, 250)}
+    review(observed(first, **LOOKS))
+    harmed = {"control": sample(10_000, 500), "b": sample(10_000, 200)}
+    card = review(two_phases(first, harmed, dict.fromkeys(first, 1 / 3), **LOOKS))
+    assert [(arm.arm, arm.verdict) for arm in card.arms] == [("control", None), ("b", "stop_harm")]
+    assert card.progress.decided
+    card = review(
+        two_phases(
+            first, {"control": sample(20_000, 1_000), "b": sample(20_000, 400)}, dict.fromkeys(first, 1 / 3), **LOOKS
+        )
+    )
+    assert (card.decision.action, review.looks[-1].look) == ("stop_harm", 2)
+    assert review.reason == "Everything is decided: what comes later is overrun and is not looked at."
+
+
+def test_an_arm_that_came_after_the_others_were_decided_has_its_looks(two_phases, observed, sample, review):
+    """Beside a harmed arm, or in its place, a new arm is collecting until a look is made at it, and can ship."""
+    first = {"control": sample(9_000, 450), "b": sample(9_000, 270)}
+
+    def later(n, arms):
+        rates = {"control": 0.05, "b": 0.03, "c": 0.08}
+        now = {arm: sample(n, round(rates[arm] * n)) for arm in ("control", *arms)}
+        return two_phases(first, now, {"control": 0.5, "b": 0.5}, **LOOKS)
+
+    for arms in (("c",), ("b", "c")):
+        other = type(review)([])
+        assert other(observed(first, **LOOKS)).decision.action == "stop_harm"
+        card = other(later(500, arms))
+        assert (card.decision.action, card.progress.decided, other.looks[-1].look) == ("collecting", False, 1)
+        assert next(arm.verdict for arm in card.arms if arm.arm == "c") == "collecting"
+        assert "no look has been made at “c” yet" in card.decision.reason
+        card = other(later(14_000, arms))
+        assert (card.decision.action, card.decision.arm, other.looks[-1].look) == ("ship", "c", 2)
+
+
+def test_an_arm_that_is_dropped_keeps_its_part_of_the_error(two_phases, observed, sample, review):
+    """The best of three that goes on alone is still held against the bar of three: else A/A tests ship too often."""
+    first = {arm: sample(5_000, 250) for arm in ("control", "b", "c", "d")}
+    given = LOOKS | {"sample_size": 80_000, "guardrails": ("margin_per_visitor",)}
+    review(observed(first, **given))
+    second = {arm: sample(35_000, 1_750) for arm in ("control", "b")}
+    review(two_phases(first, second, dict.fromkeys(first, 0.25), **given))
+    looks = [one for one in review.rows() if one.planned]
+    budget = error_budget([1.0] * 3, 1.0, 1)
+    assert [one.clock for one in looks] == [0.25, 1.0]
+    assert looks[-1].alpha_spent == pytest.approx(budget.comparison, rel=0.01)
+    assert review.rows("margin_per_visitor")[-1].alpha_spent == pytest.approx(budget.alarm)
+
+
+def test_skew_in_an_earlier_uneven_split_is_for_people(two_phases, sample):
+    """Nine to one with skewed values and then a few visitors one to one: the interval is no better than before."""
+    uneven = {
+        "control": sample(54_000, 2_700, third=5e9),
+        "b": sample(6_000, 600, third=5e8),
+    }
+    even = {arm: sample(300, 15, third=5e7) for arm in ("control", "b")}
+    card = scorecard(two_phases(uneven, even, {"control": 0.9, "b": 0.1}))
+    assert card.metric("revenue_per_visitor").comparison("b").skew > SKEW_LIMIT
+    assert card.decision.action == "review"
+    assert "so skewed in arms of unequal size" in card.decision.reason
