@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .frames import MOST_ARMS, columns_of, group_sums, is_lazy, names_of, open_frame
+from .frames import MOST_ARMS, columns_of, group_sums, is_lazy, names_of, open_frame, unmasked
 from .moments import Moments
 
 __all__ = ["moments_by_arm"]
@@ -49,6 +49,7 @@ def moments_by_arm(frame: Any, arm: str, columns: Sequence[str]) -> dict[str, Mo
         raise InputError(f"no column {arm!r} in this frame; it has {names_of(data)}")
     if is_lazy_frame(data):
         groups = group_sums(data, arm, columns)
+        _refuse_missing(arm, groups)
         _check_number(arm, len(groups))
         found = {
             group: Moments.from_sums(columns, s.n, s.sums, s.products, s.cubes, shift=s.shift)
@@ -74,20 +75,35 @@ def is_lazy_frame(data: Any) -> bool:
 
 def _masks(arm: str, values: Any) -> dict[Hashable, NDArray[np.bool_]]:
     """For each different value of the arm column, which rows have it."""
-    if hasattr(values, "null_count"):
+    if callable(getattr(values, "null_count", None)):
         missing, kinds = int(values.null_count()), values.drop_nulls().unique().to_list()
         if missing:
             raise InputError(f"{missing:,} rows have no {arm!r}", hint="Every visitor needs an arm: leave them out.")
+        # NaN is a number to Polars and PyArrow, to the latter one that equals nothing.
+        _refuse_missing(arm, kinds)
         _check_number(arm, len(kinds))
         return {kind: np.asarray((values == kind).to_numpy(), dtype=bool) for kind in kinds}
-    array = np.asarray(values)
+    # Of mixed values numpy would make text, even of those that are missing.
+    array = unmasked(arm, values if isinstance(values, np.ndarray) else np.asanyarray(values, dtype=object))
     if array.ndim != 1:
         raise InputError(f"column {arm!r} has shape {array.shape}; one arm a visitor is needed")
     kinds = list(dict.fromkeys(array.tolist()))
-    if None in kinds or any(kind != kind for kind in kinds):
-        raise InputError(f"some rows have no {arm!r}", hint="Every visitor needs an arm: leave them out.")
+    _refuse_missing(arm, kinds)
     _check_number(arm, len(kinds))
     return {kind: array == kind for kind in kinds}
+
+
+def _refuse_missing(arm: str, kinds: Iterable[Any]) -> None:
+    if any(map(_is_missing, kinds)):
+        raise InputError(f"some rows have no {arm!r}", hint="Every visitor needs an arm: leave them out.")
+
+
+def _is_missing(kind: Any) -> bool:
+    """Whether a value is None, NaN or pandas' own, which is not even that."""
+    try:
+        return kind is None or bool(kind != kind)
+    except TypeError:
+        return True
 
 
 def _check_number(arm: str, number: int) -> None:

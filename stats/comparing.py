@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import numpy as np
-
 from ..errors import InputError
 from .adjustment import compare_adjusted
 from .anytime import anytime_interval, tuning_without_plan
@@ -124,7 +122,7 @@ def _arms(data: Any, metric: str | None, arm: str | None, others: tuple[str, ...
         elif isinstance(one, Mapping):
             found[str(name)] = Moments.from_arrays(one)
         else:
-            found[str(name)] = Moments.from_arrays({metric or "value": np.asarray(one)})
+            found[str(name)] = Moments.from_arrays({metric or "value": one})
     return found, metric or next(iter(found.values())).columns[0]
 
 

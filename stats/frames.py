@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 
-__all__ = ["MOST_ARMS", "GroupSums", "columns_of", "group_sums", "is_lazy", "names_of", "open_frame"]
+__all__ = ["MOST_ARMS", "GroupSums", "columns_of", "group_sums", "is_lazy", "names_of", "open_frame", "unmasked"]
 
 MOST_ARMS = 100
 """A column with more different values than this is not one of arms."""
@@ -69,7 +69,7 @@ def columns_of(data: Any, names: Sequence[str]) -> dict[str, NDArray[np.float64]
     """
     _require(data, names)
     if isinstance(data, Mapping):
-        return {name: _as_floats(name, np.asarray(data[name])) for name in names}
+        return {name: _as_floats(name, unmasked(name, data[name])) for name in names}
     _require_numbers(data, names)
     if is_lazy(data):
         data = data.select(*names).collect()
@@ -152,6 +152,17 @@ def _as_floats(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"column {name!r} has values that are not numbers: {error}") from error
+
+
+def unmasked(name: str, values: Any) -> NDArray[Any]:
+    """The values as an array; numpy itself would show what a mask hides.
+
+    Raises:
+        InputError: some of them are masked.
+    """
+    if np.ma.is_masked(values):
+        raise _missing(name, int(np.ma.count_masked(values)))
+    return np.asarray(values)
 
 
 def _missing(name: str, count: int) -> InputError:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
-from .frames import columns_of, group_sums, is_lazy, open_frame
+from .frames import columns_of, group_sums, is_lazy, open_frame, unmasked
 
 __all__ = ["Moments"]
 
@@ -77,10 +77,10 @@ class Moments:
         """Moments of raw values, one array of length n a column.
 
         Raises:
-            InputError: columns of different lengths, or a value that is not finite.
+            InputError: columns of different lengths, or a value that is masked or not finite.
         """
         columns = tuple(data)
-        arrays = [np.asarray(data[name], dtype=np.float64) for name in columns]
+        arrays = [np.asarray(unmasked(name, data[name]), dtype=np.float64) for name in columns]
         lengths = {name: array.shape for name, array in zip(columns, arrays, strict=True)}
         if len(set(lengths.values())) > 1 or any(len(shape) != 1 for shape in lengths.values()):
             raise InputError(f"columns must be one-dimensional and of one length; seen: {lengths}")

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from .bayes import Direction, check_arms, posterior_rows
+from .frames import unmasked
 from .histogram import Histogram, bin_width
 from .results import Posterior
 from .showing import Row, Shown
@@ -287,7 +288,7 @@ def _counted(values: Histogram | ArrayLike) -> tuple[Array, NDArray[np.int64]]:
         middles = [edge + math.copysign((bin_width(edge) - 1) / 2, edge) for edge in values.counts]
         numbers = np.array(list(values.counts.values()), dtype=np.int64)
         return np.array(middles, dtype=np.float64) / values.scale, numbers
-    array = np.asarray(values, dtype=np.float64)
+    array = np.asarray(unmasked("value", values), dtype=np.float64)
     if array.ndim != 1 or not np.isfinite(array).all():
         raise InputError(f"values of shape {array.shape}; one-dimensional finite numbers are needed")
     distinct, counts = np.unique(array, return_counts=True)

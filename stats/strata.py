@@ -315,9 +315,12 @@ def compare_adjusted_over_strata(
         np.sum([weight * parts.theta_treatment for weight, parts in found], axis=0),
         np.sum([weight * parts.theta_control for weight, parts in found], axis=0),
     )
-    plain = compare_means_over_strata(treatment, control, column, visitors=visitors).difference
-    assert plain is not None, "what varies beyond its covariates varies"
-    return compare_parts(total, plain.se**2, inputs)
+    plain = sum(
+        weight**2 * moments.variance_of(column) / moments.n
+        for arm in (treatment, control)
+        for weight, moments in _kept(weights, arm)
+    )
+    return compare_parts(total, plain, inputs)
 
 
 def _parts(treatment: Moments, control: Moments, column: str, covariates: Sequence[str]) -> AdjustedParts:

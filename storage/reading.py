@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select
 
-from ..errors import InputError
+from ..errors import InputError, StoreError
 from ..experiments.definition import Definition, State
 from ..experiments.snapshot import Published
 from ..stats.moments import Moments
@@ -198,7 +198,11 @@ def _unknown_arms(definition: Definition, groups: Mapping[Key, Group], names: Ma
 def read_groups(
     connection: Connection, sources: Sources, cohort: Cohort, arms: Collection[int], layout: Layout
 ) -> tuple[dict[Key, Group], list[int]]:
-    """What the statements give for each key, and some times of exposure, the first and the last among them."""
+    """What the statements give for each key, and some times of exposure, the first and the last among them.
+
+    Raises:
+        StoreError: exposures in arms that are none of these.
+    """
     groups: dict[Key, Group] = defaultdict(Group)
     times: list[int] = []
     rows: Iterable[tuple[Key, int, Sequence[Any]]] | None = tallied(connection, sources, cohort, arms, layout.windows)
@@ -217,6 +221,12 @@ def read_groups(
         group.returned += returned
         for window in layout.windows:
             group.sums.visitors[window] += visitors if window.end is None else next(numbers)
+    strange = sorted({arm_id for _, arm_id, *_ in groups} - set(arms))
+    if strange:
+        raise StoreError(
+            f"visitors were exposed in arms that the experiment never had: {strange}",
+            hint="The table of arms, or that of exposures, was changed by hand; restore it from a backup.",
+        )
     sources = sources.planned(sum(group.visitors for group in groups.values()))
     _read_sums(connection, sources, cohort, layout, groups)
     return groups, times

@@ -37,9 +37,12 @@ def tallied(
     # Python's remainder of a negative number is positive: 1970 may be to come.
     today = cohort.as_of - (cohort.as_of + cohort.offset) % DAY
     statement = _statement(sources, cohort, today, span, ends)
-    first, last, *texts = list[Any](connection.execute(statement).one())
+    first, last, least, most, *texts = list[Any](connection.execute(statement).one())
     if first is None:
         return []
+    # Such an arm would be another one, of another day.
+    if least < lowest or most >= lowest + span:
+        return None
     length = lowest + ((today + DAY - 1 - first) // DAY + 1) * span
     if length > LAST:
         return None
@@ -62,6 +65,8 @@ def _statement(sources: Sources, cohort: Cohort, today: int, span: int, ends: Se
     return select(
         func.min(subject.c.at),
         func.max(subject.c.at),
+        func.min(subject.c.arm_id),
+        func.max(subject.c.arm_id),
         _joined(letter),
         _joined(case((subject.c.crossover_at <= cohort.as_of, letter))),
         *(_joined(case((subject.c.at <= window.closed(cohort.as_of), letter))) for window in ends),

@@ -5,7 +5,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 from offerlift.errors import InputError
-from offerlift.stats import Moments, moments_by_arm
+from offerlift.stats import Moments, compare, moments_by_arm, permutation_test
 
 pandas = pytest.importorskip("pandas")
 polars = pytest.importorskip("polars")
@@ -96,6 +96,44 @@ def test_arms_are_named_by_what_is_written():
     assert list(moments_by_arm({"arm": [True, False], "x": [1, 2]}, "arm", ["x"])) == ["False", "True"]
     with pytest.raises(InputError, match="written alike"):
         moments_by_arm({"arm": np.array([1, "1"], dtype=object), "x": [1, 2]}, "arm", ["x"])
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"arm": ["a", "b", float("nan")], "x": [1.0, 2.0, 3.0]},
+        {"arm": pandas.Series(["a", "b", None], dtype="string"), "x": [1.0, 2.0, 3.0]},
+        polars.DataFrame({"arm": [1.0, 2.0, float("nan")], "x": [1.0, 2.0, 3.0]}),
+        polars.LazyFrame({"arm": [1.0, 2.0, float("nan")], "x": [1.0, 2.0, 3.0]}),
+        pyarrow.table({"arm": [1.0, 2.0, float("nan")], "x": [1.0, 2.0, 3.0]}),
+    ],
+)
+def test_a_missing_arm_is_no_arm_of_its_own(frame):
+    """NaN among texts or numbers, and pandas' NA, are rows without an arm, not an arm called "nan" or a lost row."""
+    with pytest.raises(InputError, match="rows have no 'arm'"):
+        moments_by_arm(frame, "arm", ["x"])
+
+
+def test_mixed_values_of_a_list_are_not_made_one_arm():
+    """A number and a text that are written alike are refused in a list as in an array of objects."""
+    with pytest.raises(InputError, match="written alike"):
+        moments_by_arm({"arm": [1, "1"], "x": [1, 2]}, "arm", ["x"])
+
+
+def test_what_a_mask_hides_is_missing():
+    """A masked array's hidden values enter no moments, no arm and no resampling; without hidden ones it is an array."""
+    hidden = np.ma.array([1.0, 2.0, 999.0], mask=[False, False, True])
+    arms = ["a", "b", "b"]
+    for use in (
+        lambda: Moments.from_arrays({"x": hidden}),
+        lambda: moments_by_arm({"arm": arms, "x": hidden}, "arm", ["x"]),
+        lambda: moments_by_arm({"arm": np.ma.array(arms, mask=hidden.mask), "x": [1, 2, 3]}, "arm", ["x"]),
+        lambda: compare({"a": hidden, "b": [1.0, 2.0]}, control="a"),
+        lambda: permutation_test(hidden, [1.0, 2.0]),
+    ):
+        with pytest.raises(InputError, match="1 missing values"):
+            use()
+    assert Moments.from_arrays({"x": hidden[:2]}).mean_of("x") == 1.5
 
 
 def test_decimals_are_numbers():

@@ -311,6 +311,15 @@ def test_no_common_stratum():
         beta_posteriors_over_strata({"t": ts, "c": cs}, "bought", "c")
 
 
+def test_phases_before_the_first_order_have_no_adjusted_comparison():
+    """A metric that is 0 for everybody in two phases is insufficient, with the reason of a single phase."""
+    rng = np.random.default_rng(1)
+    before = [Moments.from_arrays({"y": np.zeros(40), "x": rng.gamma(1, 20, 40)}) for _ in range(4)]
+    single = compare_adjusted(before[0], before[1], "y", ["x"])
+    found = compare_adjusted_over_strata(before[:2], before[2:], "y", ["x"])
+    assert (found.status, found.reason) == ("insufficient", single.reason)
+
+
 def test_a_stratum_too_small_for_slopes_keeps_its_weight():
     """Two visitors an arm are not adjusted but counted: the estimand is the plain comparison's."""
     data = two_phases()

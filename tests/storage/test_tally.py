@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from offerlift.errors import StoreError
 from offerlift.experiments.metrics import DAY, Column, Metric
 from offerlift.experiments.records import Exposure
 from offerlift.storage import tally
@@ -14,7 +15,9 @@ from offerlift.storage.engine import reading
 from offerlift.storage.features import Window
 from offerlift.storage.origins import store_origin
 from offerlift.storage.statements import day_statement
+from offerlift.storage.tables import exposure
 from offerlift.storage.times import to_micros
+from sqlalchemy import update
 
 METRICS = (Metric("conversion", "conversion", Column("purchase", "converted")),)
 EVER, WEEK = Window(0, None, 0), Window(0, 7 * DAY, 0)
@@ -50,6 +53,15 @@ def test_a_tally_is_what_the_groups_are(memory, published, at, windows, minutes,
     assert len(rows) > 2
     ends = {(first, last) for _, _, (first, last, *_) in found}
     assert ends == {(min(rest[0] for *_, rest in rows), max(rest[1] for *_, rest in rows))}
+
+
+@pytest.mark.parametrize("strange", [5, 4_000])
+def test_an_arm_that_is_none_is_not_counted_under_another(memory, published, at, strange):
+    """An exposure in an arm that the experiment never had ends the analysis, as it does where groups are read."""
+    with memory._engine.begin() as connection:
+        connection.execute(update(exposure).where(exposure.c.visitor_id == 7).values(arm_id=strange))
+    with pytest.raises(StoreError, match=rf"never had: \[{strange}\]"):
+        memory.observations("exit", as_of=at(0) + timedelta(days=700))
 
 
 def test_more_days_than_characters_are_grouped(memory, published, at, monkeypatch):
