@@ -10,7 +10,7 @@ Random numbers come from numpy's PCG64 with the seed given: the same input, seed
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -88,7 +88,8 @@ def permutation_test(
         `insufficient` below two visitors in an arm, and where no value differs from another.
 
     Raises:
-        InputError: values that are not finite, histograms of different scales, too few resamples, or 10⁹ visitors.
+        InputError: values that are not finite, a histogram beside raw values, histograms of different scales, too
+            few resamples, or 10⁹ visitors.
 
     Example:
         >>> permutation_test([0] * 95 + [20, 25, 30, 35, 40], [0] * 900).p_value
@@ -98,6 +99,7 @@ def permutation_test(
         raise InputError(f"{resamples!r} resamples; at least 99 are needed for a p-value of .05 to mean something")
     if isinstance(treatment, Histogram) and isinstance(control, Histogram) and treatment.scale != control.scale:
         raise InputError(f"histograms of different scales: {treatment.scale} and {control.scale}")
+    _check_alike([treatment, control])
     values, (counts_t, counts_c) = _pooled(_counted(treatment), _counted(control))
     n_t, n_c = int(counts_t.sum()), int(counts_c.sum())
     if min(n_t, n_c) < 2:
@@ -217,7 +219,8 @@ def bayesian_bootstrap(
 
     Raises:
         InputError: no such arm, fewer than two visitors or no value other than 0 in an arm, a total of another sign
-            than the values, or an impossible direction, level or number of draws.
+            than the values, histograms beside raw values without totals, or an impossible direction, level or number
+            of draws.
 
     Example:
         >>> control = [0] * 960 + [25, 40, 60, 90] * 10
@@ -231,6 +234,8 @@ def bayesian_bootstrap(
         raise InputError(f"{draws!r} draws; at least 1000 are needed")
     if totals is not None and set(totals) != set(names):
         raise InputError(f"totals are of arms {list(totals)}, values of {names}")
+    if totals is None:
+        _check_alike(list(arms.values()))
     rng = np.random.default_rng(seed)
     drawn = {}
     for name in names:
@@ -254,6 +259,15 @@ def bayesian_bootstrap(
             lift[name] = (low, high)
     error = max(math.sqrt(p * (1 - p) / draws) for p in (*best.tolist(), *better))
     return BootstrapPosterior(dict(zip(names, best.tolist(), strict=True)), against, lift, error, draws)
+
+
+def _check_alike(arms: Sequence[Histogram | ArrayLike]) -> None:
+    """Refuse values in bins beside values as they are: the bins' middles alone would be a difference."""
+    if len({isinstance(arm, Histogram) for arm in arms}) > 1:
+        raise InputError(
+            "some arms are histograms and others raw values, which lie elsewhere than the middles of bins",
+            hint="Give all of them in one form.",
+        )
 
 
 def _mean_draws(

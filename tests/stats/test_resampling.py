@@ -172,6 +172,8 @@ def test_bootstrap_covers_few_orders():
         (lambda: permutation_test([1.0, 2.0], [3.0], resamples=10), "at least 99"),
         (lambda: permutation_test([1.0, math.nan], [3.0, 1.0]), "finite"),
         (lambda: permutation_test(Histogram.of([1, 2]), Histogram.of([1, 2], scale=100)), "different scales"),
+        (lambda: permutation_test(Histogram.of([0, 1000], scale=100), [0.0, 10.0]), "histograms and others raw"),
+        (lambda: bayesian_bootstrap({"c": [0, 1], "t": Histogram.of([0, 1])}, "c"), "histograms and others raw"),
         (lambda: bayesian_bootstrap({"c": [1.0, 0.0], "t": [0.0, 0.0]}, "c"), "0 values other than 0 of 2"),
         (lambda: bayesian_bootstrap({"c": [1.0, 0.0]}, "t"), "no arm 't'"),
         (lambda: bayesian_bootstrap({"c": [1.0, 0.0]}, "c", draws=5), "at least 1000"),
