@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .tree import AnytimeRow, BayesRow, DifferenceRow, HealthCheck, Interval, LiftRow, MetricRow
+from .tree import AnytimeRow, BayesRow, ComparisonRow, DifferenceRow, HealthCheck, Interval, LiftRow, MetricRow
 
 __all__ = ["withhold", "withhold_counts"]
 
@@ -25,6 +25,13 @@ def withhold_counts(health: Sequence[HealthCheck]) -> tuple[HealthCheck, ...]:
     )
 
 
+def _status(metric: MetricRow, one: ComparisonRow) -> dict[str, str]:
+    """Why there are no numbers, if it is only that nobody is analysed: any other reason says what an arm has done."""
+    if one.status != "ok" and not all(metric.arm(arm).n for arm in (one.arm, one.reference)):
+        return {"status": one.status, "reason": one.reason}
+    return {"status": "ok", "reason": REASON}
+
+
 def _withheld(metric: MetricRow) -> MetricRow:
     return replace(
         metric,
@@ -35,7 +42,7 @@ def _withheld(metric: MetricRow) -> MetricRow:
             replace(
                 one,
                 withheld=True,
-                reason=one.reason or REASON,
+                **_status(metric, one),
                 difference=DifferenceRow(),
                 lift=LiftRow(reason=REASON),
                 adjusted=None,
@@ -43,6 +50,7 @@ def _withheld(metric: MetricRow) -> MetricRow:
                 anytime=AnytimeRow(valid_for=one.anytime.valid_for),
                 sequential=None,
                 bayes=BayesRow(),
+                bayes_reason="",
                 skew=None,
                 guardrail=one.guardrail and replace(one.guardrail, result=None),
             )

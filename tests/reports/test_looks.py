@@ -57,6 +57,18 @@ def test_what_is_withheld_is_in_no_output(planned, review):
     assert "withheld until the first planned look" in texts[1]
 
 
+def test_an_arm_without_orders_is_withheld_too(planned, review, sample):
+    """No status and no reason tells that nobody in an arm has bought; that nobody is analysed may be told."""
+    silent, other = (
+        review(planned(4_800, samples={"b": sample(4_800, orders)}, covariate=True)).to_dict()["metrics"]
+        for orders in (0, 240)
+    )
+    for one, bought in zip(silent, other, strict=True):
+        assert one["comparisons"] == bought["comparisons"], one["metric"]
+    nobody = review(planned(0, samples={"b": sample(0, 0, waiting=50), "control": sample(0, 0, waiting=50)}))
+    assert nobody.metric("conversion").comparison("b").status == "insufficient"
+
+
 def test_health_is_shown_and_blocks_before_the_first_look(planned, review, sample):
     """A wrong split fails before any look, and no look is recorded while it does."""
     card = review(planned(8_000, 0.05, samples={"b": sample(7_000, 350)}))
