@@ -50,7 +50,7 @@ AT_LEAST = {
         "eppo_logging_over_assign_recorded": 1.0,
         "growthbook_over_assign": 1.0,
     },
-    "store": {"tea_tasting_over_duckdb_moments": 2.0},
+    "store": {"tea_tasting_over_duckdb_moments": 2.0, "pandas_over_duckdb_moments": 4.0},
     "store-at-length": {"tea_tasting_over_duckdb_moments": 2.0, "pandas_over_duckdb_moments": 4.0},
     "spark": {},
     "ingest": {"sqlite_ingest_over_raw": 0.5, "postgresql_over_sqlalchemy_executemany": 3.0},
