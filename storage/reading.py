@@ -36,6 +36,7 @@ __all__ = [
     "read_observations",
     "require_segment",
     "split_by",
+    "visitors_of",
 ]
 
 SegmentCounts = dict[str, dict[int, dict[str, int]]]
@@ -147,6 +148,15 @@ def count_by(connection: Connection, origin: Origin) -> SegmentCounts:
             arms = found.setdefault(value, {}).setdefault(int(phase), {})
             arms[arm] = arms.get(arm, 0) + int(visitors)
     return found
+
+
+def visitors_of(breakdown: Breakdown) -> SegmentCounts:
+    """The visitors alone of what was read with the outcomes, as `count_by` finds them."""
+    counts = {
+        value: {one.phase: {arm: seen.visitors for arm, seen in one.arms.items() if seen.visitors} for one in strata}
+        for value, strata in breakdown.values.items()
+    }
+    return {value: {phase: arms for phase, arms in phases.items() if arms} for value, phases in counts.items()}
 
 
 def _stratum(
