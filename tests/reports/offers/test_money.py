@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -35,8 +35,6 @@ def seen(observed, control, winner, priced):
 
 def days(number, visitors):
     """So many days with as many visitors in each of two arms."""
-    from datetime import UTC, datetime
-
     first = datetime(2026, 2, 2, tzinfo=UTC)
     return tuple((first + timedelta(days=at), {"control": visitors, "b": visitors}) for at in range(number))
 
@@ -107,11 +105,11 @@ def test_without_an_audience_there_is_money_for_a_visitor_alone(seen, priced):
     assert money.audience_per_week is None
 
 
-def test_a_one_off_campaign_is_never_projected(seen, changed):
+def test_a_one_off_campaign_is_never_projected(seen):
     """A flash sale's money is that of its own visitors: no week, no horizon, and the page says why."""
     sale = Offer("sale", kind="flash_sale", placement="product_page", trigger="page_viewed")
     arms = (seen.definition.arms[0], Arm("b", 5_000, sale, Fraction(1)))
-    card = scorecard(changed(seen, arms=arms))
+    card = scorecard(replace(seen, definition=replace(seen.definition, arms=arms)))
     (row,) = card.offers.money.arms
     assert card.offers.money.one_off
     assert row.per_week.estimate is None
