@@ -16,7 +16,7 @@ from ..storage import Store
 from ..storage.observations import Observations
 from ..storage.times import as_of_time
 from . import format as fmt
-from .health import visitor_counts
+from .counts import visitor_counts
 from .history import recent_traffic
 from .looks import ended
 from .questions import window_days

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from ..experiments.definition import Audience
 from ..storage.observations import Observations
+from .counts import dropped_arms, mature_counts, visitor_counts
 from .format import change, count, half_width, interval, join, label, lift, p_value, quote, setting
-from .health import mature_counts, visitor_counts
 from .tree import ComparisonRow, HealthCheck, MetricRow, RandomisationRow, Scorecard
 from .verdict import Reading, Verdict
 
@@ -45,6 +45,17 @@ def _segments_not_shown(definition: Definition) -> str:
     which = "Segment" if len(definition.segments) == 1 else "Segments"
     pronoun = "it" if len(definition.segments) == 1 else "them"
     return f"{which} {names}: recorded with the exposures; this report does not split by {pronoun} yet."
+
+
+def dropped_in_words(observations: Observations) -> tuple[str, ...]:
+    """What became of the arms that an earlier phase had and a later one dropped, a sentence each."""
+    visitors, mature = visitor_counts(observations), mature_counts(observations)
+    phases = {arm: one.phase for one in observations.earlier for arm in one.arms}
+    return tuple(
+        f"{quote(arm)} was taken out after phase {phases[arm]}: its {count(visitors[arm])} visitors, "
+        f"{count(mature[arm])} of them analysed, stay counted in the planned sample and in the checks of that phase."
+        for arm in dropped_arms(observations)
+    )
 
 
 def do_not_read(failed: Sequence[HealthCheck]) -> str:

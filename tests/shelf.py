@@ -2,8 +2,8 @@
 
 Tests in any folder below tests/ import it, `from ..shelf import END, fill_shelf, fill_many`, or take the fixtures of
 tests/conftest.py: `shelf` is an open store of the test's own, `shelf_file` the SQLite file that all share and nobody
-writes to. Nothing in it is drawn at random, so that the same store comes out on every machine: visitors arrive evenly, buyers are spread
-evenly among them, and baskets go round a fixed list.
+writes to. Nothing in it is drawn at random, so that the same store comes out on every machine: visitors arrive evenly,
+buyers are spread evenly among them, and baskets go round a fixed list.
 """
 
 from __future__ import annotations
@@ -127,14 +127,14 @@ CASES: dict[str, Case] = {
         sample=4_000,
     ),
     "no-outcomes": Case(
-        _even(1_500, "control", "b"), _even(0, "control", "b"), description="Nothing is ever sold or seen to happen"
+        _even(3_500, "control", "b"), _even(0, "control", "b"), description="Nothing is ever sold or seen to happen"
     ),
     "zero-conversions": Case(
-        _even(900, "control", "b"),
+        _even(600, "control", "b"),
         _even(0, "control", "b"),
-        leavers={"control": 18, "b": 20},
+        leavers={"control": 12, "b": 14},
         description="Some unsubscribe, and nobody has bought yet",
-        sample=3_600,
+        sample=2_400,
     ),
     "twelve-arms": Case(
         {"control": 400} | _even(400, *(f"headline-{n:02d}" for n in range(1, 12))),

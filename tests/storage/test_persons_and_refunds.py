@@ -142,6 +142,23 @@ def test_a_visitor_is_analysed_in_the_phase_that_came_first(store, make_publishe
     assert seen.arms is second.arms
 
 
+def test_visitors_of_an_arm_that_a_later_phase_dropped_stay_counted(store, make_published, at):
+    """They are of their phase, in its arms and moments, and are not unknown; a dropped arm's late exposure is."""
+    store.publish(make_published(arms=("a", "b", "c"), metrics=(REVENUE,)))
+    store.publish(replace(make_published(arms=("a", "b"), metrics=(REVENUE,), version=2), phase=2))
+    store.write_exposures(Exposure("exit", f"{arm}{i}", arm, at(0)) for arm in "abc" for i in range(3))
+    store.write_exposures([Exposure("exit", "w", "b", at(4), phase=2), Exposure("exit", "x", "c", at(4), phase=2)])
+    store.write_outcomes([Outcome("o", "c1", "purchase", at(1), value=Decimal(7))])
+    seen = store.observations("exit", as_of=at(40))
+    (first,) = seen.earlier
+    assert {arm: one.visitors for arm, one in first.arms.items()} == {"a": 3, "b": 3, "c": 3}
+    moments = first.moments["revenue"]["c"]
+    assert (moments.n, moments.sum_of("purchase:value")) == (3, pytest.approx(7))
+    assert {arm for _, arms in first.exposures_by_day for arm in arms} == {"a", "b", "c"}
+    assert {arm: one.visitors for arm, one in seen.arms.items()} == {"a": 0, "b": 1}
+    assert seen.unknown_arms == {"c": 1}
+
+
 def test_only_segments_of_the_definition_can_be_asked_for(memory, make_published):
     """An attribute that was never stored is no segment."""
     memory.publish(make_published())
