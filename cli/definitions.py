@@ -105,8 +105,8 @@ def schema() -> None:
 def publish(path: Path, snapshot: Path, dry_run: bool, yes: bool, db: str) -> Output:
     """Write definitions as new versions to the store and the snapshot.
 
-    PATH is a definition, or a folder with all its *.yaml. A new experiment is published as a draft, which shows everyone
-    the control; `offerlift start` makes it run.
+    PATH is a definition, or a folder with all its *.yaml. A new experiment is published as a draft, which shows
+    everyone the control; `offerlift start` makes it run.
     """
     from ..experiments.files import definition_files, load_definition
     from ..experiments.files import validate as findings_in

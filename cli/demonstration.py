@@ -22,7 +22,7 @@ __all__ = ["demo"]
 def demo(folder: Path, seed: int) -> Output:
     """Fill FOLDER with three experiments on a simulated shop, and report.
 
-    FOLDER is offerlift-demo if not given. A folder that holds anything else than this demo is refused and left alone, so
+    FOLDER is offerlift-demo if not given. A folder that holds anything else than this demo is refused and left alone:
     there is nothing to confirm.
     """
     from ..reports.demo import run_demo

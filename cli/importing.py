@@ -36,9 +36,9 @@ encoding_option = click.option("--encoding", default="utf-8", show_default=True,
 def import_group() -> None:
     """Bring rows from CSV and Parquet files into the store.
 
-    CSV may be gzipped. Good rows are stored; refused ones are listed with line (of Parquet: row) and reason in a rejects file, and the
-    exit code is 1. The same import again changes nothing. With --dry-run every row is tried out in one transaction, which
-    is taken back: other writers wait meanwhile.
+    CSV may be gzipped. Good rows are stored; refused ones are listed with line (of Parquet: row) and reason in a
+    rejects file, and the exit code is 1. The same import again changes nothing. With --dry-run every row is tried out
+    in one transaction, which is taken back: other writers wait meanwhile.
     """
 
 
@@ -120,7 +120,7 @@ def outcomes(file: Path, rejects: Path | None, dry_run: bool, db: str, **columns
 
 @import_group.command(
     "table",
-    epilog="Example: offerlift import table visitors.csv --experiment mailing --arm group --control none --revenue spent",
+    epilog="Example: offerlift import table visitors.csv --experiment mailing --arm arm --control none --revenue spent",
 )
 @file_argument
 @click.option("--experiment", metavar="KEY", required=True, help="The experiment; its definition is written if new.")

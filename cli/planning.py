@@ -60,7 +60,8 @@ def plan(
 ) -> Output:
     """Tell how many weeks EXPERIMENT takes, and what would shorten it.
 
-    Also what it detects by when. The history is that of the experiment itself, or of the latest one that measures the same; or a file, or numbers.
+    Also what it detects by when. The history is that of the experiment itself, or of the latest one that measures the
+    same; or a file, or numbers.
     """
     from ..reports import forecast, render_forecast
     from ..reports.rows import forecast_rows

@@ -77,8 +77,8 @@ def simulate(
 ) -> Output:
     """Try the plan of EXPERIMENT out on the shop's own visitors.
 
-    It tells false verdicts, power and weeks to the decision. Experiments are drawn from the control's visitors of a history, without any effect and with the lift worth finding,
-    and decided by the rule that will decide the real one.
+    It tells false verdicts, power and weeks to the decision. Experiments are drawn from the control's visitors of a
+    history, without any effect and with the lift worth finding, and decided by the rule that will decide the real one.
     """
     from ..reports import render_simulation
     from ..reports import simulate as simulated

@@ -20,7 +20,8 @@ _WHOSE = "Whose SQL: bigquery, snowflake, redshift, trino, spark, duckdb, mysql,
 def sql(experiment: str, dialect: str, db: str) -> Output:
     """Print the statements of an analysis, for a warehouse.
 
-    They are those that an analysis of EXPERIMENT sends; none of them is run. For a copy of the store's tables there: to read what is computed, to run it, or to schedule it.
+    They are those that an analysis of EXPERIMENT sends; none of them is run. For a copy of the store's tables there: to
+    read what is computed, to run it, or to schedule it.
     """
     with open_store(db, create=False) as store:
         statements = store.analysis_sql(experiment, dialect)

@@ -49,8 +49,8 @@ class Change:
 
     Attributes:
         at: when. Of looks, the moment that was looked at, which `--as-of` may have put before the review itself.
-        kind: what it was. `look` was planned and `reveal` was not; `verdict` is one that was recorded where no looks are
-            planned. `phase`, `traffic`, `paused` and `resumed` change who comes in, so charts mark them.
+        kind: what it was. `look` was planned and `reveal` was not; `verdict` is one that was recorded where no looks
+            are planned. `phase`, `traffic`, `paused` and `resumed` change who comes in, so charts mark them.
         text: one sentence.
         by: who did it, where that is known: of decisions.
         phase: that holds from then on; 0 before the start.
@@ -82,7 +82,7 @@ def change_log(store: Store, key: str, as_of: datetime | None = None) -> tuple[C
         *_of_looks(store.looks(key), versions),
         *_of_decisions(store.decisions(key), versions),
     ]
-    # Of the same moment in the order above: what happened stands before what was seen, and that before what was decided.
+    # Of one moment in the order above: what happened stands before what was seen, that before what was decided.
     found.sort(key=lambda one: one.at)
     return tuple(one for one in found if as_of is None or one.at <= as_of)
 

@@ -29,7 +29,7 @@ def card_rows(card: Scorecard) -> list[Row]:
     """One row a metric and arm, the primary first.
 
     `difference` and `lift` are the fixed-sample estimates with their 95 % intervals, and the columns that begin with
-    `deciding` those that the verdict rests on: at planned looks the sequential interval, elsewhere the always-valid one.
+    `deciding` those that the verdict rests on: of planned looks the sequential interval, else the always-valid one.
     """
     head = {
         "experiment": card.experiment,

@@ -129,16 +129,20 @@ class Store(AcrossForks):
         So results say exactly what would happen. Other writers wait meanwhile. Only this object's writes are part of
         it: what it reads is what is stored.
         """
-        with translated(self._url), database_of(self._engine).turn_to_write(self._engine):
-            with self._engine.connect() as connection, connection.begin() as transaction:
-                self._rehearsing = connection
-                try:
-                    yield
-                except Raced:
-                    raise StoreError("another writer came in between", hint="Try again.") from None
-                finally:
-                    self._rehearsing = None
-                    transaction.rollback()
+        with (
+            translated(self._url),
+            database_of(self._engine).turn_to_write(self._engine),
+            self._engine.connect() as connection,
+            connection.begin() as transaction,
+        ):
+            self._rehearsing = connection
+            try:
+                yield
+            except Raced:
+                raise StoreError("another writer came in between", hint="Try again.") from None
+            finally:
+                self._rehearsing = None
+                transaction.rollback()
 
     def _writing(self, work: Callable[[Connection], Result]) -> Result:
         """The result of `work` in a transaction of its own, or in that of the rehearsal."""
