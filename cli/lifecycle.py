@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..experiments.snapshot import Published
     from ..storage.store import Store
 
-__all__ = ["change", "pause", "phase", "resume", "start", "stop"]
+__all__ = ["change", "pause", "phase", "resume", "start", "stop", "stop_experiment"]
 
 
 @click.command(epilog="Example: offerlift start free-shipping")

@@ -17,7 +17,7 @@ from .format import join, label, quote, setting
 from .look_sentences import share_reached
 from .looks import has_planned_looks
 
-__all__ = ["Change", "ChangeKind", "change_log"]
+__all__ = ["Change", "ChangeKind", "change_log", "decided_in_words"]
 
 ChangeKind = Literal[
     "published",
