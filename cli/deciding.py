@@ -72,9 +72,10 @@ def decide(
     elif following:
         click.echo(f"Next: {following.replace('offerlift', program(db), 1)}", err=True)
     number = "" if dry_run else f" {made.number}"
-    row = {
+    row: dict[str, Any] = {
         "experiment": experiment,
         **asdict(made),
+        "number": None if dry_run else made.number,
         "follows": made.follows,
         "next_step": following,
         "dry_run": dry_run,
