@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ..errors.nearest import nearest
+from ..errors import nearest
 
 __all__ = ["Group", "LazyGroup", "Place"]
 

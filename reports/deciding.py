@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 from datetime import datetime
 
-from ..errors import InputError
-from ..errors.nearest import known_or_nearest, nearest
+from ..errors import InputError, known_or_nearest, nearest
 from ..experiments.snapshot import Published
 from ..storage import Store
 from ..storage.decisions import Decided

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from ..errors import InputError
-from ..errors.nearest import known_or_nearest
+from ..errors import InputError, known_or_nearest
 from ..experiments.metrics import DAY
 from ..experiments.snapshot import Published
 from ..storage import Store

@@ -7,8 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from ..errors import InputError
-from ..errors.nearest import known_or_nearest
+from ..errors import InputError, known_or_nearest
 from .engine import Raced
 from .engines import insert_missing
 from .lookups import arm_ids, find_ids

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, select
 
-from ..errors import ConflictError, InputError
-from ..errors.nearest import known_or_nearest
+from ..errors import ConflictError, InputError, known_or_nearest
 from ..experiments.snapshot import Published
 from .engine import Raced
 from .engines import insert_missing
