@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from ..errors import InputError
+from ..errors import InputError, known_or_nearest
 from ..experiments.metrics import DAY
 from ..experiments.snapshot import Published
 from ..storage import Store
@@ -24,7 +23,17 @@ from .recording import Reviewed, review_observations
 from .sentences import SUBJECTS
 from .tree import Action, ComparisonRow, Scorecard
 
-__all__ = ["GROUPS", "Group", "Review", "ReviewRow", "Step", "review_store", "weeks_in_words", "weeks_left"]
+__all__ = [
+    "GROUPS",
+    "Group",
+    "Review",
+    "ReviewRow",
+    "Step",
+    "check_known",
+    "review_store",
+    "weeks_in_words",
+    "weeks_left",
+]
 
 Group = Literal["needs_decision", "unhealthy", "running", "concluded", "others"]
 
@@ -134,7 +143,7 @@ def review_store(
         InputError: a moment in the future, or a key to reveal that the store does not have.
     """
     keys = store.experiments()
-    _check_known(reveal, keys)
+    check_known(reveal, keys)
     now = datetime.now(UTC)
     rows = []
     for key in keys:
@@ -147,14 +156,16 @@ def review_store(
     return Review(max((row.card.as_of for row in rows), default=now), tuple(rows), dry_run)
 
 
-def _check_known(reveal: Collection[str], keys: Sequence[str]) -> None:
+def check_known(reveal: Collection[str], keys: Sequence[str]) -> None:
+    """Refuse to reveal what the store does not have, before anything is recorded.
+
+    Raises:
+        InputError: a key that is not among those of the store.
+    """
     for key in reveal:
         if key not in keys:
-            near = difflib.get_close_matches(key, keys, n=1)
-            meant = f" Did you mean {near[0]!r}?" if near else ""
-            known = ", ".join(keys) or "none"
             raise InputError(
-                f"no experiment {key!r} in this store, so nothing was recorded", hint=f"It has: {known}.{meant}"
+                f"no experiment {key!r} in this store, so nothing was recorded", hint=known_or_nearest(key, keys)
             )
 
 
