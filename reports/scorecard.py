@@ -19,6 +19,7 @@ from .diagnostics import with_randomisation
 from .estimates import metric_rows
 from .health import health_checks
 from .looks import has_planned_looks, progress_of, recorded_rows, recorded_verdicts
+from .offers.building import offers_of
 from .sentences import dropped_in_words, not_shown
 from .tree import ArmRow, Decision, HealthCheck, MetricRow, Progress, Scorecard
 from .verdict import Verdict
@@ -57,14 +58,14 @@ def scorecard(
             for arm, verdict in recorded_verdicts(definition, past).items()
         }
         decision, verdicts = decide(observations, health, metrics, before=before)
-        return _card(observations, health, metrics, decision, verdicts, None)
+        return _card(observations, health, metrics, decision, verdicts, None, details)
     progress = progress_of(observations, past)
     decision, verdicts = _between_looks(observations, health, past, progress)
     if past:
         metrics = recorded_rows(metrics, past, recorded_verdicts(definition, past))
     else:
         health, metrics = withhold_counts(health), withhold(metrics)
-    return _card(observations, health, metrics, decision, verdicts, progress)
+    return _card(observations, health, metrics, decision, verdicts, progress, details, withheld=not past)
 
 
 def _between_looks(
@@ -92,6 +93,9 @@ def _card(
     decision: Decision,
     verdicts: Mapping[str, Verdict],
     progress: Progress | None,
+    details: Details,
+    *,
+    withheld: bool = False,
 ) -> Scorecard:
     """The tree of these parts."""
     definition = observations.definition
@@ -113,6 +117,7 @@ def _card(
         notes=(*not_shown(definition), *dropped_in_words(observations)),
         progress=progress,
         definition=definition,
+        offers=offers_of(observations, metrics, details, has_looks=progress is not None, withheld=withheld),
     )
 
 
