@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from ..errors import InputError
+from ..errors.nearest import known_or_nearest
 from ..experiments.metrics import DAY
 from ..experiments.snapshot import Published
 from ..storage import Store
@@ -30,6 +30,7 @@ __all__ = [
     "Review",
     "ReviewRow",
     "Step",
+    "check_known",
     "in_order",
     "review_experiment",
     "review_store",
@@ -145,7 +146,7 @@ def review_store(
         InputError: a moment in the future, or a key to reveal that the store does not have.
     """
     keys = store.experiments()
-    _check_known(reveal, keys)
+    check_known(reveal, keys)
     now = datetime.now(UTC)
     rows = [review_experiment(store, key, as_of or now, reveal=key in reveal, dry_run=dry_run) for key in keys]
     return in_order(rows, now, dry_run=dry_run)
@@ -173,14 +174,16 @@ def in_order(rows: Iterable[ReviewRow], now: datetime, *, dry_run: bool = False)
     return Review(max((row.card.as_of for row in found), default=now), tuple(found), dry_run)
 
 
-def _check_known(reveal: Collection[str], keys: Sequence[str]) -> None:
+def check_known(reveal: Collection[str], keys: Sequence[str]) -> None:
+    """Refuse to reveal what the store does not have, before anything is recorded.
+
+    Raises:
+        InputError: a key that is not among those of the store.
+    """
     for key in reveal:
         if key not in keys:
-            near = difflib.get_close_matches(key, keys, n=1)
-            meant = f" Did you mean {near[0]!r}?" if near else ""
-            known = ", ".join(keys) or "none"
             raise InputError(
-                f"no experiment {key!r} in this store, so nothing was recorded", hint=f"It has: {known}.{meant}"
+                f"no experiment {key!r} in this store, so nothing was recorded", hint=known_or_nearest(key, keys)
             )
 
 

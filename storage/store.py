@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -17,8 +19,9 @@ from ..experiments.snapshot import Published
 from . import tables
 from .archive import read_archive, read_kept_breakdown, unpruned_version
 from .audit import Audit, audit_assignments
+from .decisions import Decided, add_decision, read_decisions
 from .distributions import Distributions, read_distributions
-from .engine import database_url, open_engine, read, translated, writing
+from .engine import Raced, database_url, open_engine, read, translated, writing
 from .engines import database_of
 from .exposures import prepare_exposures, store_exposures
 from .forks import AcrossForks
@@ -36,7 +39,7 @@ from .series import Series, SinceExposure, read_series, read_since_exposure
 from .table import TableRow
 from .table_rows import store_table_rows
 from .times import now_micros, to_micros
-from .versions import Revision, add_version, experiment_keys, latest_version, read_revisions
+from .versions import Revision, add_version, all_versions, experiment_keys, latest_version, read_revisions
 from .visitors import VisitorValues, read_visitors
 
 __all__ = ["CHUNK", "Store"]
@@ -63,6 +66,7 @@ class Store(AcrossForks):
         self.currency = currency
         self._written = 0
         self._settle_at = CHUNK
+        self._rehearsing: Connection | None = None
 
     @classmethod
     def open(
@@ -122,6 +126,32 @@ class Store(AcrossForks):
         finally:
             self._engine.dispose()
 
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Within it everything is written in one transaction, which is taken back at its end.
+
+        So results say exactly what would happen. Other writers wait meanwhile. Only this object's writes are part of
+        it: what it reads is what is stored.
+        """
+        with (
+            translated(self._url),
+            database_of(self._engine).turn_to_write(self._engine),
+            self._engine.connect() as connection,
+            connection.begin() as transaction,
+        ):
+            self._rehearsing = connection
+            try:
+                yield
+            except Raced:
+                raise StoreError("another writer came in between", hint="Try again.") from None
+            finally:
+                self._rehearsing = None
+                transaction.rollback()
+
+    def _writing(self, work: Callable[[Connection], Result]) -> Result:
+        """The result of `work` in a transaction of its own, or in that of the rehearsal."""
+        return writing(self._engine, work) if self._rehearsing is None else work(self._rehearsing)
+
     def __enter__(self) -> Store:
         return self
 
@@ -143,7 +173,7 @@ class Store(AcrossForks):
                 f"experiment {definition.experiment!r} is in {definition.currency}, the store in {self.currency}",
                 hint="Use a store of that currency: one store a shop, one currency a store.",
             )
-        writing(self._engine, lambda connection: add_version(connection, published))
+        self._writing(lambda connection: add_version(connection, published))
 
     def published(self, experiment: str) -> Published:
         """The latest version of an experiment.
@@ -161,6 +191,19 @@ class Store(AcrossForks):
             return latest_version(connection, experiment) if known else None
 
         return read(self._engine, look)
+
+    def versions(self, experiment: str) -> tuple[Published, ...]:
+        """Every version of an experiment, the first one first.
+
+        Raises:
+            InputError: there is none of that key.
+        """
+
+        def work(connection: Connection) -> tuple[Published, ...]:
+            latest_version(connection, experiment)
+            return all_versions(connection, experiment)
+
+        return read(self._engine, work)
 
     def experiments(self) -> list[str]:
         """Keys of all published experiments, sorted."""
@@ -386,6 +429,34 @@ class Store(AcrossForks):
         """
         return writing(self._engine, lambda connection: add_look(connection, experiment, rows))
 
+    def decisions(self, experiment: str) -> tuple[Decided, ...]:
+        """What was decided about an experiment, the first decision first; empty where nothing was.
+
+        Raises:
+            InputError: no experiment of that key.
+        """
+
+        def work(connection: Connection) -> tuple[Decided, ...]:
+            latest_version(connection, experiment)
+            return read_decisions(connection, experiment)
+
+        return read(self._engine, work)
+
+    def record_decision(self, experiment: str, made: Decided) -> Decided:
+        """Record a decision, which is never changed, and return it with the number that it got.
+
+        Decisions made at once get different numbers. It is a record alone: nothing starts or stops by it.
+
+        Args:
+            experiment: its key.
+            made: what was decided; its number is not looked at.
+
+        Raises:
+            InputError: no such experiment, an arm that it never had, or a naive time.
+        """
+        number = writing(self._engine, lambda connection: add_decision(connection, experiment, made))
+        return replace(made, number=number)
+
     def note_import(self, experiment: str, file: str, *, read: int, refused: int) -> None:
         """Remember how many rows of a table were read and refused, at the last import of a file of that name."""
 
@@ -396,7 +467,7 @@ class Store(AcrossForks):
             connection.execute(delete(tables.import_file).where(key))
             connection.execute(tables.import_file.insert(), row)
 
-        writing(self._engine, note)
+        self._writing(note)
 
     def _write(
         self,
@@ -408,9 +479,9 @@ class Store(AcrossForks):
         for chunk in _chunks(enumerate(records), CHUNK):
             ready = prepare(chunk, tally)
             if ready:
-                tally.add(writing(self._engine, lambda connection, ready=ready: store(connection, ready)))
+                tally.add(self._writing(lambda connection, ready=ready: store(connection, ready)))
                 self._written += len(ready)
-        if self._written >= self._settle_at:
+        if self._written >= self._settle_at and self._rehearsing is None:
             with translated(self._url):
                 database_of(self._engine).settle(self._engine)
             self._settle_at = 2 * self._written
