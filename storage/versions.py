@@ -15,7 +15,15 @@ from .lookups import arm_ids, experiment_ids
 from .tables import definition, experiment, look
 from .times import to_micros
 
-__all__ = ["Revision", "add_version", "all_versions", "experiment_keys", "latest_version", "planned_shares", "read_revisions"]
+__all__ = [
+    "Revision",
+    "add_version",
+    "all_versions",
+    "experiment_keys",
+    "latest_version",
+    "planned_shares",
+    "read_revisions",
+]
 
 
 @dataclass(frozen=True, slots=True)

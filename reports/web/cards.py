@@ -17,10 +17,11 @@ from typing import Any
 from ...errors import InputError, OfferliftError, StoreError
 from ...storage import Store
 from ...storage.versions import Revision
+from ..html import render_html
 from ..review import ReviewRow, review_experiment
 from ..section import section
 
-__all__ = ["Cards", "Kept", "Wanted"]
+__all__ = ["DRAWING", "Cards", "Kept", "Wanted"]
 
 THREADS = 2
 """Experiments that are computed at once."""
@@ -40,7 +41,7 @@ MOST_DAYS = 500
 MOST_WAITING = 2_000
 """Reviews that may wait to be computed."""
 
-_drawing = threading.Lock()
+DRAWING = threading.Lock()
 """Held while figures are drawn: matplotlib's settings are those of the process."""
 
 log = logging.getLogger(__name__)
@@ -84,10 +85,15 @@ class Kept:
     def section(self) -> dict[str, Any]:
         """What its page shows; the figures are drawn when they are first asked for."""
         if self._section is None:
-            with _drawing:
+            with DRAWING:
                 if self._section is None:
                     self._section = section(1, self.row.card, note=self.row.reviewed.reason)
         return self._section
+
+    def report(self) -> str:
+        """The page that `offerlift report` writes, which needs no server."""
+        with DRAWING:
+            return render_html([self.row.card])
 
 
 @dataclass(slots=True)
@@ -114,7 +120,7 @@ class Cards:
         self._revisions: dict[str, Revision] | None = None
         self._listed = 0.0
         self._entries: OrderedDict[Wanted, _Entry] = OrderedDict()
-        self._waiting: dict[Wanted, Future[Kept]] = {}
+        self._waiting: dict[Wanted, Future[None]] = {}
         self._running: set[Wanted] = set()
         self._queue: queue.PriorityQueue[tuple[int, int, Wanted]] = queue.PriorityQueue()
         self._number = itertools.count()
@@ -175,12 +181,15 @@ class Cards:
         revisions = self._revisions or {}
         return revisions.get(kept.row.card.experiment) == kept.revision
 
-    def refresh(self, wanted: Wanted, *, urgent: bool = False) -> Future[Kept] | None:
+    def refresh(self, wanted: Wanted, *, urgent: bool = False) -> Future[None] | None:
         """Have a review computed where there is none, or none that is fresh; None where nothing is to be done.
 
         Args:
             wanted: which; of an experiment that the store has.
             urgent: whether somebody waits for it: those come first.
+
+        Returns:
+            What is done once `known` or `failure` has the result.
 
         Raises:
             StoreError: too many are waiting.
@@ -195,6 +204,8 @@ class Cards:
                 if len(self._waiting) >= MOST_WAITING:
                     raise StoreError("too many pages are being computed", hint="Try again in a minute.")
                 future = self._waiting[wanted] = Future()
+                # Others wait for it too: who goes away must not cancel it.
+                future.set_running_or_notify_cancel()
                 self._queue.put((0 if urgent else 1, next(self._number), wanted))
             elif urgent and wanted not in self._running:
                 self._queue.put((0, next(self._number), wanted))
@@ -234,10 +245,9 @@ class Cards:
                 kept = self._compute(wanted, draw=bool(before and before.kept and before.kept.is_drawn))
             except Exception as error:
                 self._failed(wanted, error)
-                future.set_exception(error)
             else:
                 self._done(wanted, kept)
-                future.set_result(kept)
+            future.set_result(None)
 
     def _compute(self, wanted: Wanted, *, draw: bool) -> Kept:
         begun = time.monotonic()
