@@ -13,7 +13,7 @@ from .charts import Truth
 from .section import CHECKS, ICONS, STATUS_ICONS, lifts, section
 from .tree import Scorecard
 
-__all__ = ["Truth", "render_html", "render_page"]
+__all__ = ["Truth", "render_html", "render_page", "style_sheet"]
 
 
 def render_html(
@@ -45,6 +45,11 @@ def render_html(
 def render_page(template: str, **shown: Any) -> str:
     """One of the templates, filled; every name in it is escaped."""
     return _environment().get_template(template).render(css=_resource("report.css"), **shown)
+
+
+def style_sheet() -> str:
+    """What stands in the element `style` of every page, for a header that names its hash."""
+    return f"\n{_resource('report.css')}\n"
 
 
 @cache

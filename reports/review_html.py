@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from . import format as fmt
@@ -12,13 +13,13 @@ from .review_text import summary
 from .section import lifts, section
 from .tree import Scorecard
 
-__all__ = ["render_review_html"]
+__all__ = ["overview", "render_review_html"]
 
 
 def render_review_html(review: Review) -> str:
     """The page as a string; it needs neither network nor JavaScript."""
     sections = [section(at, row.card, note=row.reviewed.reason) for at, row in enumerate(review.rows, start=1)]
-    shown = list(zip(review.rows, sections, strict=True))
+    ids = {row.card.experiment: one["id"] for row, one in zip(review.rows, sections, strict=True)}
     heading = f"Review of {fmt.moment(review.at)}"
     return render_page(
         "review.html.j2",
@@ -26,15 +27,26 @@ def render_review_html(review: Review) -> str:
         heading=heading,
         summary=summary(review),
         recorded=_recorded(review),
-        to_overview=True,
+        to_overview="#overview",
         sections=sections,
-        groups=[
-            (words, [_overview_row(row, one) for row, one in shown if row.group == group])
-            for group, words in GROUPS.items()
-            if review.count(group)
-        ],
+        look_heading="Recorded now",
+        groups=overview(review, lambda key: f"#{ids[key]}"),
         generated_by=review.rows[0].card.generated_by if review.rows else "offerlift",
     )
+
+
+def overview(review: Review, href: Callable[[str], str]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The groups of the overview that are not empty: their headings and what is shown of each experiment.
+
+    Args:
+        review: whose rows they are.
+        href: where the page of an experiment is, by its key.
+    """
+    return [
+        (words, [_overview_row(row, href(row.card.experiment)) for row in review.rows if row.group == group])
+        for group, words in GROUPS.items()
+        if review.count(group)
+    ]
 
 
 def _recorded(review: Review) -> str:
@@ -49,9 +61,9 @@ def _recorded(review: Review) -> str:
     return f"This review recorded {fmt.join(said)}." if said else "This review recorded no look."
 
 
-def _overview_row(row: ReviewRow, shown: dict[str, Any]) -> dict[str, Any]:
+def _overview_row(row: ReviewRow, href: str) -> dict[str, Any]:
     return {
-        "id": shown["id"],
+        "href": href,
         "card": row.card,
         "state": row.state,
         "step": row.step,

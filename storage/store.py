@@ -39,7 +39,7 @@ from .series import Series, SinceExposure, read_series, read_since_exposure
 from .table import TableRow
 from .table_rows import store_table_rows
 from .times import now_micros, to_micros
-from .versions import add_version, all_versions, experiment_keys, latest_version
+from .versions import Revision, add_version, all_versions, experiment_keys, latest_version, read_revisions
 from .visitors import VisitorValues, read_visitors
 
 __all__ = ["CHUNK", "Store"]
@@ -59,9 +59,10 @@ class Store(AcrossForks):
     and writing the same records again changes nothing, so a failed write is simply repeated.
     """
 
-    def __init__(self, engine: Engine, url: URL, currency: str):
+    def __init__(self, engine: Engine, url: URL, currency: str, *, read_only: bool = False):
         super().__init__(engine)
         self._url = url
+        self._read_only = read_only
         self.currency = currency
         self._written = 0
         self._settle_at = CHUNK
@@ -75,6 +76,7 @@ class Store(AcrossForks):
         schema: str | None = None,
         currency: str | None = None,
         create: bool = True,
+        read_only: bool = False,
     ) -> Store:
         """Open a store, and create it where there is none.
 
@@ -85,6 +87,7 @@ class Store(AcrossForks):
                 or a database, of its own.
             currency: ISO 4217 code that the store reports in. None takes the store's own, EUR for a new one.
             create: whether a store may be created; otherwise a missing one is an error.
+            read_only: whether the database itself is told to refuse every write; such a store is never created.
 
         Raises:
             StoreError: it cannot be reached, read or written; it is of another schema version or currency.
@@ -92,14 +95,14 @@ class Store(AcrossForks):
         """
         if currency is not None:
             check_currency(currency)
-        address = database_url(url)
-        engine = open_engine(address, schema=schema, create=create)
+        address, create = database_url(url), create and not read_only
+        engine = open_engine(address, schema=schema, create=create, only_read=read_only)
         try:
             found = open_tables(engine, schema=schema, currency=currency, create=create)
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine, address, found)
+        return cls(engine, address, found, read_only=read_only)
 
     @property
     def url(self) -> str:
@@ -114,8 +117,9 @@ class Store(AcrossForks):
     def close(self) -> None:
         """Release the connections."""
         try:
-            with translated(self._url):
-                database_of(self._engine).checkpoint(self._engine)
+            if not self._read_only:
+                with translated(self._url):
+                    database_of(self._engine).checkpoint(self._engine)
         except StoreError:
             # All is stored already: the log is merely left for the next to move.
             pass
@@ -204,6 +208,13 @@ class Store(AcrossForks):
     def experiments(self) -> list[str]:
         """Keys of all published experiments, sorted."""
         return read(self._engine, experiment_keys)
+
+    def revisions(self) -> dict[str, Revision]:
+        """The latest version and the latest look of each published experiment, by its key.
+
+        They say whether a report is out of date; visitors and outcomes that arrive change neither.
+        """
+        return read(self._engine, read_revisions)
 
     def write_exposures(self, records: Iterable[Exposure]) -> WriteResult:
         """Store exposures: the earliest of a visitor counts, ties go by arm name, another arm makes a crossover.
