@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -33,7 +33,7 @@ from .observations import Breakdown, Observations
 from .opening import open_tables
 from .origins import Origin, store_origin
 from .outcomes import prepare_covariates, prepare_outcomes, store_covariates, store_outcomes
-from .reading import SegmentCounts, read_breakdown, read_counts, read_observations
+from .reading import SegmentCounts, read_breakdown, read_counts, read_observations, read_variant
 from .results import Tally, WriteResult
 from .series import Series, SinceExposure, read_series, read_since_exposure
 from .table import TableRow
@@ -373,6 +373,34 @@ class Store(AcrossForks):
         """
         return self._analysed(
             experiment, as_of, lambda connection, origin: read_since_exposure(connection, origin, days)
+        )
+
+    def variant(
+        self,
+        experiment: str,
+        *,
+        as_of: datetime | None = None,
+        caps: Mapping[str, int | None] | None = None,
+        without_crossovers: bool = False,
+    ) -> Observations:
+        """The observations of an experiment's latest version read otherwise, to see how much hangs on that.
+
+        Args:
+            experiment: its key.
+            as_of: as for `observations`.
+            caps: metric name -> largest value of one visitor that counts, in minor units, in place of its own; None
+                for no cap.
+            without_crossovers: whether visitors are left out who were seen in another arm than their first.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or rows that were pruned.
+        """
+        return self._analysed(
+            experiment,
+            as_of,
+            lambda connection, origin: read_variant(
+                connection, origin, caps or {}, without_crossovers=without_crossovers
+            ),
         )
 
     def distributions(self, experiment: str, *, as_of: datetime | None = None) -> Distributions:
