@@ -18,6 +18,7 @@ from ..experiments.records import Covariate, Exposure, Link, Outcome
 from ..experiments.snapshot import Published
 from . import tables
 from .archive import read_archive, read_kept_breakdown, unpruned_version
+from .arrivals import Arrivals, read_arrivals
 from .audit import Audit, audit_assignments
 from .decisions import Decided, add_decision, read_decisions
 from .distributions import Distributions, read_distributions
@@ -402,6 +403,14 @@ class Store(AcrossForks):
                 connection, origin, caps or {}, without_crossovers=without_crossovers
             ),
         )
+
+    def arrivals(self, experiment: str, *, as_of: datetime | None = None) -> dict[str, Arrivals]:
+        """How many outcomes of an experiment's visitors were written long after they happened, by arm.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or rows that were pruned.
+        """
+        return self._analysed(experiment, as_of, read_arrivals)
 
     def distributions(self, experiment: str, *, as_of: datetime | None = None) -> Distributions:
         """Histograms of orders' and visitors' money, and each arm's largest values, of an experiment's latest version.
