@@ -25,9 +25,9 @@ GUARDRAIL_WORDS = {
 
 
 def primary_forest(card: Scorecard, truth: Truth | None = None) -> dict[str, Any] | None:
-    """The primary metric's lift of each arm, with the interval that decides; None where there is nothing to compare."""
+    """The primary metric's lift of each arm, with the interval that decides; None where there is nothing yet."""
     metric = card.metric(card.primary)
-    if card.withheld or all(one.status != "ok" for one in metric.comparisons):
+    if card.withheld or all(one.value is None for one in metric.arms):
         return None
     bands = [deciding(one).lift for one in metric.comparisons]
     known = {arm: true[1] for arm, true in (truth or {}).get(metric.metric, {}).items()}
@@ -38,6 +38,7 @@ def primary_forest(card: Scorecard, truth: Truth | None = None) -> dict[str, Any
         "interval": _interval_name(card),
         "rows": rows,
         "axis": axis(scale, lambda x: fmt.lift(x, 0.2), _reference(card.control)),
+        "nothing": all(deciding(one).lift.kind != "bounded" for one in metric.comparisons),
         "less": metric.desired_change == "decrease",
         "has_truth": bool(known),
     }

@@ -40,7 +40,7 @@ def render_html(
         heading=title or ("Experiment report" if len(scorecards) == 1 else f"{names}: experiment report"),
         sections=sections,
         overview=[{**shown, "lifts": lifts(shown["card"], scale)} for shown in sections] if len(sections) > 1 else None,
-        lift_axis=axis(scale, lambda x: fmt.lift(x, 0.2) if x else "0%"),
+        lift_axis=axis(scale, lambda x: fmt.lift(x, 0.2) if x else "0%", most=4),
         simulated=any(shown["truth"] for shown in sections),
         generated_by=scorecards[0].generated_by if scorecards else "offerlift",
     )

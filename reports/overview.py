@@ -15,6 +15,9 @@ __all__ = ["ArmLift", "Lifts", "lifts", "overview_scale", "week_money"]
 MOST_ARMS = 4
 """Arms whose bars an overview has room for."""
 
+REACH = 1.5
+"""How many times the median reach the bars of several experiments go: a small test must not make all others dots."""
+
 
 @dataclass(frozen=True)
 class ArmLift:
@@ -53,7 +56,8 @@ def deciding(comparison: ComparisonRow) -> AnytimeRow | SequentialRow:
 
 def overview_scale(cards: Sequence[Scorecard]) -> Scale:
     """The scale of the bars of an overview, which all experiments share."""
-    return lift_scale([deciding(one).lift for card in cards if _is_shown(card) for one in _chosen(card)[0]])
+    shown = [deciding(one).lift for card in cards if _is_shown(card) for one in _chosen(card)[0]]
+    return lift_scale(shown, most=REACH if len(cards) > 1 else 3.0)
 
 
 def lifts(card: Scorecard, scale: Scale | None = None) -> Lifts:

@@ -55,7 +55,8 @@ def overview(review: Review, href: Callable[[str], str]) -> list[tuple[str, list
 
 def overview_axis(review: Review) -> str:
     """The ticks of the scale that all bars of the overview share."""
-    return axis(overview_scale([row.card for row in review.rows]), lambda x: fmt.lift(x, 0.2) if x else "0%")
+    scale = overview_scale([row.card for row in review.rows])
+    return axis(scale, lambda x: fmt.lift(x, 0.2) if x else "0%", most=4)
 
 
 def _recorded(review: Review) -> str:

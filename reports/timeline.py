@@ -27,9 +27,8 @@ def course_panels(card: Scorecard) -> dict[str, Any] | None:
         return None
     marked = _marked(card)
     markers = [Marker(one.at, number) for number, one in marked]
-    more = card.metric(card.primary).desired_change == "increase"
     arms = sorted(background.course, key=lambda one: _order(card, one.arm))[:MOST_PANELS]
-    panels = [(one.arm, lift_panel(one, card.control, markers, more_is_better=more)) for one in arms]
+    panels = [(one.arm, lift_panel(one, card.control, markers)) for one in arms]
     panels = [(arm, panel) for arm, panel in panels if panel]
     if not panels:
         return None
