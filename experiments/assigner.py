@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import InputError
+from ..errors import InputError, known_or_nearest
 from .assignment import NO_SEGMENTS, Assignment, Reason
 from .compiled import Compiled, Forced
 from .definition import Offer
@@ -217,7 +217,8 @@ class Assigner:
         """
         compiled = self._experiments.get(experiment)
         if compiled is None or compiled.unusable:
-            raise InputError(self._problem(experiment, compiled))
+            known = None if compiled is not None else known_or_nearest(experiment, self._experiments)
+            raise InputError(self._problem(experiment, compiled), hint=known)
         return compiled
 
     def _compile(self, snapshot: Mapping[str, Published]) -> dict[str, Compiled]:
@@ -269,7 +270,7 @@ class Assigner:
     def _problem(self, experiment: str, compiled: Compiled | None) -> str:
         if compiled is not None:
             return compiled.unusable
-        return f"no experiment {experiment!r} in the snapshot; known: {', '.join(self._experiments) or 'none'}"
+        return f"no experiment {experiment!r} in the snapshot"
 
     def _error(self, visitor: str, experiment: str, compiled: Compiled | None) -> Assignment:
         problem = self._problem(experiment, compiled)
