@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import InputError, known_or_nearest
+from ..errors import InputError, nearest
 from .assignment import NO_SEGMENTS, Assignment, Reason
 from .compiled import Compiled, Forced
 from .definition import Offer
@@ -217,8 +217,10 @@ class Assigner:
         """
         compiled = self._experiments.get(experiment)
         if compiled is None or compiled.unusable:
-            known = None if compiled is not None else known_or_nearest(experiment, self._experiments)
-            raise InputError(self._problem(experiment, compiled), hint=known)
+            near = None if compiled is not None else nearest(experiment, self._experiments)
+            raise InputError(
+                self._problem(experiment, compiled), hint=None if near is None else f"Did you mean {near!r}?"
+            )
         return compiled
 
     def _compile(self, snapshot: Mapping[str, Published]) -> dict[str, Compiled]:
@@ -270,7 +272,7 @@ class Assigner:
     def _problem(self, experiment: str, compiled: Compiled | None) -> str:
         if compiled is not None:
             return compiled.unusable
-        return f"no experiment {experiment!r} in the snapshot"
+        return f"no experiment {experiment!r} in the snapshot; known: {', '.join(self._experiments) or 'none'}"
 
     def _error(self, visitor: str, experiment: str, compiled: Compiled | None) -> Assignment:
         problem = self._problem(experiment, compiled)
