@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select
 
-from ..errors import InputError, StoreError
+from ..errors import InputError, StoreError, known_or_nearest
 from ..experiments.currencies import minor_digits
 from ..experiments.definition import Definition, State
 from ..experiments.snapshot import Published
@@ -145,7 +145,12 @@ def require_segment(definition: Definition, segment: str) -> None:
     if segment not in definition.segments:
         raise InputError(
             f"{definition.experiment!r} has no segment {segment!r}",
-            hint=f"Its segments: {', '.join(definition.segments) or 'none'}; definitions name them in `segments`.",
+            hint=known_or_nearest(
+                segment,
+                definition.segments,
+                whose="Its segments",
+                none="It has none; definitions name them in `segments`.",
+            ),
         )
 
 
