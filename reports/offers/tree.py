@@ -376,10 +376,10 @@ class AfterSaleRow:
     """How an arm's difference builds up with the days since the exposure.
 
     Attributes:
-        peak_day, peak: where the difference was largest.
-        last: at the last day.
-        shape: `growing`, `holding`, `pulled_forward` (falls back from its peak by more than noise explains) or
-            `unclear`.
+        course: day by day, each of the visitors who were observed as long.
+        early, late: the differences of the window's first days and of the rest, of the same visitors; they add up.
+        shape: `growing`, `holding`, `pulled_forward` (won early and lost after), `delayed` (lost early and won after)
+            or `unclear`.
         words: the same in a sentence.
     """
 
@@ -387,19 +387,21 @@ class AfterSaleRow:
     status: Status
     reason: str
     course: tuple[CourseRow, ...] = ()
-    peak_day: int | None = None
-    shape: Literal["growing", "holding", "pulled_forward", "unclear"] | None = None
+    early: Estimate = Estimate()
+    late: Estimate = Estimate()
+    shape: Literal["growing", "holding", "pulled_forward", "delayed", "unclear"] | None = None
     words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AfterSale:
-    """What comes after the sale.
+    """What comes after the sale; all intervals are fixed-sample ones, which do not decide.
 
     Attributes:
         metric: whose difference is followed over the days since the exposure.
         maturity: a sentence on each metric that waits for refunds or for a retention window.
         holdout: what a holdout's comparison says; "" elsewhere.
+        split_day: the day that parts `early` from `late`, fixed before any data.
     """
 
     status: Status
@@ -408,6 +410,7 @@ class AfterSale:
     unit: str = ""
     maturity: tuple[str, ...] = ()
     holdout: str = ""
+    split_day: int | None = None
     arms: tuple[AfterSaleRow, ...] = ()
 
 
