@@ -75,6 +75,7 @@ from .srm import (
 )
 
 if TYPE_CHECKING:
+    from .contrasts import Contrast, WaldTest
     from .days import DaysComparison, compare_days
     from .decision_rule import (
         ACTIONS,
@@ -96,6 +97,9 @@ if TYPE_CHECKING:
     from .decomposition import Factor, RevenueDecomposition, decompose_revenue
     from .endpoints import Endpoint, Mean, Rate, Signal
     from .exact import conditional_mid_p
+    from .factorial import compare_factorial
+    from .factorial_design import Aliases, factorial_aliases
+    from .factorial_results import FactorialCell, FactorialComparison, FactorialEffect, LackOfFit
     from .group_sequential import (
         Boundaries,
         Boundary,
@@ -189,6 +193,21 @@ _LATE = {
         "Signal",
     ),
     "exact": ("conditional_mid_p",),
+    "contrasts": (
+        "Contrast",
+        "WaldTest",
+    ),
+    "factorial": ("compare_factorial",),
+    "factorial_design": (
+        "Aliases",
+        "factorial_aliases",
+    ),
+    "factorial_results": (
+        "FactorialCell",
+        "FactorialComparison",
+        "FactorialEffect",
+        "LackOfFit",
+    ),
     "group_sequential": (
         "Boundaries",
         "Boundary",
@@ -289,6 +308,7 @@ __all__ = [
     "Action",
     "AdjustedComparison",
     "Adjustment",
+    "Aliases",
     "Anytime",
     "ArmComparison",
     "ArmValue",
@@ -298,6 +318,7 @@ __all__ = [
     "Boundaries",
     "Boundary",
     "Comparison",
+    "Contrast",
     "CovariateBalance",
     "DaysComparison",
     "Design",
@@ -308,9 +329,13 @@ __all__ = [
     "Estimate",
     "Evidence",
     "Factor",
+    "FactorialCell",
+    "FactorialComparison",
+    "FactorialEffect",
     "Finding",
     "Histogram",
     "Inputs",
+    "LackOfFit",
     "LargestValues",
     "Lift",
     "Mean",
@@ -336,6 +361,7 @@ __all__ = [
     "Spending",
     "StagewiseEstimate",
     "Verdicts",
+    "WaldTest",
     "achieved_power",
     "adjust_p_values",
     "adjusted_alpha",
@@ -353,6 +379,7 @@ __all__ = [
     "compare_adjusted_over_strata",
     "compare_days",
     "compare_estimates",
+    "compare_factorial",
     "compare_means",
     "compare_means_over_strata",
     "compare_proportions",
@@ -376,6 +403,7 @@ __all__ = [
     "expected_loss_beta",
     "expected_net_gain",
     "explained_variance",
+    "factorial_aliases",
     "fieller",
     "follow_bounds",
     "follow_rule",
