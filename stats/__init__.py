@@ -112,6 +112,7 @@ if TYPE_CHECKING:
         spent_by,
     )
     from .histogram import LARGEST_SHARE_LIMIT, Histogram, LargestValues
+    from .overlaps import OverlapInteraction, Overlaps, overlap_interactions
     from .power import (
         Design,
         Duration,
@@ -134,6 +135,8 @@ if TYPE_CHECKING:
     )
     from .resampling import BootstrapPosterior, PermutationTest, bayesian_bootstrap, permutation_test
     from .rope import rope_means, rope_rates
+    from .segment_results import Segmentation, SegmentEffect, SegmentsComparison
+    from .segments import MOST_DECLARED, compare_segments
     from .shrinkage import (
         Programme,
         Shrunk,
@@ -143,6 +146,7 @@ if TYPE_CHECKING:
         shrink,
         shrink_arms,
         shrink_by_experience,
+        shrink_together,
     )
     from .spending import Spending, spent_alpha
     from .strata import (
@@ -224,6 +228,11 @@ _LATE = {
         "LARGEST_SHARE_LIMIT",
         "LargestValues",
     ),
+    "overlaps": (
+        "OverlapInteraction",
+        "Overlaps",
+        "overlap_interactions",
+    ),
     "power": (
         "Design",
         "Duration",
@@ -259,6 +268,15 @@ _LATE = {
         "rope_means",
         "rope_rates",
     ),
+    "segment_results": (
+        "SegmentEffect",
+        "Segmentation",
+        "SegmentsComparison",
+    ),
+    "segments": (
+        "MOST_DECLARED",
+        "compare_segments",
+    ),
     "shrinkage": (
         "Programme",
         "Shrunk",
@@ -268,6 +286,7 @@ _LATE = {
         "shrink",
         "shrink_arms",
         "shrink_by_experience",
+        "shrink_together",
     ),
     "spending": (
         "Spending",
@@ -302,6 +321,7 @@ __all__ = [
     "BURN_IN_CONVERSIONS",
     "HARM_SHARE",
     "LARGEST_SHARE_LIMIT",
+    "MOST_DECLARED",
     "NON_INFERIORITY",
     "SKEW_LIMIT",
     "VISITORS_WITHOUT_PLAN",
@@ -341,6 +361,8 @@ __all__ = [
     "Mean",
     "Moments",
     "NonInferiority",
+    "OverlapInteraction",
+    "Overlaps",
     "PermutationTest",
     "PlannedLooks",
     "Posterior",
@@ -354,6 +376,9 @@ __all__ = [
     "RunningAnytime",
     "SampleRatio",
     "SampleSize",
+    "SegmentEffect",
+    "Segmentation",
+    "SegmentsComparison",
     "Shared",
     "Shown",
     "Shrunk",
@@ -387,6 +412,7 @@ __all__ = [
     "compare_quantiles",
     "compare_ratios",
     "compare_ratios_over_strata",
+    "compare_segments",
     "conditional_mid_p",
     "control_share_for",
     "counts_of",
@@ -433,6 +459,7 @@ __all__ = [
     "normal_mixture_log_martingale",
     "normal_posteriors",
     "normal_update",
+    "overlap_interactions",
     "permutation_test",
     "planned_looks",
     "probability_b_beats_a",
@@ -456,6 +483,7 @@ __all__ = [
     "shrink",
     "shrink_arms",
     "shrink_by_experience",
+    "shrink_together",
     "skew_kappa",
     "skew_kappa_over_strata",
     "spent_alpha",

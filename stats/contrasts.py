@@ -29,6 +29,7 @@ __all__ = [
     "arrays_of",
     "contrast_of",
     "detectable_effect",
+    "log_estimate",
     "satterthwaite_contrasts",
     "wald_statistics",
     "wald_test_of",
@@ -145,7 +146,7 @@ def wald_statistics(coefficients: Array, mean: Array, variance: Array, df: Array
     basis = np.linalg.qr(coefficients.T)[0]
     covariance = np.einsum("kq,...k,kr->...qr", basis, variance, basis)
     size, rotation = np.linalg.eigh(covariance)
-    singular = size[..., 0] <= 1e-12 * size[..., -1]
+    singular = np.asarray(size[..., 0] <= 1e-12 * size[..., -1])
     size = np.where(singular[..., None], 1.0, size)
     directions = np.einsum("kq,...qr->...rk", basis, rotation)
     t_squared = np.einsum("...rk,...k->...r", directions, mean) ** 2 / size
@@ -218,6 +219,11 @@ def arrays_of(cells: Sequence[Estimate]) -> tuple[Array, Array, Array]:
     """Means, their variances and degrees of freedom, shape (k,) each."""
     mean, variance, df = np.array([(cell.mean, cell.variance, cell.df) for cell in cells], dtype=np.float64).T
     return mean, variance, df
+
+
+def log_estimate(estimate: Estimate) -> Estimate:
+    """The logarithm of a mean above 0, with variance V/m² (delta method)."""
+    return Estimate(math.log(estimate.mean), estimate.variance / estimate.mean / estimate.mean, estimate.df)
 
 
 def _change(logarithm: float) -> float:

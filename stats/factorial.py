@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc
 
 from ..errors import InputError
-from .bayes import Direction, normal_posteriors, normal_update
-from .contrasts import Contrast, Scale, Status, WaldTest, adjusted, arrays_of, contrast_of, wald_test_of
+from .bayes import Direction, normal_posteriors
+from .contrasts import Contrast, Scale, Status, WaldTest, adjusted, arrays_of, contrast_of, log_estimate, wald_test_of
 from .factorial_design import Cell, CellModel, Grid, Term, show_cell, term_name
 from .factorial_results import CellWeights, FactorialCell, FactorialComparison, FactorialEffect, LackOfFit
 from .fieller import Estimate, check_alpha
 from .moments import Moments
-from .shrinkage import LEAST_ARMS, Shrunk, sceptical_prior, shrink
+from .shrinkage import shrink_together
 from .strata import mean_over_strata, ratio_over_strata, stratum_weights
 
 __all__ = ["compare_factorial"]
@@ -128,7 +128,7 @@ def compare_factorial(
     effects: tuple[FactorialEffect, ...] = ()
     fit = None
     if status == "ok":
-        scaled = [_scaled(usable[cell], scale) for cell in fitted.present]
+        scaled = [usable[cell] if scale == "additive" else log_estimate(usable[cell]) for cell in fitted.present]
         sizes = None if weights == "equal" else np.array([float(shown[cell][0].visitors) for cell in grid.cells])
         effects = _effects(fitted, scaled, sizes, terms, scale, alpha, power)
         fit = _lack_of_fit(fitted, scaled)
@@ -260,12 +260,6 @@ def _problem(
     return "", "ok"
 
 
-def _scaled(estimate: Estimate, scale: Scale) -> Estimate:
-    if scale == "additive":
-        return estimate
-    return Estimate(math.log(estimate.mean), estimate.variance / estimate.mean**2, estimate.df)
-
-
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """A term's contrasts over the grid, and for each the terms that it cannot be told from, or None."""
@@ -367,7 +361,8 @@ def _ranked(
     """The cells with their shrunk means, and the best of them."""
     if not usable:
         return tuple(rows), None
-    shrunk = _shrunk(list(usable.values()), smallest_effect)
+    mean, variance, _ = arrays_of(list(usable.values()))
+    shrunk = shrink_together(mean, variance, smallest_effect) if (variance > 0).all() else None
     found = dict(zip(usable, shrunk or [], strict=False))
     chance = {}
     if 1 < len(found) <= MOST_RANKED:
@@ -384,22 +379,3 @@ def _ranked(
     tested = [row for row in ranked if row.mean is not None]
     # Shrunk all the way, cells are equal: then the raw means decide.
     return ranked, max(tested, key=lambda row: (sign * (row.shrunk or 0.0), sign * (row.mean or 0.0)))
-
-
-def _shrunk(cells: Sequence[Estimate], smallest_effect: float | None) -> list[Shrunk] | None:
-    mean, variance, _ = arrays_of(cells)
-    if not (variance > 0).all():
-        return None
-    if len(cells) >= LEAST_ARMS:
-        return shrink(mean, variance)
-    if smallest_effect is None or len(cells) < 2:
-        return None
-    # A difference of two cells then has the sceptical prior's variance.
-    tau2 = sceptical_prior(smallest_effect) / 2
-    precision = 1 / (variance + tau2)
-    centre = float(precision @ mean / precision.sum())
-    found = []
-    for cell in cells:
-        after, rest = normal_update(cell.mean, cell.variance, centre, tau2)
-        found.append(Shrunk(cell.mean, math.sqrt(cell.variance), after, math.sqrt(rest), centre, tau2, "sceptical"))
-    return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import combinations, product
 from math import prod
 
@@ -171,7 +171,7 @@ class Grid:
     def _combined(self, blocks: Mapping[str, Array]) -> Array:
         """Kronecker product over the factors, with a column of ones for those that have no block."""
         parts = [blocks.get(name, np.ones((len(levels), 1))) for name, levels in self.factors.items()]
-        return reduce(np.kron, parts)
+        return reduce(np.kron, parts).astype(np.float64)
 
     def _share_of_others(self, term: Term, sizes: Array) -> Array:
         """For every cell, the share of all visitors who have its levels of the factors outside the term."""
@@ -236,9 +236,13 @@ class CellModel:
         """Terms left out of the model that the present cells do not tell this one from."""
         if len(self.at) == len(self.grid.cells):
             return ()
-        everything = self if self.terms == self.grid.terms else CellModel(self.grid, self.present, None)
         kept = {MEAN, *map(term_name, self.terms)}
-        return tuple(other for other in everything.confounded().get(term_name(term), ()) if other not in kept)
+        return tuple(other for other in self._everything.get(term_name(term), ()) if other not in kept)
+
+    @cached_property
+    def _everything(self) -> dict[str, tuple[str, ...]]:
+        """What would be confounded if no term were left out."""
+        return (self if self.terms == self.grid.terms else CellModel(self.grid, self.present, None)).confounded()
 
     def aliased_with(self, term: Term, contrast: Array) -> tuple[str, ...] | None:
         """Other terms that a term's contrast of all cells cannot be told from; None where it can be estimated."""
