@@ -75,6 +75,7 @@ from .srm import (
 )
 
 if TYPE_CHECKING:
+    from .clusters import FEW_CLUSTERS, ClusterComparison, compare_clusters
     from .contrasts import Contrast, WaldTest
     from .days import DaysComparison, compare_days
     from .decision_rule import (
@@ -164,6 +165,15 @@ if TYPE_CHECKING:
     from .winsor import cap_from_orders, capped_moments
 
 _LATE = {
+    "clusters": (
+        "ClusterComparison",
+        "FEW_CLUSTERS",
+        "compare_clusters",
+    ),
+    "contrasts": (
+        "Contrast",
+        "WaldTest",
+    ),
     "days": (
         "DaysComparison",
         "compare_days",
@@ -197,10 +207,6 @@ _LATE = {
         "Signal",
     ),
     "exact": ("conditional_mid_p",),
-    "contrasts": (
-        "Contrast",
-        "WaldTest",
-    ),
     "factorial": ("compare_factorial",),
     "factorial_design": (
         "Aliases",
@@ -319,6 +325,7 @@ _HOME = {name: module for module, names in _LATE.items() for name in names}
 __all__ = [
     "ACTIONS",
     "BURN_IN_CONVERSIONS",
+    "FEW_CLUSTERS",
     "HARM_SHARE",
     "LARGEST_SHARE_LIMIT",
     "MOST_DECLARED",
@@ -337,6 +344,7 @@ __all__ = [
     "BootstrapPosterior",
     "Boundaries",
     "Boundary",
+    "ClusterComparison",
     "Comparison",
     "Contrast",
     "CovariateBalance",
@@ -402,6 +410,7 @@ __all__ = [
     "compare",
     "compare_adjusted",
     "compare_adjusted_over_strata",
+    "compare_clusters",
     "compare_days",
     "compare_estimates",
     "compare_factorial",

@@ -218,7 +218,7 @@ def shrink_together(
 
     Example:
         >>> [round(one.shrunk, 3) for one in shrink_together([5.0, 5.4], [0.01, 0.01], 0.3)]
-        [5.108, 5.292]
+        [5.092, 5.308]
     """
     y, v = _arrays(effects, variances)
     if len(y) >= LEAST_ARMS:
