@@ -223,7 +223,7 @@ def log_estimate(estimate: Estimate) -> Estimate:
 
 
 def _scaled(variance: Array) -> tuple[Array, Array]:
-    """Variances in units of the largest, shape (..., k), so that squares of tiny or huge money stay numbers; the unit."""
+    """Variances in units of the largest, shape (..., k), whose squares stay numbers, and the unit."""
     unit = np.maximum(variance.max(axis=-1, keepdims=True), np.finfo(float).tiny)
     return variance / unit, unit
 
