@@ -63,7 +63,7 @@ from .proportions import (
     wilson_interval,
 )
 from .ratios import compare_ratios, linearised, ratio_of
-from .results import Anytime, Comparison, Difference, Inputs, Lift, Posterior, RatioInterval, SampleRatio
+from .results import Amount, Anytime, Comparison, Difference, Inputs, Lift, Posterior, RatioInterval, SampleRatio
 from .showing import Shown
 from .skewness import SKEW_LIMIT, skew_kappa
 from .srm import (
@@ -75,7 +75,22 @@ from .srm import (
 )
 
 if TYPE_CHECKING:
-    from .days import DaysComparison, compare_days
+    from .bunching import (
+        Band,
+        Bunching,
+        OrderHistogram,
+        order_histogram,
+        threshold_bunching,
+    )
+    from .course import (
+        Course,
+        DayOfCourse,
+        course_since_exposure,
+    )
+    from .days import (
+        DaysComparison,
+        compare_days,
+    )
     from .decision_rule import (
         ACTIONS,
         HARM_SHARE,
@@ -93,9 +108,25 @@ if TYPE_CHECKING:
         judge,
         planned_looks,
     )
-    from .decomposition import Factor, RevenueDecomposition, decompose_revenue
-    from .endpoints import Endpoint, Mean, Rate, Signal
-    from .exact import conditional_mid_p
+    from .decomposition import (
+        Factor,
+        RevenueDecomposition,
+        decompose_revenue,
+    )
+    from .demand import (
+        Demand,
+        LackOfFit,
+        demand_curve,
+    )
+    from .endpoints import (
+        Endpoint,
+        Mean,
+        Rate,
+        Signal,
+    )
+    from .exact import (
+        conditional_mid_p,
+    )
     from .group_sequential import (
         Boundaries,
         Boundary,
@@ -107,7 +138,22 @@ if TYPE_CHECKING:
         sequential_boundaries,
         spent_by,
     )
-    from .histogram import LARGEST_SHARE_LIMIT, Histogram, LargestValues
+    from .histogram import (
+        LARGEST_SHARE_LIMIT,
+        Histogram,
+        LargestValues,
+    )
+    from .incremental import (
+        Incrementality,
+        incrementality,
+    )
+    from .money import (
+        Audience,
+        Money,
+        campaign_total,
+        customer_value,
+        money_per_week,
+    )
     from .power import (
         Design,
         Duration,
@@ -118,7 +164,22 @@ if TYPE_CHECKING:
         required_visitors,
         time_to_decide,
     )
-    from .quantiles import QuantileComparison, QuantileEstimate, compare_quantiles, quantile_interval
+    from .pricing import (
+        PriceChoice,
+        TestedPrice,
+        choose_price,
+    )
+    from .programme import (
+        PastExperiment,
+        Programme,
+        programme_total,
+    )
+    from .quantiles import (
+        QuantileComparison,
+        QuantileEstimate,
+        compare_quantiles,
+        quantile_interval,
+    )
     from .repeated import (
         RepeatedInterval,
         StagewiseEstimate,
@@ -128,19 +189,33 @@ if TYPE_CHECKING:
         repeated_p_value,
         stagewise_estimate,
     )
-    from .resampling import BootstrapPosterior, PermutationTest, bayesian_bootstrap, permutation_test
-    from .rope import rope_means, rope_rates
+    from .resampling import (
+        BootstrapPosterior,
+        PermutationTest,
+        bayesian_bootstrap,
+        permutation_test,
+    )
+    from .response import (
+        Dose,
+        DoseResponse,
+        dose_response,
+    )
+    from .rope import (
+        rope_means,
+        rope_rates,
+    )
     from .shrinkage import (
-        Programme,
         Shrunk,
         between_variance,
-        programme_total,
         sceptical_prior,
         shrink,
         shrink_arms,
         shrink_by_experience,
     )
-    from .spending import Spending, spent_alpha
+    from .spending import (
+        Spending,
+        spent_alpha,
+    )
     from .strata import (
         beta_posteriors_over_strata,
         compare_adjusted_over_strata,
@@ -152,10 +227,32 @@ if TYPE_CHECKING:
         skew_kappa_over_strata,
         stratum_weights,
     )
-    from .value import expected_net_gain, gain_of_waiting, value_of_more_visitors, value_of_perfect_information
-    from .winsor import cap_from_orders, capped_moments
+    from .value import (
+        Waiting,
+        expected_net_gain,
+        gain_of_waiting,
+        value_of_more_visitors,
+        value_of_perfect_information,
+        value_of_waiting,
+    )
+    from .winsor import (
+        cap_from_orders,
+        capped_moments,
+    )
 
 _LATE = {
+    "bunching": (
+        "Band",
+        "Bunching",
+        "OrderHistogram",
+        "order_histogram",
+        "threshold_bunching",
+    ),
+    "course": (
+        "Course",
+        "DayOfCourse",
+        "course_since_exposure",
+    ),
     "days": (
         "DaysComparison",
         "compare_days",
@@ -182,6 +279,11 @@ _LATE = {
         "RevenueDecomposition",
         "decompose_revenue",
     ),
+    "demand": (
+        "Demand",
+        "LackOfFit",
+        "demand_curve",
+    ),
     "endpoints": (
         "Endpoint",
         "Mean",
@@ -205,6 +307,17 @@ _LATE = {
         "LARGEST_SHARE_LIMIT",
         "LargestValues",
     ),
+    "incremental": (
+        "Incrementality",
+        "incrementality",
+    ),
+    "money": (
+        "Audience",
+        "Money",
+        "campaign_total",
+        "customer_value",
+        "money_per_week",
+    ),
     "power": (
         "Design",
         "Duration",
@@ -214,6 +327,16 @@ _LATE = {
         "detectable_lift",
         "required_visitors",
         "time_to_decide",
+    ),
+    "pricing": (
+        "PriceChoice",
+        "TestedPrice",
+        "choose_price",
+    ),
+    "programme": (
+        "PastExperiment",
+        "Programme",
+        "programme_total",
     ),
     "quantiles": (
         "QuantileComparison",
@@ -236,15 +359,18 @@ _LATE = {
         "bayesian_bootstrap",
         "permutation_test",
     ),
+    "response": (
+        "Dose",
+        "DoseResponse",
+        "dose_response",
+    ),
     "rope": (
         "rope_means",
         "rope_rates",
     ),
     "shrinkage": (
-        "Programme",
         "Shrunk",
         "between_variance",
-        "programme_total",
         "sceptical_prior",
         "shrink",
         "shrink_arms",
@@ -266,10 +392,12 @@ _LATE = {
         "stratum_weights",
     ),
     "value": (
+        "Waiting",
         "expected_net_gain",
         "gain_of_waiting",
         "value_of_more_visitors",
         "value_of_perfect_information",
+        "value_of_waiting",
     ),
     "winsor": (
         "cap_from_orders",
@@ -289,19 +417,28 @@ __all__ = [
     "Action",
     "AdjustedComparison",
     "Adjustment",
+    "Amount",
     "Anytime",
     "ArmComparison",
     "ArmValue",
     "ArmsComparison",
     "ArmsPosterior",
+    "Audience",
+    "Band",
     "BootstrapPosterior",
     "Boundaries",
     "Boundary",
+    "Bunching",
     "Comparison",
+    "Course",
     "CovariateBalance",
+    "DayOfCourse",
     "DaysComparison",
+    "Demand",
     "Design",
     "Difference",
+    "Dose",
+    "DoseResponse",
     "Duration",
     "Endpoint",
     "ErrorBudget",
@@ -310,15 +447,21 @@ __all__ = [
     "Factor",
     "Finding",
     "Histogram",
+    "Incrementality",
     "Inputs",
+    "LackOfFit",
     "LargestValues",
     "Lift",
     "Mean",
     "Moments",
+    "Money",
     "NonInferiority",
+    "OrderHistogram",
+    "PastExperiment",
     "PermutationTest",
     "PlannedLooks",
     "Posterior",
+    "PriceChoice",
     "Programme",
     "QuantileComparison",
     "QuantileEstimate",
@@ -335,7 +478,9 @@ __all__ = [
     "Signal",
     "Spending",
     "StagewiseEstimate",
+    "TestedPrice",
     "Verdicts",
+    "Waiting",
     "achieved_power",
     "adjust_p_values",
     "adjusted_alpha",
@@ -345,8 +490,10 @@ __all__ = [
     "beta_posteriors",
     "beta_posteriors_over_strata",
     "between_variance",
+    "campaign_total",
     "cap_from_orders",
     "capped_moments",
+    "choose_price",
     "classical_boundaries",
     "compare",
     "compare_adjusted",
@@ -363,10 +510,14 @@ __all__ = [
     "conditional_mid_p",
     "control_share_for",
     "counts_of",
+    "course_since_exposure",
     "covariate_balance",
     "crossing_probabilities",
+    "customer_value",
     "decompose_revenue",
+    "demand_curve",
     "detectable_lift",
+    "dose_response",
     "drift_for_power",
     "dunnett_critical",
     "dunnett_p_values",
@@ -381,6 +532,7 @@ __all__ = [
     "follow_rule",
     "gain_of_waiting",
     "homogeneity_test",
+    "incrementality",
     "inflation_factor",
     "intersection_union",
     "is_over",
@@ -395,6 +547,7 @@ __all__ = [
     "mixture_lambda",
     "mixture_rho",
     "moments_by_arm",
+    "money_per_week",
     "newcombe_difference",
     "next_boundary",
     "nominal_level",
@@ -405,6 +558,7 @@ __all__ = [
     "normal_mixture_log_martingale",
     "normal_posteriors",
     "normal_update",
+    "order_histogram",
     "permutation_test",
     "planned_looks",
     "probability_b_beats_a",
@@ -434,12 +588,14 @@ __all__ = [
     "spent_by",
     "stagewise_estimate",
     "stratum_weights",
+    "threshold_bunching",
     "time_to_decide",
     "tuning_one_look",
     "tuning_with_plan",
     "tuning_without_plan",
     "value_of_more_visitors",
     "value_of_perfect_information",
+    "value_of_waiting",
     "wilson_interval",
 ]
 

@@ -59,9 +59,7 @@ def expected_largest(means: Array, sds: Array) -> Array:
     result = np.empty(len(means))
     for row in range(len(means)):
         m = means[row]
-        result[row] = sum(
-            float(product @ (m[i] + u * sds[i])) for i, (u, product) in enumerate(_products(m, sds))
-        )
+        result[row] = sum(float(product @ (m[i] + u * sds[i])) for i, (u, product) in enumerate(_products(m, sds)))
     return result
 
 
