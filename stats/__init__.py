@@ -116,6 +116,7 @@ if TYPE_CHECKING:
     from .demand import (
         Demand,
         LackOfFit,
+        TestedRate,
         demand_curve,
     )
     from .endpoints import (
@@ -282,6 +283,7 @@ _LATE = {
     "demand": (
         "Demand",
         "LackOfFit",
+        "TestedRate",
         "demand_curve",
     ),
     "endpoints": (
@@ -479,6 +481,7 @@ __all__ = [
     "Spending",
     "StagewiseEstimate",
     "TestedPrice",
+    "TestedRate",
     "Verdicts",
     "Waiting",
     "achieved_power",

@@ -1,8 +1,8 @@
 """What a difference a visitor is worth, in money: a week, over a horizon, or of one campaign.
 
 A difference becomes money by the number of visitors who are really eligible, and it stays an interval: the one that
-decides, never the product of two estimates alone. An offer that goes on earns week by week; one that happened once has a
-total and nothing else.
+decides, never the product of two estimates alone. An offer that goes on earns week by week; one that happened once has
+a total and nothing else.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from .showing import Shown
 __all__ = ["Audience", "Money", "campaign_total", "customer_value", "money_per_week"]
 
 WEEKS_A_YEAR = 365.25 / 7
+TOTAL = "Read its total, or start from money_per_week."
 
 
 class Interval(Protocol):
@@ -139,7 +140,7 @@ class Money(Shown):
         """
         if self.period == "week":
             return self
-        raise InputError(self._why_not("weekly"), hint="Read its total, or start from money_per_week.")
+        raise InputError(self._why_not("weekly"), hint=TOTAL)
 
     def over(self, weeks: float, *, switching_cost: float = 0.0) -> Money:
         """The money of so many weeks less what the change costs once.
@@ -150,7 +151,7 @@ class Money(Shown):
             InputError: it is of a one-off campaign, or over a horizon already; weeks not above 0; a cost below 0.
         """
         if self.period != "week":
-            raise InputError(self._why_not(f"{weeks:g} weeks'"), hint="Read its total, or start from money_per_week.")
+            raise InputError(self._why_not(f"{weeks:g} weeks'"), hint=TOTAL)
         if not 0 < weeks < math.inf or not 0 <= switching_cost < math.inf:
             raise InputError(
                 f"{weeks!r} weeks and a cost of {switching_cost!r}; weeks above 0 and a cost of at least 0 are needed"
@@ -166,6 +167,8 @@ class Money(Shown):
         Raises:
             InputError: as in `over`.
         """
+        if self.period != "week":
+            raise InputError(self._why_not("yearly"), hint=TOTAL)
         return self.over(WEEKS_A_YEAR)
 
     def _why_not(self, wanted: str) -> str:
@@ -281,7 +284,7 @@ def campaign_total(
         >>> sale.per_year()
         Traceback (most recent call last):
             ...
-        offerlift.errors.InputError: this is the total of a one-off campaign (40,000 visitors); it has no 52.1786 weeks' numbers
+        offerlift.errors.InputError: this is the total of a one-off campaign (40,000 visitors); it has no yearly numbers
         Read its total, or start from money_per_week.
     """
     if not 0 <= cost < math.inf:

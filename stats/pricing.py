@@ -30,7 +30,7 @@ __all__ = ["PriceChoice", "TestedPrice", "choose_price"]
 Array = NDArray[np.float64]
 
 GRID = 400
-"""Points of each of a logit curve's two parameters, at equal probabilities: chances are good to a fifth of a per cent."""
+"""Points of each of a logit curve's two parameters, at equal probabilities; chances are good to 0.2 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,8 @@ def choose_price(
         >>> from offerlift.stats import Moments
         >>> def arm(n, x):
         ...     return Moments.from_sums(["bought"], n, [x], {("bought", "bought"): x})
-        >>> found = choose_price({"a": arm(5000, 400), "b": arm(5000, 380)}, {"a": 20.0, "b": 24.0}, "bought", unit_cost=5)
+        >>> arms = {"a": arm(5000, 400), "b": arm(5000, 380)}
+        >>> found = choose_price(arms, {"a": 20.0, "b": 24.0}, "bought", unit_cost=5)
         >>> found.model_best, found.boundary
         ('b', 'the elasticity is above -1: the best price is the highest tested, 24; higher ones were not tested')
     """
@@ -179,29 +180,32 @@ def choose_price(
             f"the unit cost is {unit_cost!r} and the highest tested price {max(price)!r};"
             " a cost of at least 0 and below that price is needed"
         )
-    cells = [
-        mean_estimate(arms[arm], margin) if margin is not None else _profit(arms[arm], converted, asked - unit_cost)
-        for arm, asked in zip(names, price, strict=True)
-    ]
+    cells = [_cell(arms[arm], asked, converted, unit_cost, margin) for arm, asked in zip(names, price, strict=True)]
     reason = next((why for arm, cell in zip(names, cells, strict=True) if (why := _why_unknown(arm, cell))), "")
-    by_arm = None if reason else chances([cell.mean for cell in cells], [cell.variance for cell in cells])
+    known = [cell for cell in cells if isinstance(cell, Estimate)]
+    by_arm = None if reason else chances([cell.mean for cell in known], [cell.variance for cell in known])
     demand = None if unit_cost is None else demand_curve(arms, prices, converted, form=form, alpha=alpha)
-    by_model = None
+    by_model = modelled = None
     if demand is not None and unit_cost is not None and demand.status == "ok":
         by_model = _model_chances(demand, price, unit_cost)
+        modelled = [_model_profit(demand, asked, unit_cost) for asked in price]
     rows = []
     for at, (arm, asked, cell) in enumerate(zip(names, price, cells, strict=True)):
-        model = by_model and _model_profit(demand, asked, unit_cost)
-        rows.append(_row(arm, asked, arms[arm].n, cell, by_arm and by_arm[at], model, by_model and by_model[at], alpha))
+        seen = by_arm[at] if by_arm else None
+        model, expected = (modelled[at], by_model[at]) if modelled and by_model else (None, None)
+        rows.append(_row(arm, asked, arms[arm].n, cell, seen, model, expected, alpha))
     best = None if by_arm is None else _least_regret(names, by_arm)
     model_best = None if by_model is None else _least_regret(names, by_model)
     boundary = _boundary(names, price, model_best or best, demand if model_best else None)
     return PriceChoice("insufficient" if reason else "ok", reason, tuple(rows), best, model_best, boundary, demand)
 
 
-def _profit(arm: Moments, converted: str, earned: float) -> Estimate | str:
-    """Profit a visitor where every buyer brings the same."""
+def _cell(arm: Moments, price: float, converted: str, unit_cost: float | None, margin: str | None) -> Estimate | str:
+    """Profit a visitor: the margin's mean, or where every buyer brings price less cost."""
+    if margin is not None:
+        return mean_estimate(arm, margin)
     x, n = counts_of(arm, converted)
+    earned = price - (unit_cost or 0.0)
     if n < 2:
         return f"{n} visitor{'s' if n != 1 else ''}; a variance needs two"
     return Estimate(earned * (x / n), earned * earned * (x / n) * (1 - x / n) / n, n - 1)
@@ -293,7 +297,7 @@ def _log_chances(
 
 
 def _envelope(slope: Array, level: Array, counted: NDArray[np.bool_]) -> tuple[Array, Array]:
-    """Of lines level + slope · b with rising slopes: from and up to which b each is the highest; empty where from = to."""
+    """Of lines level + slope · b, slopes rising: from and up to which b each is the highest; from = to for never."""
     low, high = np.zeros(len(slope)), np.zeros(len(slope))
     for i in np.flatnonzero(counted).tolist():
         start, end = -math.inf, math.inf

@@ -188,9 +188,10 @@ def shrink_by_experience(
 
     Wants *all* past experiments of the kind, losers included: a store of winners makes every offer look good.
 
-    The posterior (τ² y + v μ)/(τ² + v) with μ and τ² of the past (Robinson 1991). Where τ² comes out as 0, the past does
-    not tell how far apart effects are (every new one would be their mean, known for certain): then too the sceptical
-    prior is used. Assumes that the new offer is one of their kind. Not for the verdict, which takes the raw interval.
+    The posterior (τ² y + v μ)/(τ² + v) with μ and τ² of the past (Robinson 1991). Where τ² comes out as 0, the past
+    does not tell how far apart effects are (every new one would be their mean, known for certain): then too the
+    sceptical prior is used. Assumes that the new offer is one of their kind. Not for the verdict, which takes the raw
+    interval.
 
     Args:
         effect, variance: of the new experiment, on the scale of the others (mostly the relative lift).
