@@ -142,17 +142,18 @@ def _split(
     """The cost for incremental orders and for the others, k (1 - o_c/o_t) and k o_c/o_t, by the delta method."""
     together = treatment.covariance_of(orders, cost) / treatment.n
     anyway, each = c.mean / t.mean, paid.mean / t.mean
-    if anyway >= 1:
-        everything = Amount.around(paid.mean, paid.variance, quantile)
-        return Amount(0.0, 0.0, 0.0, 0.0), everything
 
     def variance(by_cost: float, by_orders: float, by_control: float) -> float:
         within = by_cost**2 * paid.variance + 2 * by_cost * by_orders * together + by_orders**2 * t.variance
         return within + by_control**2 * c.variance
 
-    brought = variance(1 - anyway, each * anyway, -each)
-    rest = variance(anyway, -each * anyway, each)
-    return Amount.around(paid.mean * (1 - anyway), brought, quantile), Amount.around(paid.mean * anyway, rest, quantile)
+    brought = Amount.around(paid.mean * (1 - anyway), variance(1 - anyway, each * anyway, -each), quantile)
+    rest = Amount.around(paid.mean * anyway, variance(anyway, -each * anyway, each), quantile)
+    # Nobody is kept from ordering, so that neither part can be below nothing.
+    return (
+        Amount(max(brought.estimate, 0.0), brought.se, max(brought.low, 0.0), max(brought.high, 0.0)),
+        Amount(min(rest.estimate, paid.mean), rest.se, min(max(rest.low, 0.0), paid.mean), rest.high),
+    )
 
 
 def _per_order(

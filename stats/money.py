@@ -156,9 +156,19 @@ class Money(Shown):
             raise InputError(
                 f"{weeks!r} weeks and a cost of {switching_cost!r}; weeks above 0 and a cost of at least 0 are needed"
             )
-        ends = (None if one is None else one * weeks - switching_cost for one in (self.estimate, self.low, self.high))
+        estimate, low, high = (
+            None if one is None else one * weeks - switching_cost for one in (self.estimate, self.low, self.high)
+        )
         return Money(
-            *ends, "horizon", float(weeks), self.visitors * weeks, self.measured_days, switching_cost, self.net_of
+            estimate,
+            low,
+            high,
+            "horizon",
+            float(weeks),
+            self.visitors * weeks,
+            self.measured_days,
+            switching_cost,
+            self.net_of,
         )
 
     def per_year(self) -> Money:

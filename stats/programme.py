@@ -14,9 +14,8 @@ from ..errors import InputError
 from .fieller import check_alpha
 from .results import Amount
 from .roots import bracketed_root
-from .rules import legendre
 from .showing import Row, Shown
-from .shrinkage import LEAST_EXPERIMENTS, Shrunk, effects_and_variances, sceptical_prior
+from .shrinkage import LEAST_EXPERIMENTS, Experience, Shrunk, effects_and_variances, shrink_sceptically
 
 __all__ = ["PastExperiment", "Programme", "programme_total"]
 
@@ -136,40 +135,29 @@ def programme_total(
     y, v, w = _checked(past)
     chosen = np.where([one.shipped for one in past], w, 0.0)
     if len(past) < LEAST_EXPERIMENTS:
-        prior, weights, tau2, of_mu = "sceptical", np.ones(1), np.array([sceptical_prior(smallest_effect)]), np.zeros(1)
-        mu = np.zeros(1)
-    else:
-        prior, (weights, tau2, mu, of_mu) = "experience", _experience(y, v)
-    # One row a value of τ, one column an experiment.
-    keep = tau2[:, None] / (tau2[:, None] + v)
-    shrunk = mu[:, None] + keep * (y - mu[:, None])
-    spread = keep * v + (1 - keep) ** 2 * of_mu[:, None]
-    sums = shrunk @ chosen
-    variances = (keep * v) @ chosen**2 + ((1 - keep) @ chosen) ** 2 * of_mu
-    effects = {}
-    for at, one in enumerate(past):
-        middle, variance = _of_mixture(weights, shrunk[:, at], spread[:, at])
-        effects[one.name] = Shrunk(
-            one.effect,
-            one.se,
-            middle,
-            math.sqrt(variance),
-            float(weights @ mu),
-            float(weights @ tau2),
-            "sceptical" if prior == "sceptical" else "experience",
+        prior = "sceptical"
+        effects = shrink_sceptically(y, v, smallest_effect)
+        total = Amount.around(
+            float(chosen @ [one.shrunk for one in effects]),
+            float(chosen**2 @ [one.shrunk_se**2 for one in effects]),
+            -float(ndtri(alpha / 2)),
         )
+    else:
+        prior, experience = "experience", Experience.of(y, v)
+        effects = [experience.shrunk(at) for at in range(len(past))]
+        total = _sum_of(experience, chosen, alpha)
     shipped = sum(one.shipped for one in past)
     note = NOTHING_SHIPPED if shipped == 0 else LOSERS_MISSING if shipped == len(past) > 1 else ""
     raw = math.fsum(one.effect * one.weight for one in past if one.shipped)
     return Programme(
         raw,
-        _interval(weights, sums, variances, alpha),
+        total,
         None if thresholds is None else raw - _expected_excess(y, v, w, thresholds),
         shipped,
         len(past),
         prior,
         note,
-        effects,
+        {one.name: effect for one, effect in zip(past, effects, strict=True)},
     )
 
 
@@ -191,36 +179,14 @@ def _checked(past: Sequence[PastExperiment]) -> tuple[Array, Array, Array]:
     return y, v, np.array([one.weight for one in past], dtype=np.float64)
 
 
-def _experience(y: Array, v: Array) -> tuple[Array, Array, Array, Array]:
-    """The posterior of τ at points of a grid: its weights, and at each τ², the mean of μ and its variance.
-
-    p(τ | y) ∝ var(μ)^½ Π (v_i + τ²)^-½ exp(-(y_i - μ)²/2(v_i + τ²)), flat in τ (Gelman et al. 2013, eq. 5.21). Beyond
-    the end of the grid it has fallen like τ to the power of 1 - k.
-    """
-    nodes, w = legendre(256)
-    # Denser towards 0, where the smallest standard errors make the likelihood bend.
-    half = (nodes + 1) / 2
-    end = 8 * float(y.std()) + 4 * math.sqrt(float(np.median(v)))
-    tau, w = end * half**2, w * half
-    tau2 = tau**2
-    precision = 1 / (v + tau2[:, None])
-    of_mu = 1 / precision.sum(axis=1)
-    mu = of_mu * (precision @ y)
-    log_density = (
-        np.log(of_mu) / 2 + np.log(precision).sum(axis=1) / 2 - (precision * (y - mu[:, None]) ** 2).sum(axis=1) / 2
-    )
-    weights = w * np.exp(log_density - log_density.max())
-    return weights / weights.sum(), tau2, mu, of_mu
-
-
-def _of_mixture(weights: Array, means: Array, variances: Array) -> tuple[float, float]:
+def _sum_of(experience: Experience, chosen: Array, alpha: float) -> Amount:
+    """The weighted sum of true effects: a mixture of normals over τ, its mean, standard deviation and equal tails."""
+    keep, weights = experience.keep(), experience.weights
+    # Given τ the effects share what is not known of μ, so that their sum has it as a whole.
+    means = (keep * experience.y) @ chosen + ((1 - keep) @ chosen) * experience.mu
+    variances = (keep * experience.v) @ chosen**2 + ((1 - keep) @ chosen) ** 2 * experience.of_mu
     middle = float(weights @ means)
-    return middle, float(weights @ (variances + (means - middle) ** 2))
-
-
-def _interval(weights: Array, means: Array, variances: Array, alpha: float) -> Amount:
-    """Mean, standard deviation and equal-tailed interval of a mixture of normals."""
-    middle, variance = _of_mixture(weights, means, variances)
+    variance = float(weights @ (variances + (means - middle) ** 2))
     if variance == 0:
         return Amount(middle, 0.0, middle, middle)
     sds = np.sqrt(variances)

@@ -17,11 +17,13 @@ from scipy.special import ndtri
 
 from ..errors import InputError
 from .roots import bracketed_root
+from .rules import legendre
 from .showing import Shown
 
 __all__ = [
     "LEAST_ARMS",
     "LEAST_EXPERIMENTS",
+    "Experience",
     "Shrunk",
     "between_variance",
     "sceptical_prior",
@@ -48,7 +50,8 @@ class Shrunk(Shown):
     Attributes:
         raw, raw_se: as measured.
         shrunk, shrunk_se: posterior mean and standard deviation, given the prior.
-        prior_mean, prior_variance: what it was drawn towards, and how far effects lie from it (τ²).
+        prior_mean, prior_variance: what it was drawn towards, and how far effects lie from it (τ²); of past experiments
+            the posterior means of μ and τ².
         prior: where that comes from: `effects` (those estimated together), `experience` (past experiments) or
             `sceptical`.
 
@@ -171,27 +174,20 @@ def shrink_arms(effects: ArrayLike, variances: ArrayLike, smallest_effect: float
     y, v = effects_and_variances(effects, variances)
     if len(y) >= LEAST_ARMS:
         return shrink(y, v)
-    prior = sceptical_prior(smallest_effect)
-    return [_blup(float(a), float(b), 0.0, prior, "sceptical") for a, b in zip(y, v, strict=True)]
+    return shrink_sceptically(y, v, smallest_effect)
 
 
 def shrink_by_experience(
-    effect: float,
-    variance: float,
-    past_effects: ArrayLike,
-    past_variances: ArrayLike,
-    smallest_effect: float,
-    *,
-    method: Tau = "paule-mandel",
+    effect: float, variance: float, past_effects: ArrayLike, past_variances: ArrayLike, smallest_effect: float
 ) -> Shrunk:
     """A new effect drawn towards what past experiments had, from ten of them on; below towards no effect.
 
     Wants *all* past experiments of the kind, losers included: a store of winners makes every offer look good.
 
-    The posterior (τ² y + v μ)/(τ² + v) with μ and τ² of the past (Robinson 1991). Where τ² comes out as 0, the past
-    does not tell how far apart effects are (every new one would be their mean, known for certain): then too the
-    sceptical prior is used. Assumes that the new offer is one of their kind. Not for the verdict, which takes the raw
-    interval.
+    The posterior (τ² y + v μ)/(τ² + v), averaged over how well all experiments together agree with each μ and τ
+    (`Experience`; Gelman et al. 2013, section 5.4). At the one most likely τ², which is often 0, the new effect would
+    be the mean of the past, known for certain. Assumes that the new offer is one of their kind. Not for the verdict,
+    which takes the raw interval.
 
     Args:
         effect, variance: of the new experiment, on the scale of the others (mostly the relative lift).
@@ -200,18 +196,74 @@ def shrink_by_experience(
 
     Example:
         >>> past = [0.01, -0.02, 0.03, 0.0, 0.02, -0.01, 0.01, 0.04, -0.03, 0.0]
-        >>> shrink_by_experience(0.08, 0.0009, past, [0.0003] * 10, 0.05).prior
-        'experience'
+        >>> found = shrink_by_experience(0.08, 0.0009, past, [0.0003] * 10, 0.05)
+        >>> found.prior, round(found.shrunk, 3), round(found.shrunk_se, 3)
+        ('experience', 0.029, 0.022)
     """
     (y,), (v,) = effects_and_variances([effect], [variance])
     past, past_v = effects_and_variances(past_effects, past_variances)
     if len(past) < LEAST_EXPERIMENTS:
-        return _blup(float(y), float(v), 0.0, sceptical_prior(smallest_effect), "sceptical")
-    tau2 = between_variance(past, past_v, method=method)
-    if tau2 == 0:
-        return _blup(float(y), float(v), 0.0, sceptical_prior(smallest_effect), "sceptical")
-    mu, of_mu = _centre(past, past_v, tau2)
-    return _blup(float(y), float(v), mu, tau2, "experience", of_mu)
+        return shrink_sceptically(np.array([y]), np.array([v]), smallest_effect)[0]
+    return Experience.of(np.append(past, y), np.append(past_v, v)).shrunk(len(past))
+
+
+@dataclass(frozen=True, slots=True)
+class Experience:
+    """The distribution of true effects, N(μ, τ²) with flat priors on μ and τ, as k experiments leave it.
+
+    Arrays over points of a grid of τ: what is not known of it is averaged over.
+
+    Attributes:
+        y, v: the experiments' estimates and their variances, shape (k,).
+        weights: posterior weights of the points, summing to 1.
+        tau2, mu, of_mu: at each point τ², the mean of μ and its variance.
+    """
+
+    y: Array
+    v: Array
+    weights: Array
+    tau2: Array
+    mu: Array
+    of_mu: Array
+
+    @classmethod
+    def of(cls, y: Array, v: Array) -> Experience:
+        """What some experiments say, at least five.
+
+        p(τ | y) ∝ var(μ)^½ Π (v_i + τ²)^-½ exp(-(y_i - μ)²/2(v_i + τ²)) (Gelman et al. 2013, eq. 5.21). Beyond the end
+        of the grid it has fallen like τ to the power of 1 - k.
+        """
+        nodes, w = legendre(256)
+        # Denser towards 0, where the smallest standard errors make the likelihood bend.
+        half = (nodes + 1) / 2
+        end = 8 * float(y.std()) + 4 * math.sqrt(float(np.median(v)))
+        tau2, w = (end * half**2) ** 2, w * half
+        precision = 1 / (v + tau2[:, None])
+        of_mu = 1 / precision.sum(axis=1)
+        mu = of_mu * (precision @ y)
+        misfit = (precision * (y - mu[:, None]) ** 2).sum(axis=1)
+        log_density = (np.log(of_mu) + np.log(precision).sum(axis=1) - misfit) / 2
+        weights = w * np.exp(log_density - log_density.max())
+        return cls(y, v, weights / weights.sum(), tau2, mu, of_mu)
+
+    def keep(self) -> Array:
+        """How much of each effect's distance from μ is kept, τ²/(τ² + v): one row a point, one column an effect."""
+        return self.tau2[:, None] / (self.tau2[:, None] + self.v)
+
+    def shrunk(self, at: int) -> Shrunk:
+        """One of the effects, with posterior mean and standard deviation over all points."""
+        keep, raw, v = self.keep()[:, at], float(self.y[at]), float(self.v[at])
+        means = self.mu + keep * (raw - self.mu)
+        middle = float(self.weights @ means)
+        spread = keep * v + (1 - keep) ** 2 * self.of_mu + (means - middle) ** 2
+        centre, tau2 = float(self.weights @ self.mu), float(self.weights @ self.tau2)
+        return Shrunk(raw, math.sqrt(v), middle, math.sqrt(float(self.weights @ spread)), centre, tau2, "experience")
+
+
+def shrink_sceptically(y: Array, v: Array, smallest_effect: float) -> list[Shrunk]:
+    """Each effect under the sceptical prior by itself."""
+    prior = sceptical_prior(smallest_effect)
+    return [_blup(float(a), float(b), 0.0, prior, "sceptical") for a, b in zip(y, v, strict=True)]
 
 
 def effects_and_variances(effects: ArrayLike, variances: ArrayLike) -> tuple[Array, Array]:
