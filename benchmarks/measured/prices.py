@@ -181,7 +181,7 @@ DOSES = Table(
     "doses",
     "Discount depth as a dose",
     "Revenue a visitor at depths of 0, 10, 20 and 40 %; 5 % buy, sigma 1; flat, rising by 40 %, or highest in the "
-    "middle. Coverage of the linear and quadratic contrasts, and the regret of the best dose for 1,000 visitors, as said "
+    "middle. Coverage of the linear and quadratic contrasts, and the regret of the best dose for 1,000 visitors as said "
     "and as it was: where doses hardly differ, more is said than lost.",
     [{"shape": shape, "n": n} for shape, n in itertools.product(("flat", "linear", "peak"), (1_000, 10_000))],
     measure_doses,
