@@ -108,7 +108,7 @@ def threshold_bunching(
 
     Raises:
         InputError: a band that does not end where bins do, histograms of different scales, a threshold that is not
-            above 0, a width that is not above 0 or larger than it, or fewer visitors than orders in a band.
+            above 0, a width that is not above 0 or larger than it, or fewer visitors than orders.
 
     Example:
         >>> treatment = Histogram.of([4500] * 40 + [5200] * 90, scale=100)
@@ -135,6 +135,11 @@ def threshold_bunching(
         _edge(treatment, Fraction(str(threshold)) + sign * Fraction(str(width))) for sign in (-1, 0, 1)
     )
     n_t, n_c = treatment.n, control.n
+    if visitors is not None and (n_t > visitors[0] or n_c > visitors[1]):
+        raise InputError(
+            f"{n_t} and {n_c} orders of {visitors[0]} and {visitors[1]} visitors; no more orders than visitors are needed",
+            hint="Give all eligible visitors, with and without orders, and the first order of each.",
+        )
     if n_t == 0 or n_c == 0:
         reason = f"no orders in the {'treatment' if n_t == 0 else 'control'}"
         return Bunching("insufficient", reason, float(threshold), float(width), n_t, n_c, None, None)
@@ -272,11 +277,6 @@ def _band(
     difference = miettinen_nurminen_difference(x_t, treatment.n, x_c, control.n, alpha=alpha)
     each = None
     if visitors is not None:
-        if x_t > visitors[0] or x_c > visitors[1]:
-            raise InputError(
-                f"{x_t} and {x_c} orders in a band of {visitors[0]} and {visitors[1]} visitors;"
-                " at most one order a visitor is needed"
-            )
         each = miettinen_nurminen_difference(x_t, visitors[0], x_c, visitors[1], alpha=alpha)
     return Band(
         name,

@@ -25,17 +25,21 @@ WEEKS_A_YEAR = 365.25 / 7
 TOTAL = "Read its total, or start from money_per_week."
 
 
-class Interval(Protocol):
-    """Anything with an estimate and two ends, None where an end does not exist."""
-
-    @property
-    def estimate(self) -> float | None: ...
+class Ends(Protocol):
+    """Anything with two ends, None where one does not exist."""
 
     @property
     def low(self) -> float | None: ...
 
     @property
     def high(self) -> float | None: ...
+
+
+class Interval(Ends, Protocol):
+    """The same with an estimate."""
+
+    @property
+    def estimate(self) -> float | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +197,7 @@ def money_per_week(
     difference: Interval | tuple[float, float, float],
     audience: Audience | float,
     *,
+    interval: Ends | None = None,
     measured_days: float | None = None,
     net_of: Sequence[str] = (),
 ) -> Money:
@@ -206,9 +211,10 @@ def money_per_week(
     among those who accepted or were shown the offer; not for a campaign (`campaign_total`), nor for a lift.
 
     Args:
-        difference: of money a visitor, with the interval that decides: `Difference`, `RepeatedInterval`, or the three
-            numbers estimate, low and high.
+        difference: of money a visitor: `Difference`, `StagewiseEstimate`, or the three numbers estimate, low and high.
         audience: of a week; a number is taken as known.
+        interval: the one that decides, where that is not the difference's own: `RepeatedInterval` at a planned look,
+            `Anytime` without a plan.
         measured_days: over how many days after the exposure it was measured.
         net_of: the costs that it is net of.
 
@@ -227,7 +233,7 @@ def money_per_week(
             f"an audience of {audience.visitors:,.0f} visitors that came once has no weekly money",
             hint="Ask for campaign_total.",
         )
-    return _product(difference, audience, "week", measured_days, 0.0, net_of)
+    return _product(_ends(difference, interval), audience, "week", measured_days, 0.0, net_of)
 
 
 def customer_value(
@@ -236,6 +242,7 @@ def customer_value(
     *,
     horizon_days: float,
     measured_days: float,
+    interval: Ends | None = None,
     net_of: Sequence[str] = (),
 ) -> Money:
     """What a week's visitors are worth more until so many days after their exposure.
@@ -247,7 +254,7 @@ def customer_value(
     longer than what was measured, which would be a guess.
 
     Args:
-        difference, audience, net_of: as in `money_per_week`.
+        difference, audience, interval, net_of: as in `money_per_week`.
         horizon_days: the horizon.
         measured_days: the metric's window after the exposure, in days: that of the horizon.
 
@@ -263,7 +270,7 @@ def customer_value(
             f"a value over {horizon_days!r} days from a difference that was measured over {measured_days!r} days",
             hint="Measure it with a window of the horizon: nothing here extrapolates.",
         )
-    return money_per_week(difference, audience, measured_days=measured_days, net_of=net_of)
+    return money_per_week(difference, audience, interval=interval, measured_days=measured_days, net_of=net_of)
 
 
 def campaign_total(
@@ -271,6 +278,7 @@ def campaign_total(
     audience: Audience | float,
     *,
     cost: float = 0.0,
+    interval: Ends | None = None,
     measured_days: float | None = None,
     net_of: Sequence[str] = (),
 ) -> Money:
@@ -280,7 +288,7 @@ def campaign_total(
     over. Not for an offer that goes on.
 
     Args:
-        difference, measured_days, net_of: as in `money_per_week`.
+        difference, interval, measured_days, net_of: as in `money_per_week`.
         audience: of the campaign; a number is taken as known.
         cost: what it cost whatever came of it, such as a mailing.
 
@@ -300,18 +308,18 @@ def campaign_total(
     if not 0 <= cost < math.inf:
         raise InputError(f"the campaign's cost is {cost!r}; a finite number of at least 0 is needed")
     audience = audience if isinstance(audience, Audience) else Audience(float(audience), once=True)
-    return _product(difference, audience, "campaign", measured_days, float(cost), net_of)
+    return _product(_ends(difference, interval), audience, "campaign", measured_days, float(cost), net_of)
 
 
 def _product(
-    difference: Interval | tuple[float, float, float],
+    ends: tuple[float | None, float | None, float | None],
     audience: Audience,
     period: Literal["week", "campaign"],
     measured_days: float | None,
     cost: float,
     net_of: Sequence[str],
 ) -> Money:
-    estimate, low, high = _ends(difference)
+    estimate, low, high = ends
     if measured_days is not None and not 0 < measured_days < math.inf:
         raise InputError(f"measured over {measured_days!r} days; a finite number above 0 is needed")
     if isinstance(net_of, str):
@@ -331,7 +339,9 @@ def _product(
     )
 
 
-def _ends(difference: Interval | tuple[float, float, float]) -> tuple[float | None, float | None, float | None]:
+def _ends(
+    difference: Interval | tuple[float, float, float], interval: Ends | None
+) -> tuple[float | None, float | None, float | None]:
     """Estimate, low and high.
 
     Raises:
@@ -345,14 +355,16 @@ def _ends(difference: Interval | tuple[float, float, float]) -> tuple[float | No
         estimate, low, high = difference
     else:
         estimate, low, high = difference.estimate, difference.low, difference.high
-        if getattr(difference, "kind", "bounded") in ("complement", "undefined"):
-            raise InputError(
-                f"the set is {difference.kind!r}, not an interval; there is no amount of money between its ends"  # pyright: ignore[reportAttributeAccessIssue] - checked above
-            )
-    for value in (estimate, low, high):
-        if value is not None and not math.isfinite(value):
-            raise InputError(f"the difference is {estimate!r} from {low!r} to {high!r}; finite numbers are needed")
-    known = [value for value in (low, estimate, high) if value is not None]
-    if known != sorted(known):
-        raise InputError(f"the difference is {estimate!r} from {low!r} to {high!r}; ends on either side are needed")
+    if interval is not None:
+        low, high = interval.low, interval.high
+    kind = getattr(difference if interval is None else interval, "kind", "bounded")
+    if kind in ("complement", "undefined"):
+        raise InputError(f"the set is {kind!r}, not an interval; there is no amount of money between its ends")
+    # An estimate corrected for an early stop may lie outside of the interval that made it stop.
+    ordered = [value for value in ((low, estimate, high) if interval is None else (low, high)) if value is not None]
+    if not all(value is None or math.isfinite(value) for value in (estimate, low, high)) or ordered != sorted(ordered):
+        raise InputError(
+            f"the difference is {estimate!r} from {low!r} to {high!r};"
+            " finite numbers and ends on either side of it are needed"
+        )
     return estimate, low, high

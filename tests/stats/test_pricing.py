@@ -26,9 +26,9 @@ def chosen(n, *counts, **options):
 
 def test_profit_of_each_price_is_seen_first():
     """Without any curve: (P - c) x/n, its binomial standard error, and P(best) that adds up to 1."""
-    found = chosen(1000, 100, 80, 40)
-    assert [one.profit for one in found.tested] == pytest.approx([1.0, 1.2, 0.8])
-    assert found["b"].profit_se == pytest.approx(15 * math.sqrt(0.08 * 0.92 / 1000))
+    found = chosen(1000, 100, 70, 51)
+    assert [one.profit for one in found.tested] == pytest.approx([1.0, 1.05, 1.02])
+    assert found["b"].profit_se == pytest.approx(15 * math.sqrt(0.07 * 0.93 / 1000))
     assert sum(one.probability_best for one in found.tested) == pytest.approx(1, abs=1e-12)
     assert sum(one.model_probability_best for one in found.tested) == pytest.approx(1, abs=1e-12)
     assert (found.best, found.model_best, found.boundary) == ("b", "b", "")
