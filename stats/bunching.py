@@ -137,7 +137,7 @@ def threshold_bunching(
     n_t, n_c = treatment.n, control.n
     if visitors is not None and (n_t > visitors[0] or n_c > visitors[1]):
         raise InputError(
-            f"{n_t} and {n_c} orders of {visitors[0]} and {visitors[1]} visitors; no more orders than visitors are needed",
+            f"{n_t} and {n_c} orders of {visitors[0]} and {visitors[1]} visitors; at least as many visitors are needed",
             hint="Give all eligible visitors, with and without orders, and the first order of each.",
         )
     if n_t == 0 or n_c == 0:
