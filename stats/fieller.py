@@ -214,22 +214,28 @@ def fieller(
     """
     if mean_c == 0:
         return RatioInterval("undefined", None, None, None, "the control's mean is 0")
-    q2 = quantile * quantile
+    q2, estimate = quantile * quantile, mean_t / mean_c
+    # Both means by a power of two to about 1, which changes no digit: fourth powers of huge money would overflow.
+    of_t, of_c = (
+        binary_exponent(max(abs(mean), math.sqrt(v))) for mean, v in ((mean_t, variance_t), (mean_c, variance_c))
+    )
+    mean_t, variance_t = shifted(mean_t, -of_t), shifted(variance_t, -2 * of_t)
+    mean_c, variance_c = shifted(mean_c, -of_c), shifted(variance_c, -2 * of_c)
+    covariance = shifted(covariance, -of_t - of_c)
     a = mean_c * mean_c - q2 * variance_c
     b = mean_t * mean_c - q2 * covariance
     # b² - a c, written without the difference of fourth powers of the means.
     root = mean_t**2 * variance_c + mean_c**2 * variance_t - 2 * mean_t * mean_c * covariance
     root = q2 * (root - q2 * (variance_t * variance_c - covariance**2))
-    estimate = mean_t / mean_c
     if root <= 0 and a <= 0:
         return RatioInterval("unbounded", estimate, None, None, _UNBOUNDED)
     root = math.sqrt(max(root, 0.0))
     if a == 0:
         # One end has gone to infinity: b >= r b2 is what remains of the quadratic.
-        end = (mean_t**2 - q2 * variance_t) / (2 * b)
+        end = shifted((mean_t**2 - q2 * variance_t) / (2 * b), of_t - of_c)
         low, high = (end, None) if b > 0 else (None, end)
         return RatioInterval("unbounded", estimate, low, high, _UNBOUNDED)
-    low, high = sorted(((b - root) / a, (b + root) / a))
+    low, high = sorted(shifted(end, of_t - of_c) for end in ((b - root) / a, (b + root) / a))
     if a > 0:
         return RatioInterval("bounded", estimate, low, high)
     return RatioInterval("complement", estimate, low, high, _COMPLEMENT)

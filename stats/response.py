@@ -37,7 +37,7 @@ class Dose(Shown):
 
     Attributes:
         arm, dose, n: the arm, its dose and its visitors.
-        mean, se, low, high: the metric a visitor with its interval; None where it cannot be estimated.
+        estimate, se, low, high: the metric a visitor with its interval; None where it cannot be estimated.
         isotonic: the monotone curve at this dose, for display; None where it cannot be estimated.
         probability_best, expected_regret: that it is the best of the tested doses, and what choosing it is expected to
             lose to the best, a visitor.
@@ -50,7 +50,7 @@ class Dose(Shown):
     arm: str
     dose: float
     n: int
-    mean: float | None
+    estimate: float | None
     se: float | None
     low: float | None
     high: float | None

@@ -118,7 +118,7 @@ def test_an_arm_without_variance_is_insufficient():
     found = dose_response(arms, doses_of(0, 1, 2), "y")
     assert (found.status, found.linear, found.best) == ("insufficient", None, None)
     assert "'d1'" in found.reason
-    assert [one.mean for one in found.doses] == [2.0, 0.0, None]
+    assert [one.estimate for one in found.doses] == [2.0, 0.0, None]
     assert found["d0"].low < 2 < found["d0"].high
     assert found["d1"].se is None
     assert all(one.probability_best is None for one in found.doses)
