@@ -63,7 +63,7 @@ from .proportions import (
     wilson_interval,
 )
 from .ratios import compare_ratios, linearised, ratio_of
-from .results import Anytime, Comparison, Difference, Inputs, Lift, Posterior, RatioInterval, SampleRatio
+from .results import Amount, Anytime, Comparison, Difference, Inputs, Lift, Posterior, RatioInterval, SampleRatio
 from .showing import Shown
 from .skewness import SKEW_LIMIT, skew_kappa
 from .srm import (
