@@ -85,13 +85,13 @@ def after_sale_of(seen: Seen) -> AfterSale | None:
             return None
         return AfterSale("undefined", "No metric has a window of days to follow.", maturity=waits, holdout=holdout)
     days = min(metric.window_end // DAY, LONGEST_COURSE)
-    course = seen.details.since_exposure(days)
+    course = seen.details.offers.since_exposure(days)
     unit = metric_unit(metric, seen.definition.currency)
     empty = AfterSale("ok", "", metric.name, unit, waits, holdout)
     if isinstance(course, str):
         return replace(empty, status="unavailable", reason=course)
     first = split_day(metric)
-    parts = None if first is None else seen.details.measured(_parts(metric, first))
+    parts = None if first is None else seen.details.offers.measured(_parts(metric, first))
     rows = tuple(_row(arm, seen, course.by_phase, parts, metric, unit, first) for arm in seen.definition.treatments)
     known = any(row.status == "ok" for row in rows)
     reason = "" if known else "Nobody was observed for a whole day in both arms yet."
@@ -103,7 +103,7 @@ def holdout_in_words(seen: Seen) -> str:
     if not seen.definition.holdout:
         return ""
     held_out, offered = (fmt.quote(arm.name) for arm in seen.definition.arms)
-    covered = seen.details.covered()
+    covered = seen.details.offers.covered()
     of_which = f" of {fmt.join([fmt.quote(key) for key in covered])}" if covered and not isinstance(covered, str) else ""
     return (
         f"A holdout: {held_out} got no offer of any experiment that it covers, {offered} got whatever these gave. So the "

@@ -301,7 +301,10 @@ class SegmentRow:
 
 @dataclass(frozen=True, slots=True)
 class SegmentTest:
-    """Whether an arm's effect differs between the values of a segment at all."""
+    """Whether an arm's effect differs between the values of a segment at all (Cochran's Q); to be read first.
+
+    `adjusted_p_value` is over all declared segments and arms, by Benjamini and Hochberg.
+    """
 
     arm: str
     status: Status
@@ -309,6 +312,7 @@ class SegmentTest:
     statistic: float | None = None
     degrees_of_freedom: int | None = None
     p_value: float | None = None
+    adjusted_p_value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
