@@ -104,10 +104,11 @@ def holdout_in_words(seen: Seen) -> str:
         return ""
     held_out, offered = (fmt.quote(arm.name) for arm in seen.definition.arms)
     covered = seen.details.offers.covered()
-    of_which = f" of {fmt.join([fmt.quote(key) for key in covered])}" if covered and not isinstance(covered, str) else ""
+    known = not isinstance(covered, str) and bool(covered)
+    which = f" of {fmt.join([fmt.quote(key) for key in covered])}" if known else ""
     return (
-        f"A holdout: {held_out} got no offer of any experiment that it covers, {offered} got whatever these gave. So the "
-        f"difference is what all offers{of_which} bring together, losers and their effects on each other included."
+        f"A holdout: {held_out} got no offer of any experiment that it covers, {offered} got whatever these gave. So "
+        f"the difference is what all offers{which} bring together, losers and their effects on each other included."
     )
 
 
