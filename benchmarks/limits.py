@@ -6,6 +6,7 @@ python benchmarks/store.py --json | python benchmarks/limits.py store-at-length
 python benchmarks/store.py --quick --only spark --json | python benchmarks/limits.py spark
 python benchmarks/analysis.py --quick --json | python benchmarks/limits.py analysis
 python benchmarks/ingest.py --quick --json | python benchmarks/limits.py ingest
+python benchmarks/cli.py --quick --json | python benchmarks/limits.py cli
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ AT_MOST = {
     "store-at-length": {"duckdb_warehouse_over_sql": 1.15, "duckdb_peak_megabytes": 2500.0},
     "spark": {"spark_moments_over_floor": 8.0, "spark_days_over_floor": 14.0},
     "ingest": {"sqlite_replay_over_first": 1.0},
+    "cli": {"help_over_bare_python": 6.0, "mistyped_over_bare_python": 6.0},
 }
 AT_LEAST = {
     "analysis": {
@@ -54,6 +56,7 @@ AT_LEAST = {
     "store-at-length": {"tea_tasting_over_duckdb_moments": 2.0, "pandas_over_duckdb_moments": 4.0},
     "spark": {},
     "ingest": {"sqlite_ingest_over_raw": 0.5, "postgresql_over_sqlalchemy_executemany": 3.0},
+    "cli": {},
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import shlex
 import shutil
@@ -28,7 +27,6 @@ __all__ = [
     "delimiter_option",
     "history_options",
     "open_store",
-    "print_json",
     "program",
     "share_weights",
     "stored_currency",
@@ -47,7 +45,8 @@ def database_option(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.pass_context
     @functools.wraps(command)
     def with_database(context: click.Context, /, *args: Any, db: str | None, **kwargs: Any) -> Any:
-        return context.invoke(command, *args, db=db or context.obj, **kwargs)
+        chosen = db or context.obj or os.environ.get(DATABASE_ENV) or DEFAULT_DATABASE
+        return context.invoke(command, *args, db=chosen, **kwargs)
 
     return with_database
 
@@ -84,11 +83,6 @@ def stored_currency(url: str) -> str:
     except StoreError:
         # There is no store, or it cannot be opened: opening it to write says which.
         return "EUR"
-
-
-def print_json(document: object) -> None:
-    """Print one JSON document to standard output; a number that JSON does not have is a bug, not `NaN`."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def share_weights(context: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, str] | None:

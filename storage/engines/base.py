@@ -200,6 +200,10 @@ class Database(ForeignTables):
         """Bytes that the store takes as a whole; None where the database does not say."""
         return sum(self.table_bytes(connection, tables).values()) or None
 
+    def clock(self, connection: Connection) -> float | None:
+        """Seconds since 1970 by the server's clock; None where the database is in this process, with its clock."""
+        return None
+
     def overwrite_erased(self, connection: Connection) -> None:
         """Before something is erased that nobody may read again: let the database write over it, where it can."""
 
