@@ -14,7 +14,7 @@ import click
 from .confirming import changes, confirm
 from .definitions import snapshot_option
 from .lifecycle import stop_experiment
-from .options import database_option, open_store, program
+from .options import database_option, experiment_argument, open_store, program
 from .output import Output, prints
 
 __all__ = ["decide"]
@@ -23,7 +23,7 @@ USER_ENV = "OFFERLIFT_USER"
 
 
 @click.command(epilog="Example: offerlift decide free-shipping ship free-from-39 --reason 'Margin holds' --by Ada")
-@click.argument("experiment")
+@experiment_argument()
 @click.argument("action", metavar="ship|stop_harm|stop_no_effect|continue")
 @click.argument("arm", required=False)
 @click.option("--reason", metavar="TEXT", default="", help="Why; needed where the report recommends something else.")
