@@ -76,7 +76,7 @@ def shop(store: Store, rng: np.random.Generator, experiments: int) -> Iterator[t
     )
     for number in range(experiments):
         for plan in ALL:
-            key = f"{plan.arms}-{'looks' if plan.looks else 'any-day'}-{'guarded' if plan.guardrails else 'bare'}-{number}"
+            key = f"plan-{ALL.index(plan)}-{number}"
             version = publish(plan.definition(key), None, at=START)
             store.publish(version)
             version = start(version, START)
