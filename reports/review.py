@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -15,6 +15,7 @@ from ..storage import Store
 from ..storage.observations import Observations
 from ..storage.times import as_of_time
 from . import format as fmt
+from .background import with_background
 from .counts import visitor_counts
 from .history import recent_traffic
 from .looks import ended
@@ -128,7 +129,12 @@ class Review:
 
 
 def review_store(
-    store: Store, as_of: datetime | str | None = None, *, reveal: Collection[str] = (), dry_run: bool = False
+    store: Store,
+    as_of: datetime | str | None = None,
+    *,
+    reveal: Collection[str] = (),
+    dry_run: bool = False,
+    background: bool = False,
 ) -> Review:
     """Review all experiments of a store: record the looks that are due, and say what is to be done about each.
 
@@ -140,6 +146,7 @@ def review_store(
             None: now.
         reveal: keys of experiments that are looked at although no look is due, which spends.
         dry_run: whether to record nothing, and say what would be.
+        background: whether to read what only pages show besides.
 
     Raises:
         InputError: a moment in the future, or a key to reveal that the store does not have.
@@ -147,12 +154,21 @@ def review_store(
     keys = store.experiments()
     check_known(reveal, keys)
     now = datetime.now(UTC)
-    rows = [review_experiment(store, key, as_of or now, reveal=key in reveal, dry_run=dry_run) for key in keys]
+    rows = [
+        review_experiment(store, key, as_of or now, reveal=key in reveal, dry_run=dry_run, background=background)
+        for key in keys
+    ]
     return in_order(rows, now, dry_run=dry_run)
 
 
 def review_experiment(
-    store: Store, key: str, as_of: datetime | str | None = None, *, reveal: bool = False, dry_run: bool = False
+    store: Store,
+    key: str,
+    as_of: datetime | str | None = None,
+    *,
+    reveal: bool = False,
+    dry_run: bool = False,
+    background: bool = False,
 ) -> ReviewRow:
     """Review one experiment, as `review_store` does all of them.
 
@@ -164,6 +180,8 @@ def review_experiment(
         as_of = as_of_time(as_of, published.definition.utc_offset_minutes)
     observations = store.observations(key, as_of=as_of or datetime.now(UTC))
     reviewed = review_observations(store, observations, reveal=reveal, dry_run=dry_run)
+    if background:
+        reviewed = replace(reviewed, scorecard=with_background(store, observations, reviewed.scorecard))
     return _row(published, observations, reviewed, is_revealed=reveal)
 
 

@@ -10,11 +10,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..experiments.definition import Definition
 from ..experiments.metrics import Metric
 from .offers.tree import Offers
+
+if TYPE_CHECKING:
+    from .background import Background
 
 __all__ = [
     "Action",
@@ -314,7 +317,8 @@ class Scorecard:
     """Everything that is said about an experiment at one moment: health, decision, numbers.
 
     `notes` are sentences on what its definition asks for and this report does not show; `progress` is None where no
-    looks are planned; `offers` is what is said of offers beyond the metrics.
+    looks are planned; `offers` is what is said of offers beyond the metrics. `background` is what a page shows besides,
+    where it was read; it is no part of the JSON.
     """
 
     experiment: str
@@ -335,6 +339,7 @@ class Scorecard:
     progress: Progress | None
     offers: Offers
     definition: Definition = field(metadata=HIDDEN)
+    background: Background | None = field(default=None, metadata=HIDDEN)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object: plain dicts, lists, strings and finite floats; None for what is absent."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Subquery, and_, case, func, literal, null, select
+from sqlalchemy import ColumnElement, FromClause, Subquery, and_, case, func, literal, null, or_, select
 
 from ..experiments.metrics import DAY
 from .sources import Sources
@@ -31,6 +31,7 @@ class Cohort:
         names: what events, covariates and segments are in the relations: numbers, or themselves.
         segment: name of the segment that every statement is split by, behind the arm; None: by none.
         offset: microseconds that the clock by which days begin is ahead of UTC.
+        without_crossovers: whether visitors who were seen in another arm by then are left out.
     """
 
     experiment_id: int
@@ -39,6 +40,7 @@ class Cohort:
     names: Mapping[str, int | str]
     segment: str | None = None
     offset: int = 0
+    without_crossovers: bool = False
 
     def number(self, name: str) -> int | str:
         """What stands for a name; one that no row has where the name was never stored."""
@@ -62,6 +64,9 @@ def subjects(sources: Sources, cohort: Cohort) -> Subquery:
         first = rows.add_columns(literal(0).label("returned")).subquery("subject")
     else:
         first = _first_exposures(rows.subquery("exposed"))
+    if cohort.without_crossovers:
+        crossed = first.c.crossover_at
+        first = select(first).where(or_(crossed.is_(None), crossed > cohort.as_of)).subquery("steady")
     if cohort.segment is None:
         return first
     segment = sources.segment

@@ -34,6 +34,7 @@ __all__ = [
     "read_breakdown",
     "read_counts",
     "read_observations",
+    "read_variant",
     "require_segment",
     "split_by",
 ]
@@ -60,6 +61,18 @@ def read_observations(connection: Connection, published: Published, as_of: int) 
     """Counts and moments of a published version, as of a time in microseconds."""
     shares = planned_shares(connection, published.definition.experiment) if published.phase > 1 else {}
     return observed(connection, published.state, store_origin(connection, published, as_of), shares)
+
+
+def read_variant(
+    connection: Connection, origin: Origin, caps: Mapping[str, int | None], *, without_crossovers: bool
+) -> Observations:
+    """The same counts and moments read otherwise: with other caps on these metrics, or without crossovers."""
+    definition, key = origin.definition, origin.definition.experiment
+    metrics = tuple(replace(one, cap=caps.get(one.name, one.cap)) for one in definition.metrics)
+    cohort = replace(origin.cohort, without_crossovers=without_crossovers)
+    other = replace(origin, definition=replace(definition, metrics=metrics), cohort=cohort)
+    shares = planned_shares(connection, key) if len(cohort.phases) > 1 else {}
+    return observed(connection, "running", other, shares)
 
 
 def read_breakdown(connection: Connection, published: Published, as_of: int, segment: str) -> Breakdown:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -18,6 +18,7 @@ from ..experiments.records import Covariate, Exposure, Link, Outcome
 from ..experiments.snapshot import Published
 from . import tables
 from .archive import read_archive, read_kept_breakdown, unpruned_version
+from .arrivals import Arrivals, read_arrivals
 from .audit import Audit, audit_assignments
 from .decisions import Decided, add_decision, read_decisions
 from .distributions import Distributions, read_distributions
@@ -33,7 +34,7 @@ from .observations import Breakdown, Observations
 from .opening import open_tables
 from .origins import Origin, store_origin
 from .outcomes import prepare_covariates, prepare_outcomes, store_covariates, store_outcomes
-from .reading import SegmentCounts, read_breakdown, read_counts, read_observations
+from .reading import SegmentCounts, read_breakdown, read_counts, read_observations, read_variant
 from .results import Tally, WriteResult
 from .series import Series, SinceExposure, read_series, read_since_exposure
 from .table import TableRow
@@ -374,6 +375,42 @@ class Store(AcrossForks):
         return self._analysed(
             experiment, as_of, lambda connection, origin: read_since_exposure(connection, origin, days)
         )
+
+    def variant(
+        self,
+        experiment: str,
+        *,
+        as_of: datetime | None = None,
+        caps: Mapping[str, int | None] | None = None,
+        without_crossovers: bool = False,
+    ) -> Observations:
+        """The observations of an experiment's latest version read otherwise, to see how much hangs on that.
+
+        Args:
+            experiment: its key.
+            as_of: as for `observations`.
+            caps: metric name -> largest value of one visitor that counts, in minor units, in place of its own; None
+                for no cap.
+            without_crossovers: whether visitors are left out who were seen in another arm than their first.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or rows that were pruned.
+        """
+        return self._analysed(
+            experiment,
+            as_of,
+            lambda connection, origin: read_variant(
+                connection, origin, caps or {}, without_crossovers=without_crossovers
+            ),
+        )
+
+    def arrivals(self, experiment: str, *, as_of: datetime | None = None) -> dict[str, Arrivals]:
+        """How many outcomes of an experiment's visitors were written long after they happened, by arm.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or rows that were pruned.
+        """
+        return self._analysed(experiment, as_of, read_arrivals)
 
     def distributions(self, experiment: str, *, as_of: datetime | None = None) -> Distributions:
         """Histograms of orders' and visitors' money, and each arm's largest values, of an experiment's latest version.

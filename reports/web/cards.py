@@ -253,7 +253,7 @@ class Cards:
         begun = time.monotonic()
         revision = (self._revisions or {}).get(wanted.key, Revision(0, 0))
         with self._open() as store:
-            row = review_experiment(store, wanted.key, wanted.day, dry_run=True)
+            row = review_experiment(store, wanted.key, wanted.day, dry_run=True, background=True)
         kept = Kept(row, revision, begun, time.monotonic() - begun)
         if draw:
             kept.section()
