@@ -19,16 +19,16 @@ TOKEN = "a token of the shop 1234"
 
 
 @pytest.fixture
-def guarded(shelf_file):
+def guarded(draft_file):
     """A dashboard that asks for a token."""
-    with TestClient(app(shelf_file, token=TOKEN), base_url="https://localhost") as client:
+    with TestClient(app(draft_file, token=TOKEN), base_url="https://localhost") as client:
         yield client
 
 
 @pytest.mark.parametrize("place", ["/", "/experiment?key=a-draft", "/overview.json", "/compare", "/nowhere"])
-def test_every_answer_has_the_headers(shelf_client, place):
+def test_every_answer_has_the_headers(few_client, place):
     """Nothing may be loaded, framed, stored or sniffed, whatever was asked for."""
-    headers = shelf_client.get(place).headers
+    headers = few_client.get(place).headers
     policy = headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; ")
     assert "frame-ancestors 'none'" in policy
@@ -38,9 +38,9 @@ def test_every_answer_has_the_headers(shelf_client, place):
     assert headers["cache-control"] == "no-store"
 
 
-def test_the_policy_names_the_style_sheet_that_is_sent(shelf_client):
+def test_the_policy_names_the_style_sheet_that_is_sent(few_client):
     """The hash in the header is that of the one element `style` of the page."""
-    answer = shelf_client.get("/nowhere")
+    answer = few_client.get("/nowhere")
     (sheet,) = re.findall(r"<style>(.*?)</style>", answer.text, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
     assert f"style-src-elem 'sha256-{digest}'" in answer.headers["content-security-policy"]
@@ -64,9 +64,9 @@ def test_the_policy_names_the_style_sheet_that_is_sent(shelf_client):
         ("a b", 400),
     ],
 )
-def test_other_names_for_the_server_are_refused(shelf_file, host, status):
+def test_other_names_for_the_server_are_refused(draft_file, host, status):
     """A name that somebody else points here (DNS rebinding) gets no page."""
-    with TestClient(app(shelf_file, hosts=["offers.shop.example"]), base_url="http://localhost") as client:
+    with TestClient(app(draft_file, hosts=["offers.shop.example"]), base_url="http://localhost") as client:
         assert client.get("/sign-in", headers={"host": host}, follow_redirects=False).status_code in (303, 400)
         assert client.get("/", headers={"host": host}).status_code == status
 
@@ -134,14 +134,14 @@ def test_signing_in_leads_nowhere_else(guarded, place):
     assert answer.headers["location"] == "./"
 
 
-def test_a_forged_or_old_cookie_is_nothing(guarded, shelf_file, monkeypatch):
+def test_a_forged_or_old_cookie_is_nothing(guarded, draft_file, monkeypatch):
     """The end of its time is signed, by the token."""
     guarded.post("/sign-in", data={"token": TOKEN}, follow_redirects=False)
     value = guarded.cookies["offerlift_dashboard"]
     until, _, signed = value.partition(".")
     guarded.cookies.clear()
     later = f"{int(until) + 1}.{signed}"
-    with TestClient(app(shelf_file, token=TOKEN[::-1]), base_url="https://localhost") as other:
+    with TestClient(app(draft_file, token=TOKEN[::-1]), base_url="https://localhost") as other:
         cases = [
             (guarded, later),
             (guarded, f"{until}."),
@@ -159,10 +159,10 @@ def test_a_forged_or_old_cookie_is_nothing(guarded, shelf_file, monkeypatch):
     assert guarded.get("/", headers=sent).status_code == 401
 
 
-def test_under_a_prefix_the_cookie_is_the_dashboard_s_alone(shelf_file):
+def test_under_a_prefix_the_cookie_is_the_dashboard_s_alone(draft_file):
     """Its path is where the dashboard is mounted, and signing in leads back to it."""
     whole = FastAPI()
-    whole.mount("/offers", app(shelf_file, token=TOKEN))
+    whole.mount("/offers", app(draft_file, token=TOKEN))
     with TestClient(whole, base_url="http://localhost") as client:
         answer = client.post("/offers/sign-in", data={"token": TOKEN}, follow_redirects=False)
         assert "Path=/offers/;" in answer.headers["set-cookie"]
@@ -176,7 +176,7 @@ def test_a_short_token_is_refused():
         app("shop.db", token="x" * 15)
 
 
-def test_there_are_no_websockets(shelf_client):
+def test_there_are_no_websockets(few_client):
     """A connection that is no request is closed."""
-    with pytest.raises(WebSocketDisconnect), shelf_client.websocket_connect("/"):
+    with pytest.raises(WebSocketDisconnect), few_client.websocket_connect("/"):
         pass
