@@ -21,7 +21,7 @@ TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 5.0)
 
 MOST_TICKS = 5
 REACH = 3.0
-"""How many times the median reach of its intervals a scale goes at most."""
+"""How many times the median reach of its intervals a scale goes at most, unless another number is given."""
 
 MARKERS = {
     "above": "M0 -7L6.5 5H-6.5Z",
@@ -45,26 +45,27 @@ class Scale:
         inside = min(max(x, self.low), self.high)
         return PAD + (100 - 2 * PAD) * (inside - self.low) / ((self.high - self.low) or 1.0)
 
-    def ticks(self) -> list[float]:
-        """Round values inside, at most five and 0 among them."""
+    def ticks(self, most: int = MOST_TICKS) -> list[float]:
+        """Round values inside, so many at most and 0 among them."""
         for step in TICKS:
             found = range(math.ceil(self.low / step), math.floor(self.high / step) + 1)
-            if len(found) <= MOST_TICKS:
+            if len(found) <= most:
                 return [i * step for i in found]
         return [0.0]
 
 
-def lift_scale(lifts: Sequence[LiftRow], also: Sequence[float] = ()) -> Scale:
-    """A scale on which most of these lifts are whole: what reaches three times as far as others leaves it.
+def lift_scale(lifts: Sequence[LiftRow], also: Sequence[float] = (), *, most: float = REACH) -> Scale:
+    """A scale on which most of these lifts are whole: what reaches several times as far as others leaves it.
 
     Args:
         lifts: those with two ends count.
         also: values that have to be on it, such as margins.
+        most: how many times the median reach it goes.
     """
     ends = [(one.low, one.high) for one in lifts if one.kind == "bounded"]
     pairs = [(low, high) for low, high in ends if low is not None and high is not None]
     reach = [max(abs(low), abs(high)) for low, high in pairs]
-    cap = REACH * statistics.median(reach) if reach else math.inf
+    cap = most * statistics.median(reach) if reach else math.inf
     values = [0.0, *also, *(min(max(end, -cap), cap) for pair in pairs for end in pair)]
     low, high = min(values), max(values)
     return Scale(low, high) if high > low else Scale(-0.1, 0.1)
@@ -118,16 +119,17 @@ def bar(
     return "".join(parts) + "</svg>"
 
 
-def axis(scale: Scale, show: Callable[[float], str], zero: str = "") -> str:
+def axis(scale: Scale, show: Callable[[float], str], zero: str = "", *, most: int = MOST_TICKS) -> str:
     """The ticks below the bars of a scale; hidden from screen readers, who are told the numbers.
 
     Args:
         scale: of the bars.
         show: how a value is written.
         zero: what the line of no effect is called, in place of its number.
+        most: how many ticks there is room for.
     """
     parts = ['<svg class="bar axis" width="100%" height="20" aria-hidden="true">']
-    for x in scale.ticks():
+    for x in scale.ticks(most):
         at = scale.at(x)
         anchor = "start" if at < 10 else "end" if at > 90 else "middle"
         name = zero if zero and x == 0 else show(x)

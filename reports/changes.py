@@ -17,7 +17,7 @@ from .format import join, label, quote, setting
 from .look_sentences import share_reached
 from .looks import has_planned_looks
 
-__all__ = ["Change", "ChangeKind", "change_log", "decided_in_words"]
+__all__ = ["Change", "ChangeKind", "change_log", "changes_in_words", "decided_in_words"]
 
 ChangeKind = Literal[
     "published",
@@ -107,7 +107,7 @@ def _step(before: Published | None, new: Published) -> tuple[ChangeKind, str]:
         if new.serve is not None:
             return "shipped", f"Everyone eligible gets {quote(new.serve)}."
         return "stopped", "Stopped: everyone gets the control."
-    changed = list(_changes(before.definition, new.definition))
+    changed = list(changes_in_words(before.definition, new.definition))
     said = f" It changed {join(changed)}." if changed else ""
     if before.state != new.state:
         words: dict[str, tuple[ChangeKind, str]] = {
@@ -123,7 +123,7 @@ def _step(before: Published | None, new: Published) -> tuple[ChangeKind, str]:
     return "changed", f"Published anew.{said}"
 
 
-def _changes(before: Definition, new: Definition) -> Iterator[str]:
+def changes_in_words(before: Definition, new: Definition) -> Iterator[str]:
     """What differs between two versions, in words that stand in a list."""
     if before.traffic != new.traffic:
         yield f"traffic from {setting(float(before.traffic))} to {setting(float(new.traffic))}"

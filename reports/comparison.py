@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from . import format as fmt
+from .overview import lifts
 from .review import ReviewRow
-from .section import CHECKS, lifts
+from .section import CHECKS
 from .tree import ComparisonRow, MetricRow
 
 __all__ = ["Change", "compare", "in_short"]

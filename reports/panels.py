@@ -14,14 +14,16 @@ from itertools import pairwise
 
 from . import format as fmt
 from .background import ExposureDay
-from .bars import Scale, lift_scale, tone
+from .bars import MARKERS, Scale, lift_scale, tone
 from .monitoring import MonitoredArm, MonitoredDay
 
 __all__ = ["Marker", "exposure_panel", "lift_panel", "progress_bar"]
 
-WIDTH, LEFT, RIGHT = 480.0, 58.0, 14.0
+LEFT, RIGHT = 58.0, 14.0
 TOP, BOTTOM = 22.0, 24.0
-LIFT_HEIGHT, EXPOSURE_HEIGHT = 210.0, 120.0
+LIFT, EXPOSURE = (480.0, 210.0), (360.0, 120.0)
+"""Width and height of a panel."""
+
 DAY = timedelta(days=1)
 
 
@@ -40,12 +42,20 @@ class _Frame:
     first: datetime
     last: datetime
     scale: Scale
-    height: float
+    size: tuple[float, float]
+
+    @property
+    def right(self) -> float:
+        return self.size[0] - RIGHT
+
+    @property
+    def height(self) -> float:
+        return self.size[1]
 
     def x(self, at: datetime) -> float:
         length = (self.last - self.first) / DAY or 1.0
         share = min(max((at - self.first) / DAY / length, 0.0), 1.0)
-        return LEFT + (WIDTH - LEFT - RIGHT) * share
+        return LEFT + (self.right - LEFT) * share
 
     def y(self, value: float) -> float:
         inside = min(max(value, self.scale.low), self.scale.high)
@@ -53,7 +63,7 @@ class _Frame:
         return self.height - BOTTOM - (self.height - TOP - BOTTOM) * share
 
 
-def lift_panel(arm: MonitoredArm, control: str, markers: Sequence[Marker], *, more_is_better: bool = True) -> str:
+def lift_panel(arm: MonitoredArm, control: str, markers: Sequence[Marker]) -> str:
     """The course of an arm's lift with the always-valid band; "" where no day has a band with two ends."""
     days = [one for one in arm.days if one.band.kind == "bounded"]
     if not days:
@@ -62,24 +72,23 @@ def lift_panel(arm: MonitoredArm, control: str, markers: Sequence[Marker], *, mo
     later = days[len(days) // 3 :]
     last = days[-1]
     scale = lift_scale([one.band for one in later])
-    frame = _Frame(days[0].day, max(last.day, days[0].day + DAY), scale, LIFT_HEIGHT)
+    frame = _Frame(days[0].day, max(last.day, days[0].day + DAY), scale, LIFT)
     title = f"Cumulative lift of {arm.arm} against {control}, with the band that may be looked at any day"
-    parts = [_head(LIFT_HEIGHT, title, _course_in_words(days))]
+    parts = [_head(LIFT, title, _course_in_words(days))]
     parts += _levels(frame)
     parts.append(f'<polygon class="band" points="{_outline(frame, days)}"/>')
     zero = frame.y(0)
-    parts.append(f'<line class="zero" x1="{LEFT:g}" x2="{WIDTH - RIGHT:g}" y1="{zero:.1f}" y2="{zero:.1f}"/>')
+    parts.append(f'<line class="zero" x1="{LEFT:g}" x2="{frame.right:g}" y1="{zero:.1f}" y2="{zero:.1f}"/>')
     parts += _weeks(frame)
     parts += [_mark(frame, one) for one in markers]
     points = [
         f"{frame.x(one.day):.1f},{frame.y(one.lift.estimate):.1f}" for one in days if one.lift.estimate is not None
     ]
     shape = tone(last.band.low, last.band.high)
-    good = "gain" if (shape == "above") == more_is_better else "loss"
     parts.append(f'<polyline class="line" points="{" ".join(points)}"/>')
     if last.lift.estimate is not None:
         cx, cy = frame.x(last.day), frame.y(last.lift.estimate)
-        parts.append(f'<circle class="dot {good if shape != "open" else "open"}" cx="{cx:.1f}" cy="{cy:.1f}" r="4.5"/>')
+        parts.append(f'<path class="dot {shape}" transform="translate({cx:.1f} {cy:.1f})" d="{MARKERS[shape]}"/>')
     return "".join(parts) + "</svg>"
 
 
@@ -87,13 +96,13 @@ def exposure_panel(arm: str, days: Sequence[ExposureDay], markers: Sequence[Mark
     """New visitors of one arm a day as bars, and what the planned split gives it of that day's visitors as a line."""
     seen = [(one.day, one.visitors.get(arm, 0), _planned(one, arm)) for one in days]
     most = max((max(n, planned) for _, n, planned in seen), default=0) or 1
-    frame = _Frame(days[0].day, days[-1].day + DAY, Scale(0, most * 1.08), EXPOSURE_HEIGHT)
+    frame = _Frame(days[0].day, days[-1].day + DAY, Scale(0, most * 1.08), EXPOSURE)
     total, planned = sum(n for _, n, _ in seen), sum(p for _, _, p in seen)
     described = (
         f"{fmt.count(total)} visitors in {fmt.count(len(seen))} days, where the split plans "
         f"{fmt.count(round(planned))} of all who came. " + _by_week(seen)
     )
-    parts = [_head(EXPOSURE_HEIGHT, f"New visitors of {arm} a day, against the planned split", described)]
+    parts = [_head(EXPOSURE, f"New visitors of {arm} a day, against the planned split", described)]
     base, wide = frame.y(0), max(frame.x(days[0].day + DAY) - LEFT - 1.2, 0.8)
     top = f'<text class="tick" x="{LEFT - 6:g}" y="{frame.y(most) + 4:.1f}" text-anchor="end">'
     parts.append(f"{top}{fmt.count(round(most))}</text>")
@@ -105,7 +114,7 @@ def exposure_panel(arm: str, days: Sequence[ExposureDay], markers: Sequence[Mark
         )
     steps = [f"{frame.x(at):.1f},{frame.y(planned):.1f}" for day, _, planned in seen for at in (day, day + DAY)]
     parts.append(f'<polyline class="plan" points="{" ".join(steps)}"/>')
-    parts.append(f'<line class="base" x1="{LEFT:g}" x2="{WIDTH - RIGHT:g}" y1="{base:.1f}" y2="{base:.1f}"/>')
+    parts.append(f'<line class="base" x1="{LEFT:g}" x2="{frame.right:g}" y1="{base:.1f}" y2="{base:.1f}"/>')
     parts += _weeks(frame)
     parts += [_mark(frame, one) for one in markers]
     return "".join(parts) + "</svg>"
@@ -128,9 +137,9 @@ def progress_bar(clock: float, looks: Sequence[float], described: str) -> str:
     return "".join(parts) + "</svg>"
 
 
-def _head(height: float, title: str, described: str) -> str:
+def _head(size: tuple[float, float], title: str, described: str) -> str:
     return (
-        f'<svg class="panel" viewBox="0 0 {WIDTH:g} {height:g}" width="100%" role="img">'
+        f'<svg class="panel" viewBox="0 0 {size[0]:g} {size[1]:g}" width="100%" role="img">'
         f"<title>{escape(title)}</title><desc>{escape(described)}</desc>"
     )
 
@@ -139,7 +148,7 @@ def _levels(frame: _Frame) -> list[str]:
     parts = []
     for value in frame.scale.ticks():
         y = frame.y(value)
-        parts.append(f'<line class="grid" x1="{LEFT:g}" x2="{WIDTH - RIGHT:g}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<line class="grid" x1="{LEFT:g}" x2="{frame.right:g}" y1="{y:.1f}" y2="{y:.1f}"/>')
         name = "0%" if value == 0 else fmt.lift(value, 0.2)
         parts.append(f'<text class="tick" x="{LEFT - 6:g}" y="{y + 4:.1f}" text-anchor="end">{escape(name)}</text>')
     return parts
@@ -152,7 +161,7 @@ def _weeks(frame: _Frame) -> list[str]:
     parts = []
     for week in range(0, weeks, step):
         day = frame.first + week * 7 * DAY
-        if day > frame.last or (week and frame.x(day) > WIDTH - 40):
+        if day > frame.last or (week and frame.x(day) > frame.right - 26):
             break
         anchor = "start" if week == 0 else "middle"
         parts.append(

@@ -6,14 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from . import format as fmt
+from .bars import Scale, axis
 from .html import render_page
 from .look_sentences import share_reached
+from .overview import lifts, overview_scale, week_money
 from .review import GROUPS, Review, ReviewRow
 from .review_text import summary
-from .section import lifts, section
+from .section import section
 from .tree import Scorecard
 
-__all__ = ["overview", "render_review_html"]
+__all__ = ["overview", "overview_axis", "render_review_html"]
 
 
 def render_review_html(review: Review) -> str:
@@ -31,6 +33,7 @@ def render_review_html(review: Review) -> str:
         sections=sections,
         look_heading="Recorded now",
         groups=overview(review, lambda key: f"#{ids[key]}"),
+        lift_axis=overview_axis(review),
         generated_by=review.rows[0].card.generated_by if review.rows else "offerlift",
     )
 
@@ -42,11 +45,18 @@ def overview(review: Review, href: Callable[[str], str]) -> list[tuple[str, list
         review: whose rows they are.
         href: where the page of an experiment is, by its key.
     """
+    scale = overview_scale([row.card for row in review.rows])
     return [
-        (words, [_overview_row(row, href(row.card.experiment)) for row in review.rows if row.group == group])
+        (words, [_overview_row(row, href(row.card.experiment), scale) for row in review.rows if row.group == group])
         for group, words in GROUPS.items()
         if review.count(group)
     ]
+
+
+def overview_axis(review: Review) -> str:
+    """The ticks of the scale that all bars of the overview share."""
+    scale = overview_scale([row.card for row in review.rows])
+    return axis(scale, lambda x: fmt.lift(x, 0.2) if x else "0%", most=4)
 
 
 def _recorded(review: Review) -> str:
@@ -61,13 +71,14 @@ def _recorded(review: Review) -> str:
     return f"This review recorded {fmt.join(said)}." if said else "This review recorded no look."
 
 
-def _overview_row(row: ReviewRow, href: str) -> dict[str, Any]:
+def _overview_row(row: ReviewRow, href: str, scale: Scale) -> dict[str, Any]:
     return {
         "href": href,
         "card": row.card,
         "state": row.state,
         "step": row.step,
-        "lifts": lifts(row.card),
+        "lifts": lifts(row.card, scale),
+        "money": week_money(row.card),
         "weeks": _weeks(row.weeks_left),
         "look": _look(row),
         "progress": _progress(row.card),

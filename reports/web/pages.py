@@ -15,7 +15,7 @@ from .. import format as fmt
 from ..comparison import compare, in_short
 from ..html import render_page
 from ..review import Review
-from ..review_html import overview
+from ..review_html import overview, overview_axis
 from ..review_text import summary
 from .cards import Kept
 
@@ -68,6 +68,7 @@ def overview_page(review: Review, missing: Mapping[str, str], shown: Shown) -> H
         recorded="",
         look_heading="Look due",
         groups=overview(review, lambda key: link("experiment", key=key, as_of=shown.day)),
+        lift_axis=overview_axis(review),
         missing=[(key, link("experiment", key=key, as_of=shown.day), why) for key, why in missing.items()],
     )
 
