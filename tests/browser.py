@@ -85,10 +85,10 @@ class Visit:
     def unnamed_figures(self) -> list[str]:
         """Drawings that a screen reader gets neither a title with a description of, nor is told to pass over."""
         return self.page.evaluate(
-            """() => [...document.querySelectorAll('svg')].filter(svg => svg.getAttribute('aria-hidden') !== 'true')
+            """() => [...document.querySelectorAll('svg')]
+                .filter(svg => !svg.closest('[aria-hidden="true"]') && !svg.parentElement.closest('svg'))
                 .filter(svg => svg.getAttribute('role') !== 'img' || !svg.querySelector(':scope > title')?.textContent
-                    || !svg.querySelector(':scope > desc')?.textContent
-                    || !svg.getAttribute('aria-labelledby').split(' ').every(id => document.getElementById(id)))
+                    || !svg.querySelector(':scope > desc')?.textContent)
                 .map(svg => svg.outerHTML.slice(0, 200))"""
         )
 
