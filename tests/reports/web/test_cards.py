@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from offerlift.errors import StoreError
 from offerlift.experiments.lifecycle import pause
+from offerlift.reports.review import review_experiment
 from offerlift.reports.web import cards
 from offerlift.reports.web.cards import Cards, Wanted
 from offerlift.storage import Store
@@ -32,7 +33,7 @@ def path(tmp_path):
 def counted(monkeypatch):
     """How often each experiment was computed, and how many at once at most; each takes a moment."""
     seen, running, lock = [], [], threading.Lock()
-    real = cards.review_experiment
+    real = review_experiment
 
     def compute(store, key, as_of=None, **given):
         with lock:
@@ -114,7 +115,7 @@ def test_what_fails_is_tried_again_and_hides_nothing(path, restless, monkeypatch
     """The last review stays, beside why there is no later one; another experiment is not touched by it."""
     kept = Cards(path, fresh_seconds=0)
     first = computed(kept)
-    real = cards.review_experiment
+    real = review_experiment
 
     def fail(store, key, *given, **named):
         if key == "one":
