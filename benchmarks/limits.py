@@ -42,7 +42,6 @@ AT_MOST = {
         "experiment_json_p99_seconds": 1.0,
         "overview_csv_p99_seconds": 1.0,
         "readers_p99_seconds": 1.0,
-        "listed_after_start_seconds": 3.0,
     },
 }
 AT_LEAST = {
