@@ -7,6 +7,7 @@ python benchmarks/store.py --quick --only-spark --json | python benchmarks/limit
 python benchmarks/analysis.py --quick --json | python benchmarks/limits.py analysis
 python benchmarks/ingest.py --quick --json | python benchmarks/limits.py ingest
 python benchmarks/dashboard.py --quick --json | python benchmarks/limits.py dashboard
+python benchmarks/cli.py --quick --json | python benchmarks/limits.py cli
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ AT_MOST = {
         "overview_csv_p99_seconds": 1.0,
         "readers_p99_seconds": 1.0,
     },
+    "cli": {"help_over_bare_python": 6.0, "mistyped_over_bare_python": 6.0},
 }
 AT_LEAST = {
     "analysis": {
@@ -64,6 +66,7 @@ AT_LEAST = {
     "spark": {},
     "dashboard": {},
     "ingest": {"sqlite_ingest_over_raw": 0.5, "postgresql_over_sqlalchemy_executemany": 3.0},
+    "cli": {},
 }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import InputError
+from ..errors import InputError, nearest
 from .assignment import NO_SEGMENTS, Assignment, Reason
 from .compiled import Compiled, Forced
 from .definition import Offer
@@ -184,7 +184,7 @@ class Assigner:
         answered = assignment.offer if chosen is None else shown[chosen]
         name = None if answered is None else getattr(answered, _RESPONSES[response])
         follower = None if name is None else self._offer(assignment, name)
-        following = assignment._replace(offer=follower, withheld=None, detail="")
+        following = assignment._replace(offer=follower, withheld=None, detail="", withheld_offer=None)
         return following if follower is None else self._guarded(following, at, counts, prices)
 
     def alternatives(
@@ -217,7 +217,10 @@ class Assigner:
         """
         compiled = self._experiments.get(experiment)
         if compiled is None or compiled.unusable:
-            raise InputError(self._problem(experiment, compiled))
+            near = None if compiled is not None else nearest(experiment, self._experiments)
+            raise InputError(
+                self._problem(experiment, compiled), hint=None if near is None else f"Did you mean {near!r}?"
+            )
         return compiled
 
     def _compile(self, snapshot: Mapping[str, Published]) -> dict[str, Compiled]:
@@ -255,7 +258,8 @@ class Assigner:
             self._fault(
                 f"{assignment.experiment}/{withheld.guard}", f"{assignment.experiment!r}: {withheld.detail}", _HIDES
             )
-        return assignment._replace(offer=None, withheld=withheld.guard, detail=withheld.detail)
+        name = assignment.offer.name
+        return assignment._replace(offer=None, withheld=withheld.guard, detail=withheld.detail, withheld_offer=name)
 
     def _beside(self, assignment: Assignment) -> list[Offer]:
         names = () if assignment.offer is None else assignment.offer.alternatives

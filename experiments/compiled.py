@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, known_or_nearest
 from .assignment import NO_SEGMENTS, Assignment, Reason
 from .definition import BUCKETS, HOLDOUT_ARMS, Arm, Offer
 from .eligibility import Eligibility
@@ -134,6 +134,7 @@ class Compiled:
                 "",
                 holdout_phase,
                 holdout_hash,
+                None,
             ),
         )
 
@@ -217,6 +218,7 @@ class Compiled:
                 detail,
                 holdout_phase,
                 holdout_hash,
+                None,
             ),
         )
 
@@ -232,5 +234,8 @@ class Compiled:
 
     def _forced_arm(self, named: Mapping[str, Arm], name: str) -> Arm:
         if name not in named:
-            raise InputError(f"experiment {self.experiment!r} has no arm {name!r} to force; it has {', '.join(named)}")
+            raise InputError(
+                f"experiment {self.experiment!r} has no arm {name!r} to force",
+                hint=known_or_nearest(name, named, whose="It has"),
+            )
         return named[name]

@@ -82,11 +82,15 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """What the money of a verdict is counted for. `horizon` is in microseconds, `switching_cost` in major units."""
+    """What the money of a verdict is counted for. `horizon` is in microseconds, `switching_cost` in major units.
+
+    `one_off` says that the offers are a campaign that ends by itself, so that its money is never projected.
+    """
 
     per_week: int | None = None
     horizon: int | None = None
     switching_cost: Decimal = Decimal(0)
+    one_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +108,10 @@ class Plan:
         sample_size: mature visitors in all arms at the planned end, if given.
         longest_duration: microseconds after which it ends undecided; None: no end.
         scale: of a factorial, whether effects add or multiply.
-        family: of a factorial, the tested contrasts.
+        family: of a factorial, the terms tested together: factors, and interactions such as `timing:price`.
         audience: what the money is counted for.
+        cluster: the segment whose visitors are alike, such as the support agent; None: visitors are independent.
+        offer_cost: name of the metric of money that is given away with the offers; None where none is measured.
     """
 
     primary: str
@@ -120,6 +126,8 @@ class Plan:
     scale: Literal["additive", "log"] = "additive"
     family: tuple[str, ...] = ()
     audience: Audience = Audience()
+    cluster: str | None = None
+    offer_cost: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

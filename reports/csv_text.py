@@ -10,7 +10,7 @@ from typing import Any
 
 __all__ = ["csv_text"]
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+FORMULA = ("=", "+", "-", "@", "\t", "\n")
 """What a text must not begin with: spreadsheets take it for a formula, which may send data away (CWE-1236)."""
 
 
@@ -43,5 +43,6 @@ def _cell(value: Any) -> str:
         return f"{value.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
     if isinstance(value, list | tuple):
         value = "; ".join(str(one) for one in value)
-    text = str(value)
+    # A bare carriage return would end the row in some readers, and Python 3.11 does not quote it.
+    text = str(value).replace("\r\n", "\n").replace("\r", "\n")
     return f"'{text}" if text.startswith(FORMULA) else text

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from ..stats.plotting import PAPER
+from ..stats.plotting import INK, MUTED, PAPER, SIZE
 from .charts import can_draw_forest, forest_plot, money_plot
+from .format import moment
 from .tree import MetricRow, Scorecard
 
 if TYPE_CHECKING:
@@ -36,10 +37,19 @@ def charts(card: Scorecard) -> Iterator[tuple[str, Figure]]:
     if card.withheld or not card.healthy:
         return
     if can_draw_forest(card):
-        yield "lifts", forest_plot(card)
+        yield "lifts", _named(forest_plot(card), card)
     money = money_metrics(card)
     if money:
-        yield "money", money_plot(card, money)
+        yield "money", _named(money_plot(card, money), card)
+
+
+def _named(figure: Figure, card: Scorecard) -> Figure:
+    """With the experiment and the moment in its corner: away from its page a chart does not say what it is of."""
+    name = card.experiment if len(card.experiment) <= 40 else f"{card.experiment[:39]}…"
+    figure.text(0.003, 0.995, name, va="top", color=INK, size=SIZE, weight="bold", parse_math=False)
+    below = 0.995 - 0.17 / figure.get_figheight()
+    figure.text(0.003, below, moment(card.as_of), va="top", color=MUTED, size=SIZE - 0.4, parse_math=False)
+    return figure
 
 
 def write_chart(card: Scorecard, path: Path) -> Path:

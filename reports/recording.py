@@ -30,6 +30,7 @@ from .looks import (
     recorded_verdicts,
     verdict_rows,
 )
+from .offers.clusters import clustered
 from .scorecard import scorecard
 from .tree import Scorecard
 
@@ -140,7 +141,9 @@ def make_look(
         return [], say.NOT_LATER
     before = recorded_verdicts(definition, past)
     if not has_planned_looks(definition):
-        metrics = with_randomisation(metric_rows(observations), observations, details)
+        metrics = with_randomisation(
+            metric_rows(observations, clusters=clustered(observations, details)), observations, details
+        )
         _, verdicts = decide(observations, health, metrics, before=before)
         rows = verdict_rows(metrics, verdicts, before, observations, past)
         return rows, say.verdict_recorded([one.arm for one in rows]) if rows else say.ANY_DAY
@@ -151,7 +154,9 @@ def make_look(
         progress = progress_of(observations, past)
         return [], say.nothing_due(progress) if progress.clock > 0 else say.NO_VISITOR_YET
     look = look_at(observations, past, due, budget_of(observations))
-    metrics = with_randomisation(metric_rows(observations, look), observations, details)
+    metrics = with_randomisation(
+        metric_rows(observations, look, clusters=clustered(observations, details)), observations, details
+    )
     _, verdicts = decide(observations, health, metrics, look=look, before=before)
     findings = {arm: verdict.finding or Finding.OPEN for arm, verdict in verdicts.items()}
     rows = look_rows(corrected(metrics, look, findings), look, verdicts, before)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select
 
-from ..errors import InputError, StoreError
+from ..errors import InputError, StoreError, known_or_nearest
 from ..experiments.currencies import minor_digits
 from ..experiments.definition import Definition, State
 from ..experiments.snapshot import Published
@@ -37,6 +37,7 @@ __all__ = [
     "read_variant",
     "require_segment",
     "split_by",
+    "strata_by",
 ]
 
 SegmentCounts = dict[str, dict[int, dict[str, int]]]
@@ -145,21 +146,31 @@ def require_segment(definition: Definition, segment: str) -> None:
     if segment not in definition.segments:
         raise InputError(
             f"{definition.experiment!r} has no segment {segment!r}",
-            hint=f"Its segments: {', '.join(definition.segments) or 'none'}; definitions name them in `segments`.",
+            hint=known_or_nearest(
+                segment,
+                definition.segments,
+                whose="Its segments",
+                none="It has none; definitions name them in `segments`.",
+            ),
         )
 
 
 def split_by(connection: Connection, origin: Origin) -> Breakdown:
     """Counts and moments by the values of the cohort's segment."""
+    assert origin.cohort.segment is not None
+    values = strata_by(connection, origin)
+    return Breakdown(origin.cohort.segment, from_micros(origin.cohort.as_of), values)
+
+
+def strata_by(connection: Connection, origin: Origin) -> dict[Any, tuple[Stratum, ...]]:
+    """The strata of each value that the cohort is split by."""
     definition, cohort, names = origin.definition, origin.cohort, origin.arms
-    assert cohort.segment is not None
     layout = Layout(definition.metrics)
     groups, _ = read_groups(connection, origin.sources, cohort, names, layout)
-    values = {
+    return {
         value: tuple(_stratum(definition, layout, phase, groups, (value,), names) for phase in cohort.phases)
         for value in sorted({value for _, _, value in groups})
     }
-    return Breakdown(cohort.segment, from_micros(cohort.as_of), values)
 
 
 def count_by(connection: Connection, origin: Origin) -> SegmentCounts:
@@ -180,7 +191,7 @@ def _stratum(
     layout: Layout,
     phase: int,
     groups: Mapping[Key, Group],
-    value: tuple[str, ...],
+    value: tuple[Any, ...],
     names: Mapping[int, str],
     known: Sequence[str] = (),
 ) -> Stratum:

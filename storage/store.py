@@ -14,10 +14,11 @@ from typing import TypeVar
 from sqlalchemy import URL, Connection, Engine, Select, delete
 
 from ..errors import InputError, StoreError
-from ..experiments.records import Covariate, Exposure, Link, Outcome
+from ..experiments.metrics import Metric
+from ..experiments.records import Covariate, Exposure, Link, OfferStep, Outcome
 from ..experiments.snapshot import Published
 from . import tables
-from .archive import read_archive, read_kept_breakdown, unpruned_version
+from .archive import read_archive, read_kept_breakdown, read_kept_funnel, unpruned_version
 from .arrivals import Arrivals, read_arrivals
 from .audit import Audit, audit_assignments
 from .decisions import Decided, add_decision, read_decisions
@@ -26,14 +27,17 @@ from .engine import Raced, database_url, open_engine, read, translated, writing
 from .engines import database_of
 from .exposures import prepare_exposures, store_exposures
 from .forks import AcrossForks
+from .funnels import Funnel, read_funnel
 from .identity import prepare_links, store_links
 from .looks import Look, add_look, read_looks
 from .lookups import experiment_ids
 from .money import check_currency
 from .observations import Breakdown, Observations
+from .offer_steps import prepare_offer_steps, store_offer_steps
 from .opening import open_tables
 from .origins import Origin, store_origin
 from .outcomes import prepare_covariates, prepare_outcomes, store_covariates, store_outcomes
+from .overlaps import Overlap, read_overlap
 from .reading import SegmentCounts, read_breakdown, read_counts, read_observations, read_variant
 from .results import Tally, WriteResult
 from .series import Series, SinceExposure, read_series, read_since_exposure
@@ -241,6 +245,16 @@ class Store(AcrossForks):
             lambda connection, chunk: store_outcomes(connection, chunk, now),
         )
 
+    def write_offer_steps(self, records: Iterable[OfferStep]) -> WriteResult:
+        """Store how far visitors came with offers: of a visitor, step and offer the earliest counts, with its reason.
+
+        Records of an unknown experiment or offer and impossible ids are refused one by one; the others are stored.
+        """
+        now = now_micros()
+        return self._write(
+            records, prepare_offer_steps, lambda connection, chunk: store_offer_steps(connection, chunk, now)
+        )
+
     def write_covariates(self, records: Iterable[Covariate]) -> WriteResult:
         """Store covariates: once for each name, visitor and time; another value there is a conflict."""
         return self._write(records, prepare_covariates, store_covariates)
@@ -326,6 +340,48 @@ class Store(AcrossForks):
             published = latest_version(connection, experiment)
             kept = read_kept_breakdown(connection, experiment, at, segment)
             return kept or read_breakdown(connection, published, now_micros() if at is None else at, segment)
+
+        return read(self._engine, work)
+
+    def measured(self, experiment: str, metrics: Sequence[Metric], *, as_of: datetime | None = None) -> Observations:
+        """The same visitors by other metrics than those of the definition, which has these in their place.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or rows that were pruned.
+        """
+        at = now_micros() if as_of is None else to_micros(as_of)
+
+        def measure(connection: Connection) -> Observations:
+            published = unpruned_version(connection, experiment)
+            definition = replace(published.definition, metrics=tuple(metrics))
+            return read_observations(connection, replace(published, definition=definition), at)
+
+        return read(self._engine, measure)
+
+    def overlap(self, first: str, second: str, *, as_of: datetime | None = None) -> Overlap:
+        """What the visitors of two experiments did by their arms in both, measured by the metrics of the first.
+
+        Raises:
+            InputError: no experiment of such a key, twice the same, a naive time, or rows of one that were pruned.
+        """
+        at = now_micros() if as_of is None else to_micros(as_of)
+        return read(self._engine, lambda connection: read_overlap(connection, first, second, at))
+
+    def funnel(self, experiment: str, *, as_of: datetime | None = None) -> Funnel:
+        """How far the visitors of each arm came with the offers, by step, offer and reason; all arms, control included.
+
+        A diagnosis, never the metric: these counts are not comparable between arms. Where no step was recorded, `note`
+        says so.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or one before what is kept of a pruned experiment.
+        """
+        at = None if as_of is None else to_micros(as_of)
+
+        def work(connection: Connection) -> Funnel:
+            published = latest_version(connection, experiment)
+            kept = read_kept_funnel(connection, experiment, at)
+            return kept or read_funnel(connection, published, now_micros() if at is None else at)
 
         return read(self._engine, work)
 
