@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from measured.clusters import CLUSTERS
+from measured.factorial import BEST_CELL, FACTORIAL, FACTORIAL_TESTS, OVERLAPS, SEGMENTS
 from measured.few_orders import BOOTSTRAP, PERMUTATION
 from measured.fixed import ADJUSTED, CONVERSION, REVENUE, REVENUE_LIFT
 from measured.peeking import PEEKING
@@ -22,5 +24,11 @@ TABLES = {
         PERMUTATION,
         BOOTSTRAP,
         CALIBRATION,
+        FACTORIAL,
+        FACTORIAL_TESTS,
+        BEST_CELL,
+        SEGMENTS,
+        OVERLAPS,
+        CLUSTERS,
     )
 }
