@@ -114,8 +114,8 @@ if TYPE_CHECKING:
         decompose_revenue,
     )
     from .demand import (
+        CurveFit,
         Demand,
-        LackOfFit,
         TestedRate,
         demand_curve,
     )
@@ -281,8 +281,8 @@ _LATE = {
         "decompose_revenue",
     ),
     "demand": (
+        "CurveFit",
         "Demand",
-        "LackOfFit",
         "TestedRate",
         "demand_curve",
     ),
@@ -434,6 +434,7 @@ __all__ = [
     "Comparison",
     "Course",
     "CovariateBalance",
+    "CurveFit",
     "DayOfCourse",
     "DaysComparison",
     "Demand",
@@ -451,7 +452,6 @@ __all__ = [
     "Histogram",
     "Incrementality",
     "Inputs",
-    "LackOfFit",
     "LargestValues",
     "Lift",
     "Mean",
