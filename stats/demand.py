@@ -126,8 +126,7 @@ class Demand(Shown):
             InputError: as in `rate_at`.
         """
         curve, x = self.line_at(price)
-        a, ab, b = self._known()[2]
-        slope = self._known()[1]
+        _, slope, (a, ab, b) = self.parameters()
         if self.form == "log":
             return Amount.around(slope, b, self._quantile)
         q = self._rate(curve.estimate)
@@ -144,7 +143,7 @@ class Demand(Shown):
         Raises:
             InputError: as in `rate_at`.
         """
-        intercept, slope, (a, ab, b) = self._known()
+        intercept, slope, (a, ab, b) = self.parameters()
         low, high = self.tested[0].price, self.tested[-1].price
         if not low <= price <= high:
             raise InputError(
@@ -158,7 +157,12 @@ class Demand(Shown):
     def _quantile(self) -> float:
         return -float(ndtri(self.alpha / 2))
 
-    def _known(self) -> tuple[float, float, tuple[float, float, float]]:
+    def parameters(self) -> tuple[float, float, tuple[float, float, float]]:
+        """Intercept, slope and their covariance.
+
+        Raises:
+            InputError: there is no curve.
+        """
         if self.intercept is None or self.slope is None or self.covariance is None:
             raise InputError(f"there is no demand curve: {self.reason}")
         return self.intercept, self.slope, self.covariance
