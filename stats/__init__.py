@@ -82,6 +82,9 @@ if TYPE_CHECKING:
         order_histogram,
         threshold_bunching,
     )
+    from .combined import (
+        moments_over_strata,
+    )
     from .course import (
         Course,
         DayOfCourse,
@@ -249,6 +252,7 @@ _LATE = {
         "order_histogram",
         "threshold_bunching",
     ),
+    "combined": ("moments_over_strata",),
     "course": (
         "Course",
         "DayOfCourse",
@@ -550,6 +554,7 @@ __all__ = [
     "mixture_lambda",
     "mixture_rho",
     "moments_by_arm",
+    "moments_over_strata",
     "money_per_week",
     "newcombe_difference",
     "next_boundary",
