@@ -152,6 +152,7 @@ def measure_programme(cell: Mapping[str, Cell], runs: int, seed: int) -> Row:
         covered += found.total.low <= true <= found.total.high
         sums += true, found.raw, found.total.estimate
     return {
+        "any shipped": share(some, runs),
         "coverage": share(covered, some),
         "true": float(sums[0] / some),
         "raw": float(sums[1] / some),
