@@ -1,7 +1,7 @@
 """Demand curves through tested prices."""
 
 # A None where a number belongs fails the test, as it should.
-# pyright: reportOptionalIterable=false
+# pyright: reportGeneralTypeIssues=false
 
 import math
 

@@ -1,7 +1,7 @@
 """The choice among tested prices."""
 
 # A None where a number belongs fails the test, as it should.
-# pyright: reportOptionalIterable=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false, reportCallIssue=false
 
 import math
 
