@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from offerlift.errors import InputError
 from offerlift.stats import (
+    Estimate,
     Moments,
     compare_means,
     compare_means_over_strata,
@@ -43,9 +44,11 @@ def test_means_and_ratios_are_those_over_strata():
     t, c, weights = arms()
     whole_t, whole_c = moments_over_strata(t, weights), moments_over_strata(c, weights)
     expected = mean_over_strata(t, "margin", weights)
+    ratio = ratio_over_strata(t, "margin", "orders", weights)
+    assert isinstance(expected, Estimate)
+    assert isinstance(ratio, Estimate)
     assert whole_t.mean_of("margin") == pytest.approx(expected.mean)
     assert whole_t.variance_of("margin") / whole_t.n == pytest.approx(expected.variance)
-    ratio = ratio_over_strata(t, "margin", "orders", weights)
     for ours, theirs in (
         (compare_means(whole_t, whole_c, "margin"), compare_means_over_strata(t, c, "margin")),
         (compare_ratios(whole_t, whole_c, "margin", "orders"), compare_ratios_over_strata(t, c, "margin", "orders")),
