@@ -14,7 +14,7 @@ from ..segments import segments_of
 from ..wire import read_fields
 from .arms import FORCED_HERE
 
-__all__ = ["CapturingRecorder", "capture_exposures", "capture_outcomes"]
+__all__ = ["CapturingRecorder", "capture_exposures", "capture_outcomes", "exposures_of"]
 
 
 class CapturingRecorder(Recording):
@@ -32,7 +32,7 @@ class CapturingRecorder(Recording):
 
     def expose(self, assignment: Assignment, *, at: datetime | None = None) -> None:
         """Keep the exposure, and the holdout's, if the assignment belongs into the analysis or was forced by a test."""
-        self.exposures += _exposures(assignment, at or datetime.now(UTC))
+        self.exposures += exposures_of(assignment, at or datetime.now(UTC))
 
     def _record(self, kind: str, fields: Sequence[Any]) -> bool:
         record = read_fields(kind, fields)
@@ -92,7 +92,8 @@ def _unbound(method: Callable[..., Any]) -> Callable[..., Any]:
     return lambda recorder, *args, **kwargs: method(*args, **kwargs)
 
 
-def _exposures(assignment: Assignment, at: datetime) -> list[Exposure]:
+def exposures_of(assignment: Assignment, at: datetime) -> list[Exposure]:
+    """What the recorder would write of an assignment, and what a test forced."""
     due = []
     if assignment.reason is Reason.SPLIT or (assignment.reason is Reason.FORCED and assignment.detail == FORCED_HERE):
         experiment, arm, phase, version = assignment.experiment, assignment.arm, assignment.phase, assignment.hash

@@ -1,0 +1,385 @@
+"""A simulated shop: visitors through the real assigner, what they do, and the truth that an analysis is held against.
+
+    shop = SimulatedShop({"control": Behaviour(), "ten-off": Behaviour(price=0.9)})
+    simulation = shop.run(definition, seed=1)
+    store.write_exposures(simulation.exposures())
+    store.write_outcomes(simulation.outcomes())
+    shop.truth.difference("margin_per_visitor", "ten-off")
+
+`arrays` gives what an analysis would find of matured visitors, without ids and records, for thousands of seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import InputError
+from ..assigner import Assigner
+from ..assignment import Assignment, Reason
+from ..definition import Definition
+from ..guards import COUNTED
+from ..publishing import publish
+from ..recording import Recording
+from ..records import Covariate, Exposure, Outcome
+from ..snapshot import Published, Snapshot
+from .behaviour import NOTHING, Behaviour, behaviour_of
+from .captures import exposures_of
+from .expected import check_probabilities
+from .habits import Habits, Population
+from .purchases import Purchases, Visitors, arrivals, moment, purchases
+from .truth import Truth
+
+__all__ = ["SimulatedShop", "Simulation"]
+
+Array = NDArray[np.float64]
+Positions = NDArray[np.int64]
+
+_DAY = 86_400_000_000
+
+_HABITS, _POPULATION = Habits(), Population()
+
+
+@dataclass(frozen=True)
+class SimulatedShop:
+    """A shop whose visitors behave as described, under each arm of an experiment.
+
+    Attributes:
+        behaviours: arm -> how it changes what visitors do.
+        habits: how visitors buy where nothing is offered.
+        population: who comes, and when.
+        control: the reference arm; the first one by default.
+        shares: arm -> share of the visitors, for `arrays`; equal by default. `run` splits as the definition says.
+
+    Raises:
+        InputError: an arm without a behaviour, shares that do not sum to 1, or visitors who would do something with a
+            probability above 1.
+    """
+
+    behaviours: Mapping[str, Behaviour]
+    habits: Habits = _HABITS
+    population: Population = _POPULATION
+    control: str = ""
+    shares: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.control:
+            object.__setattr__(self, "control", next(iter(self.behaviours)))
+        if not self.shares:
+            object.__setattr__(self, "shares", dict.fromkeys(self.behaviours, 1 / len(self.behaviours)))
+        if {self.control, *self.shares} != set(self.behaviours) or abs(sum(self.shares.values()) - 1) > 1e-9:
+            raise InputError(
+                f"control and shares must be of the arms {', '.join(self.behaviours)}, shares summing to 1; seen "
+                f"{self.control!r} and {dict(self.shares)}"
+            )
+        for arm, behaviour in self.behaviours.items():
+            for group in self.population.groups:
+                check_probabilities(self.habits, behaviour, group, self.population.agent_spread, arm)
+
+    @classmethod
+    def of(
+        cls,
+        definition: Definition,
+        *,
+        habits: Habits | None = None,
+        population: Population | None = None,
+        messages: Mapping[str, float] | None = None,
+        gift_cost: float = 5.0,
+        behaviours: Mapping[str, Behaviour] | None = None,
+    ) -> SimulatedShop:
+        """The shop of a definition: each arm behaves as its offer says (`behaviour_of`), unless `behaviours` names it.
+
+        Args:
+            definition: its arms, control and shares.
+            habits, population: the shop's.
+            messages: the words of a message -> its factor on the probability to buy.
+            gift_cost: what a gift costs the shop.
+            behaviours: arm -> behaviour, in place of what follows from the offer.
+        """
+        buying = habits or _HABITS
+        known = dict(behaviours or {})
+        if unknown := set(known) - {arm.name for arm in definition.arms}:
+            raise InputError(f"no such arm in {definition.experiment!r}: {', '.join(sorted(unknown))}")
+        derived = {
+            arm.name: known[arm.name]
+            if arm.name in known
+            else behaviour_of(arm.offer, basket=buying.basket, messages=messages, gift_cost=gift_cost)
+            for arm in definition.arms
+        }
+        shares = {arm: float(share) for arm, share in definition.expected_shares.items()}
+        return cls(derived, buying, population or _POPULATION, definition.control, shares)
+
+    @cached_property
+    def truth(self) -> Truth:
+        """What is expected of every arm, in closed form."""
+        return Truth(self.habits, self.population, self.behaviours, self.control)
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """Names of the events besides purchases."""
+        named = [self.habits.events, *(behaviour.events for behaviour in self.behaviours.values())]
+        return tuple(sorted({name for events in named for name in events}))
+
+    def potential(self, seed: int | Sequence[int], visitors: int) -> dict[str, dict[str, Array]]:
+        """The same visitors under every arm: arm -> column -> one number a visitor.
+
+        Differences of means between arms estimate the truth with little noise. Columns as in `Purchases.columns`.
+        """
+        everybody = self._visitors(seed, visitors)
+        return {arm: self._columns(arm, everybody) for arm in self.behaviours}
+
+    def arrays(self, seed: int | Sequence[int], visitors: int) -> dict[str, dict[str, Array]]:
+        """One experiment of matured visitors: arm -> column -> one number a visitor of that arm.
+
+        Columns as in `Purchases.columns`, and `past_revenue` (NaN where it is not known), `group` (index into the
+        population's) and `agent`.
+
+        Args:
+            seed: the same seed, the same numbers.
+            visitors: in all arms together.
+        """
+        everybody = self._visitors(seed, visitors)
+        arms = list(self.behaviours)
+        rng = np.random.default_rng([*np.atleast_1d(seed).tolist(), 1])
+        split = rng.choice(len(arms), visitors, p=[self.shares[arm] for arm in arms])
+        found = {}
+        for number, arm in enumerate(arms):
+            of_arm = everybody.take(np.flatnonzero(split == number))
+            found[arm] = {
+                **self._columns(arm, of_arm),
+                "past_revenue": of_arm.past_revenue,
+                "group": of_arm.group.astype(np.float64),
+                "agent": of_arm.agent.astype(np.float64),
+            }
+        return found
+
+    def run(
+        self,
+        experiment: Definition | Published,
+        *,
+        seed: int | Sequence[int],
+        visitors: int | None = None,
+        snapshot: Mapping[str, Published] | None = None,
+    ) -> Simulation:
+        """One experiment, visitor by visitor through the assigner.
+
+        Args:
+            experiment: its definition, which is started on the population's first day, or a published version.
+            seed: of visitors and their luck; the same seed, the same records.
+            visitors: how many come; by default as many as the population's arrivals make of it.
+            snapshot: other published experiments, such as the holdout that covers it.
+
+        Raises:
+            InputError: the arms are not those of the behaviours, or an arm withholds its offer without a guard that
+                could.
+        """
+        first_day = self.population.first_day
+        published = (
+            publish(experiment, None, state="running", at=first_day, others=(snapshot or {}).values())
+            if isinstance(experiment, Definition)
+            else experiment
+        )
+        self._check_arms(published.definition)
+        everybody = self._visitors(seed, visitors)
+        key = published.definition.experiment
+        ids = [f"{key}-{number:07d}" for number in range(1, len(everybody) + 1)]
+        hidden = _Hidden(self, published.definition, dict(zip(ids, everybody.luck["withhold"].tolist(), strict=True)))
+        known = Snapshot.of([*(one for name, one in (snapshot or {}).items() if name != key), published])
+        assigner = Assigner(known, strict=True, guard_state=hidden)
+        assignments = [
+            assigner.assign(key, visitor, self._attributes(everybody, at), at=everybody.arrived(at))
+            for at, visitor in enumerate(ids)
+        ]
+        return Simulation(self, published, everybody, ids, assignments)
+
+    def _visitors(self, seed: int | Sequence[int], count: int | None) -> Visitors:
+        return arrivals(np.random.default_rng(seed), self.population, count, self.events)
+
+    def _attributes(self, everybody: Visitors, at: int) -> dict[str, Any]:
+        people = self.population
+        if not everybody.eligible[at]:
+            return {}
+        known = {**people.attributes, people.group_attribute: people.groups[int(everybody.group[at])].name}
+        if people.agents:
+            known[people.agent_attribute] = agent_name(int(everybody.agent[at]))
+        return known
+
+    def _columns(self, arm: str, visitors: Visitors) -> dict[str, Array]:
+        """What the visitors of an arm do, those included whom its offer does not reach."""
+        behaviour = self.behaviours[arm]
+        missed = (visitors.luck["withhold"] < behaviour.withheld) | (visitors.luck["deliver"] < behaviour.undelivered)
+        seen = self._purchases(behaviour, visitors).columns()
+        if not missed.any():
+            return seen
+        unseen = self._purchases(NOTHING, visitors).columns()
+        return {name: np.where(missed, unseen[name], seen[name]) for name in seen}
+
+    def _purchases(self, behaviour: Behaviour, visitors: Visitors) -> Purchases:
+        return purchases(self.habits, self.population, behaviour, visitors)
+
+    def _check_arms(self, definition: Definition) -> None:
+        arms = {arm.name: arm for arm in definition.arms}
+        if set(arms) != set(self.behaviours):
+            raise InputError(
+                f"{definition.experiment!r} has the arms {', '.join(arms)}; there are behaviours of "
+                f"{', '.join(self.behaviours)}"
+            )
+        for name, behaviour in self.behaviours.items():
+            offer = arms[name].offer
+            counted = offer is not None and any(guard.type in COUNTED for guard in offer.guards)
+            if behaviour.withheld and not counted:
+                raise InputError(
+                    f"arm {name!r} withholds its offer from {behaviour.withheld:.0%}, but has no guard that could",
+                    hint="Give its offer a frequency_cap, or use `undelivered`.",
+                )
+
+
+def agent_name(agent: int) -> str:
+    """What an agent is called in attributes and segments."""
+    return f"agent-{agent + 1:02d}"
+
+
+class _Hidden:
+    """The counters of the guards: a visitor has seen the offer too often, or not at all, as luck has it."""
+
+    def __init__(self, shop: SimulatedShop, definition: Definition, luck: Mapping[str, float]):
+        arms = {arm.offer.name: arm.name for arm in definition.arms if arm.offer is not None}
+        self._withheld = {offer: shop.behaviours[arm].withheld for offer, arm in arms.items()}
+        self._luck = luck
+
+    def shown(self, experiment: str, offer: str, visitor: str, since: datetime) -> int:
+        return 1_000_000 if self._luck[visitor] < self._withheld.get(offer, 0.0) else 0
+
+    def accepted(self, experiment: str, offer: str) -> int:
+        return 0
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """Everything that happened in one run of a simulated shop.
+
+    Attributes:
+        shop: that ran.
+        published: the experiment.
+        visitors: who came.
+        ids: their ids.
+        assignments: what the assigner said of each.
+    """
+
+    shop: SimulatedShop
+    published: Published
+    visitors: Visitors
+    ids: list[str]
+    assignments: list[Assignment]
+
+    @cached_property
+    def delivered(self) -> NDArray[np.bool_]:
+        """Whether each visitor saw what the arm offers; in an arm that offers nothing, always."""
+        found = np.zeros(len(self.ids), dtype=bool)
+        for at, assignment in enumerate(self.assignments):
+            lost = self.visitors.luck["deliver"][at] < self.shop.behaviours[assignment.arm].undelivered
+            found[at] = assignment.reason is Reason.SPLIT and assignment.withheld is None and not lost
+        return found
+
+    def positions(self, arm: str) -> Positions:
+        """Positions of the visitors who are analysed in an arm."""
+        return np.flatnonzero([one.reason is Reason.SPLIT and one.arm == arm for one in self.assignments])
+
+    @cached_property
+    def parts(self) -> list[tuple[Positions, Behaviour, Purchases]]:
+        """Visitors who behave in one way: their positions, the behaviour, and what they did."""
+        seen = [(np.flatnonzero(self.delivered & self._in(arm)), one) for arm, one in self.shop.behaviours.items()]
+        unseen = (np.flatnonzero(~self.delivered), NOTHING)
+        return [(at, how, self.shop._purchases(how, self.visitors.take(at))) for at, how in (*seen, unseen)]
+
+    def _in(self, arm: str) -> NDArray[np.bool_]:
+        return np.array([one.arm == arm for one in self.assignments], dtype=bool)
+
+    def columns(self, arm: str) -> dict[str, Array]:
+        """Per visitor analysed in an arm, in the order of `positions`, once everything has happened."""
+        at = self.positions(arm)
+        gathered: dict[str, Array] = {}
+        for positions, _, did in self.parts:
+            for name, values in did.columns().items():
+                gathered.setdefault(name, np.zeros(len(self.ids)))[positions] = values
+        return {name: values[at] for name, values in gathered.items()}
+
+    def exposures(self) -> Iterator[Exposure]:
+        """What `Recorder.expose` would write, holdouts included."""
+        for at, assignment in enumerate(self.assignments):
+            yield from exposures_of(assignment, self.visitors.arrived(at))
+
+    def covariates(self, name: str = "past_revenue") -> Iterator[Covariate]:
+        """What was known before the exposure."""
+        past = self.visitors.past_revenue
+        for at in np.flatnonzero(~np.isnan(past)).tolist():
+            yield Covariate(self.ids[at], name, float(past[at]), self.visitors.arrived(at))
+
+    def outcomes(self, *, arrived_by: datetime | None = None) -> Iterator[Outcome]:
+        """Orders, refunds, later orders and events, of visitors who are not analysed too.
+
+        Args:
+            arrived_by: only those that had happened and reached the store by then; late ones reach it later.
+        """
+        for at, outcome in self._outcomes():
+            if arrived_by is None or self._arrives(at, outcome) <= arrived_by:
+                yield outcome
+
+    def _arrives(self, at: int, outcome: Outcome) -> datetime:
+        people, luck = self.shop.population, float(self.visitors.luck["late"][at])
+        assert outcome.at is not None
+        late = timedelta(days=people.late_days * luck / people.late) if luck < people.late else timedelta()
+        return outcome.at + late
+
+    def _outcomes(self) -> Iterator[tuple[int, Outcome]]:
+        habits, luck = self.shop.habits, self.visitors.luck
+        first, last = habits.repeat_days
+        for positions, _, did in self.parts:
+            for here in np.flatnonzero(did.ordered).tolist():
+                at = int(positions[here])
+                visitor, order = self.ids[at], f"{self.ids[at]}-order"
+                when = float(did.after[here])
+                value, goods = _money(did.value[here]), _money(did.goods[here])
+                cost = _money(did.cost[here])
+                yield at, Outcome(order, visitor, "purchase", self._days_later(at, when), value, cost)
+                if did.refunded[here]:
+                    back = self._days_later(at, when + float(luck["refund_when"][at]) * habits.refund_days)
+                    refund = f"{visitor}-refund"
+                    yield at, Outcome(refund, visitor, "purchase", back, value, goods, refund_of=order)
+                if did.again[here]:
+                    again = self._days_later(at, first + float(luck["repeat_when"][at]) * (last - first))
+                    value, cost = _money(did.later_value[here]), _money(did.later_cost[here])
+                    yield at, Outcome(f"{visitor}-later", visitor, "purchase", again, value, cost)
+            for event, happened in did.events.items():
+                for at in positions[happened].tolist():
+                    when = float(luck["when"][at]) * habits.response_days
+                    yield at, Outcome(f"{self.ids[at]}-{event}", self.ids[at], event, self._days_later(at, when))
+
+    def _days_later(self, at: int, days: float) -> datetime:
+        return moment(int(self.visitors.at[at]) + round(days * _DAY))
+
+    def record(self, recorder: Recording) -> None:
+        """Report everything through a recorder, as a shop's backend does. Covariates are the store's own to write."""
+        for at, assignment in enumerate(self.assignments):
+            recorder.expose(assignment, at=self.visitors.arrived(at))
+        for one in self.outcomes():
+            recorder.outcome(
+                one.outcome_id,
+                one.visitor,
+                one.name,
+                value=one.value,
+                cost=one.cost,
+                refund_of=one.refund_of,
+                at=one.at,
+            )
+
+
+def _money(cents: np.int64) -> Decimal:
+    return Decimal(int(cents)).scaleb(-2)

@@ -1,0 +1,130 @@
+"""The truth of a simulated shop: what its experiment would find with endlessly many visitors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from ...errors import InputError
+from .behaviour import Behaviour
+from .expected import Expected, expected, mixed
+from .habits import Habits, Population
+
+__all__ = ["Truth"]
+
+_METRICS: Mapping[str, Callable[[Expected], float]] = {
+    "conversion": lambda one: one.conversion,
+    "orders_per_visitor": lambda one: one.conversion,
+    "revenue_per_visitor": lambda one: one.revenue,
+    "margin_per_visitor": lambda one: one.margin,
+    "average_order_value": lambda one: one.revenue / one.conversion,
+    "refunded_orders": lambda one: one.refunded,
+    "refund_rate": lambda one: one.refunded / one.conversion,
+    "repeat_rate": lambda one: one.later,
+    "customer_value": lambda one: one.margin + one.later_margin,
+    "discount_cost": lambda one: one.discount,
+    "topped_up": lambda one: one.topped_up / one.conversion,
+}
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Expectations by arm and group, and what experiments estimate from them. All in closed form.
+
+    Metrics: `conversion`, `orders_per_visitor`, `revenue_per_visitor`, `margin_per_visitor` (net of refunds, over the
+    response time), `average_order_value`, `refunded_orders` (a visitor), `refund_rate` (an order), `repeat_rate`
+    (visitors with a later order), `customer_value` (margin, later orders included), `discount_cost` (a visitor, before
+    refunds), `topped_up` (share of the orders that were added to so as to ship free), and `<event>_rate`.
+    """
+
+    habits: Habits
+    population: Population
+    behaviours: Mapping[str, Behaviour]
+    control: str
+
+    @cached_property
+    def _expected(self) -> dict[tuple[str, str], Expected]:
+        return {
+            (arm, group.name): expected(self.habits, behaviour, group)
+            for arm, behaviour in self.behaviours.items()
+            for group in self.population.groups
+        }
+
+    def expected(self, arm: str, group: str | None = None) -> Expected:
+        """Everything that is expected of an arm's visitors, or of those of one group.
+
+        Raises:
+            InputError: no such arm or group.
+        """
+        groups = [one for one in self.population.groups if group in (None, one.name)]
+        if arm not in self.behaviours or not groups:
+            raise InputError(
+                f"no arm {arm!r} with group {group!r}; arms are {', '.join(self.behaviours)}, groups "
+                f"{', '.join(one.name for one in self.population.groups)}"
+            )
+        whole = sum(one.share for one in groups)
+        return mixed([(one.share / whole, self._expected[arm, one.name]) for one in groups])
+
+    def value(self, metric: str, arm: str, group: str | None = None) -> float:
+        """A metric's expectation in an arm.
+
+        Raises:
+            InputError: no such metric, arm or group.
+        """
+        found = self.expected(arm, group)
+        if metric in _METRICS:
+            return _METRICS[metric](found)
+        event = metric.removesuffix("_rate")
+        if event == metric or event not in found.events:
+            rates = (f"{name}_rate" for name in found.events)
+            raise InputError(f"no metric {metric!r} has a truth; those that have: {', '.join((*_METRICS, *rates))}")
+        return found.events[event]
+
+    def difference(self, metric: str, arm: str, group: str | None = None) -> float:
+        """An arm's difference from the control."""
+        return self.value(metric, arm, group) - self.value(metric, self.control, group)
+
+    def lift(self, metric: str, arm: str, group: str | None = None) -> float:
+        """An arm's relative difference from the control."""
+        return self.value(metric, arm, group) / self.value(metric, self.control, group) - 1
+
+    def contrast(self, metric: str, weights: Mapping[str, float], *, log: bool = False) -> float:
+        """Σ weight · value over arms, or of the values' logarithms: main effects and interactions of a factorial."""
+        values = {arm: self.value(metric, arm) for arm in weights}
+        return sum(weight * (math.log(values[arm]) if log else values[arm]) for arm, weight in weights.items())
+
+    def best(self, metric: str) -> str:
+        """The arm with the largest value of a metric."""
+        return max(self.behaviours, key=lambda arm: self.value(metric, arm))
+
+    def regret(self, metric: str, arm: str) -> float:
+        """What choosing this arm loses against the best one."""
+        return self.value(metric, self.best(metric)) - self.value(metric, arm)
+
+    def incremental_share(self, arm: str) -> float:
+        """Share of an arm's orders that there would not be without it; negative where it loses orders."""
+        return 1 - self.value("conversion", self.control) / self.value("conversion", arm)
+
+    def break_even_lift(self, arm: str) -> float:
+        """Relative rise in orders at which an arm with its margin an order earns what the control does."""
+        margin, margin_control = (self.value("margin_per_visitor", one) for one in (arm, self.control))
+        orders, orders_control = (self.value("conversion", one) for one in (arm, self.control))
+        return (margin_control / orders_control) / (margin / orders) - 1
+
+    def elasticity(self) -> float:
+        """Relative change of all sales with the list price, where nothing is offered and shipping costs nothing."""
+        sales = [(group.share * group.purchase, group.elasticity) for group in self.population.groups]
+        return self.habits.elasticity * sum(sold * own for sold, own in sales) / sum(sold for sold, _ in sales)
+
+    def best_price(self) -> float:
+        """The price, relative to the list price, with the largest margin where visitors are of one group, shipping and
+        refunds cost nothing: cost · e / (1 + e) with the elasticity e below -1; infinite otherwise.
+        """
+        elasticity = self.elasticity()
+        return self.habits.cost_share * elasticity / (1 + elasticity) if elasticity < -1 else math.inf
+
+    def shares(self) -> dict[str, float]:
+        """Expected share of each group among the visitors."""
+        return {group.name: group.share for group in self.population.groups}
