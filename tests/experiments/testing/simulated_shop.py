@@ -44,4 +44,4 @@ def definition(*arms: Arm, **changes: Any) -> Definition:
 
 CAPPED = offer(guards=(Guard("frequency_cap", Decimal(1), DAY),))
 SALE = definition(Arm("control", 5_000), Arm("off", 5_000, CAPPED), segments=("customer",))
-SALE_BEHAVIOURS = {"control": Behaviour(), "off": OFF}
+SALE_BEHAVIOURS = {"control": Behaviour(), "off": replace(OFF, free_shipping_from=59)}
