@@ -101,7 +101,8 @@ def mixed(parts: list[tuple[float, Expected]]) -> Expected:
         for one in fields(Expected)
         if one.name not in ("taken", "events")
     }
-    return Expected(**numbers, **{name: _mixed_by_name(parts, name) for name in ("taken", "events")})
+    numbers.update({name: _mixed_by_name(parts, name) for name in ("taken", "events")})
+    return Expected(**numbers)
 
 
 def _mixed_by_name(parts: list[tuple[float, Expected]], name: str) -> dict[str, float]:

@@ -108,7 +108,7 @@ def arrivals(
         factors = 1 + population.agent_spread * rng.uniform(-1, 1, population.agents)
         agent = rng.integers(0, population.agents, n)
         factor = factors[agent]
-    past: Array = np.round(np.exp(3.0 + 0.8 * np.log(taste) + 0.5 * rng.standard_normal(n)), 2)
+    past = np.exp(3.0 + 0.8 * np.log(taste) + 0.5 * rng.standard_normal(n), dtype=np.float64).round(2)
     past[rng.random(n) >= population.known] = np.nan
     names = (*_DECISIONS, *(f"{_EVENT}{name}" for name in events))
     return Visitors(
