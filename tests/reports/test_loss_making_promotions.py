@@ -76,11 +76,12 @@ def test_it_never_ships(reviews):
 
 
 def test_the_reason_is_in_words(reviews):
-    """Where it is rolled back, which is nearly always, the reason names the margin and that it is lower."""
+    """Where it is rolled back, the reason names the margin and that it is lower; where people have to decide, why."""
     definition, seeds = reviews
     last = [cards[-1].decision for cards in seeds]
     harmed = [decision for decision in last if decision.action == "stop_harm"]
-    assert len(harmed) > SEEDS / 2
+    # As a guardrail, the margin is often neither surely kept nor surely lost when revenue crosses.
+    assert len(harmed) > SEEDS / (2 if definition is MARGIN_FIRST else 5)
     assert {decision.action for decision in last} <= {"stop_harm", "review", "stop_no_effect"}
     for decision in harmed:
         assert decision.reason.startswith("Roll back “quarter-off”:"), decision.reason
