@@ -25,7 +25,6 @@ from ...errors import InputError
 from ..assigner import Assigner
 from ..assignment import Assignment, Reason
 from ..definition import Definition
-from ..guards import COUNTED
 from ..publishing import publish
 from ..recording import Recording
 from ..records import Covariate, Exposure, Outcome
@@ -233,10 +232,10 @@ class SimulatedShop:
             )
         for name, behaviour in self.behaviours.items():
             offer = arms[name].offer
-            counted = offer is not None and any(guard.type in COUNTED for guard in offer.guards)
-            if behaviour.withheld and not counted:
+            capped = offer is not None and any(guard.type == "frequency_cap" for guard in offer.guards)
+            if behaviour.withheld and not capped:
                 raise InputError(
-                    f"arm {name!r} withholds its offer from {behaviour.withheld:.0%}, but has no guard that could",
+                    f"arm {name!r} withholds its offer from {behaviour.withheld:.0%}, but its offer has no frequency_cap",
                     hint="Give its offer a frequency_cap, or use `undelivered`.",
                 )
 

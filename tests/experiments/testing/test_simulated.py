@@ -215,7 +215,7 @@ def test_levels_combine():
         (lambda: SimulatedShop({"a": Behaviour(appeal=20)}), "arm 'a' in group 'all' would buy with probability 2"),
         (lambda: SimulatedShop({"a": Behaviour()}, shares={"b": 1.0}), "must be of the arms a"),
         (lambda: SALE_SHOP.run(definition(Arm("control", 5_000), Arm("on", 5_000)), seed=1), "arms control, on"),
-        (lambda: SALE_SHOP.run(definition(Arm("control", 5_000), Arm("off", 5_000, offer())), seed=1), "has no guard"),
+        (lambda: SALE_SHOP.run(definition(Arm("control", 5_000), Arm("off", 5_000, offer())), seed=1), "no frequency_cap"),
         (lambda: behaviour_of(offer(discount=Discount("fixed_amount", Decimal(60))), basket=60), "nothing to pay"),
         (lambda: SimulatedShop.of(SALE, behaviours={"on": OFF}), "no such arm in 'sale': on"),
     ],
