@@ -104,6 +104,39 @@ def outcomes(context: click.Context, file: Path, rejects: Path | None, db: str, 
     _finish(context, report, file, rejects)
 
 
+@import_group.command("steps")
+@file_argument
+@click.option("--experiment", metavar="KEY", help="The experiment of every row; or give --experiment-column.")
+@click.option("--experiment-column", metavar="COL", help="Column with the experiment.")
+@click.option("--visitor", metavar="COL", default="visitor", show_default=True, help="Column with the visitor id.")
+@click.option(
+    "--step",
+    metavar="COL",
+    default="step",
+    show_default=True,
+    help="Column with the step: reached, withheld, undelivered, delivered, accepted or declined.",
+)
+@click.option("--offer", metavar="COL", default="offer", show_default=True, help="Column with the offer's name.")
+@click.option("--at", metavar="COL", default="at", show_default=True, help="Column with the ISO time and its offset.")
+@click.option("--reason", metavar="COL", help="Column with the reason: of a refusal, a withholding, a bounce.")
+@encoding_option
+@delimiter_option
+@rejects_option
+@database_option
+@click.pass_context
+def steps(context: click.Context, file: Path, rejects: Path | None, db: str, **columns: Any) -> None:
+    """Import how far visitors came with offers, one step a row, such as bounces of an e-mail or a call list."""
+    from ..storage import import_offer_steps, read_offer_steps
+
+    if (columns["experiment"] is None) == (columns["experiment_column"] is None):
+        raise click.UsageError("give either --experiment KEY or --experiment-column COL")
+    _check_rejects(file, rejects)
+    records = read_offer_steps(file, **columns)
+    with open_store(db, create=False) as store:
+        report = import_offer_steps(store, records)
+    _finish(context, report, file, rejects)
+
+
 @import_group.command("table")
 @file_argument
 @click.option("--experiment", metavar="KEY", required=True, help="The experiment; its definition is written if new.")

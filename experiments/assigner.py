@@ -184,7 +184,7 @@ class Assigner:
         answered = assignment.offer if chosen is None else shown[chosen]
         name = None if answered is None else getattr(answered, _RESPONSES[response])
         follower = None if name is None else self._offer(assignment, name)
-        following = assignment._replace(offer=follower, withheld=None, detail="")
+        following = assignment._replace(offer=follower, withheld=None, detail="", withheld_offer=None)
         return following if follower is None else self._guarded(following, at, counts, prices)
 
     def alternatives(
@@ -255,7 +255,8 @@ class Assigner:
             self._fault(
                 f"{assignment.experiment}/{withheld.guard}", f"{assignment.experiment!r}: {withheld.detail}", _HIDES
             )
-        return assignment._replace(offer=None, withheld=withheld.guard, detail=withheld.detail)
+        name = assignment.offer.name
+        return assignment._replace(offer=None, withheld=withheld.guard, detail=withheld.detail, withheld_offer=name)
 
     def _beside(self, assignment: Assignment) -> list[Offer]:
         names = () if assignment.offer is None else assignment.offer.alternatives

@@ -134,6 +134,7 @@ class Compiled:
                 "",
                 holdout_phase,
                 holdout_hash,
+                None,
             ),
         )
 
@@ -217,6 +218,7 @@ class Compiled:
                 detail,
                 holdout_phase,
                 holdout_hash,
+                None,
             ),
         )
 

@@ -12,21 +12,23 @@ from typing import TypeVar
 from sqlalchemy import URL, Connection, Engine, Select, delete
 
 from ..errors import InputError, StoreError
-from ..experiments.records import Covariate, Exposure, Link, Outcome
+from ..experiments.records import Covariate, Exposure, Link, OfferStep, Outcome
 from ..experiments.snapshot import Published
 from . import tables
-from .archive import read_archive, read_kept_breakdown, unpruned_version
+from .archive import read_archive, read_kept_breakdown, read_kept_funnel, unpruned_version
 from .audit import Audit, audit_assignments
 from .distributions import Distributions, read_distributions
 from .engine import database_url, open_engine, read, translated, writing
 from .engines import database_of
 from .exposures import prepare_exposures, store_exposures
 from .forks import AcrossForks
+from .funnels import Funnel, read_funnel
 from .identity import prepare_links, store_links
 from .looks import Look, add_look, read_looks
 from .lookups import experiment_ids
 from .money import check_currency
 from .observations import Breakdown, Observations
+from .offer_steps import prepare_offer_steps, store_offer_steps
 from .opening import open_tables
 from .origins import Origin, store_origin
 from .outcomes import prepare_covariates, prepare_outcomes, store_covariates, store_outcomes
@@ -186,6 +188,16 @@ class Store(AcrossForks):
             lambda connection, chunk: store_outcomes(connection, chunk, now),
         )
 
+    def write_offer_steps(self, records: Iterable[OfferStep]) -> WriteResult:
+        """Store how far visitors came with offers: of a visitor, step and offer the earliest counts, with its reason.
+
+        Records of an unknown experiment or offer and impossible ids are refused one by one; the others are stored.
+        """
+        now = now_micros()
+        return self._write(
+            records, prepare_offer_steps, lambda connection, chunk: store_offer_steps(connection, chunk, now)
+        )
+
     def write_covariates(self, records: Iterable[Covariate]) -> WriteResult:
         """Store covariates: once for each name, visitor and time; another value there is a conflict."""
         return self._write(records, prepare_covariates, store_covariates)
@@ -271,6 +283,24 @@ class Store(AcrossForks):
             published = latest_version(connection, experiment)
             kept = read_kept_breakdown(connection, experiment, at, segment)
             return kept or read_breakdown(connection, published, now_micros() if at is None else at, segment)
+
+        return read(self._engine, work)
+
+    def funnel(self, experiment: str, *, as_of: datetime | None = None) -> Funnel:
+        """How far the visitors of each arm came with the offers, by step, offer and reason; all arms, control included.
+
+        A diagnosis, never the metric: these counts are not comparable between arms. Where no step was recorded, `note`
+        says so.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or one before what is kept of a pruned experiment.
+        """
+        at = None if as_of is None else to_micros(as_of)
+
+        def work(connection: Connection) -> Funnel:
+            published = latest_version(connection, experiment)
+            kept = read_kept_funnel(connection, experiment, at)
+            return kept or read_funnel(connection, published, now_micros() if at is None else at)
 
         return read(self._engine, work)
 
