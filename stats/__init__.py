@@ -75,6 +75,7 @@ from .srm import (
 )
 
 if TYPE_CHECKING:
+    from .contrasts import Contrast, WaldTest
     from .days import DaysComparison, compare_days
     from .decision_rule import (
         ACTIONS,
@@ -96,6 +97,9 @@ if TYPE_CHECKING:
     from .decomposition import Factor, RevenueDecomposition, decompose_revenue
     from .endpoints import Endpoint, Mean, Rate, Signal
     from .exact import conditional_mid_p
+    from .factorial import compare_factorial
+    from .factorial_design import Aliases, factorial_aliases
+    from .factorial_results import FactorialCell, FactorialComparison, FactorialEffect, LackOfFit
     from .group_sequential import (
         Boundaries,
         Boundary,
@@ -108,6 +112,7 @@ if TYPE_CHECKING:
         spent_by,
     )
     from .histogram import LARGEST_SHARE_LIMIT, Histogram, LargestValues
+    from .overlaps import OverlapInteraction, Overlaps, overlap_interactions
     from .power import (
         Design,
         Duration,
@@ -130,6 +135,8 @@ if TYPE_CHECKING:
     )
     from .resampling import BootstrapPosterior, PermutationTest, bayesian_bootstrap, permutation_test
     from .rope import rope_means, rope_rates
+    from .segment_results import Segmentation, SegmentEffect, SegmentsComparison
+    from .segments import MOST_DECLARED, compare_segments
     from .shrinkage import (
         Programme,
         Shrunk,
@@ -139,6 +146,7 @@ if TYPE_CHECKING:
         shrink,
         shrink_arms,
         shrink_by_experience,
+        shrink_together,
     )
     from .spending import Spending, spent_alpha
     from .strata import (
@@ -189,6 +197,21 @@ _LATE = {
         "Signal",
     ),
     "exact": ("conditional_mid_p",),
+    "contrasts": (
+        "Contrast",
+        "WaldTest",
+    ),
+    "factorial": ("compare_factorial",),
+    "factorial_design": (
+        "Aliases",
+        "factorial_aliases",
+    ),
+    "factorial_results": (
+        "FactorialCell",
+        "FactorialComparison",
+        "FactorialEffect",
+        "LackOfFit",
+    ),
     "group_sequential": (
         "Boundaries",
         "Boundary",
@@ -204,6 +227,11 @@ _LATE = {
         "Histogram",
         "LARGEST_SHARE_LIMIT",
         "LargestValues",
+    ),
+    "overlaps": (
+        "OverlapInteraction",
+        "Overlaps",
+        "overlap_interactions",
     ),
     "power": (
         "Design",
@@ -240,6 +268,15 @@ _LATE = {
         "rope_means",
         "rope_rates",
     ),
+    "segment_results": (
+        "SegmentEffect",
+        "Segmentation",
+        "SegmentsComparison",
+    ),
+    "segments": (
+        "MOST_DECLARED",
+        "compare_segments",
+    ),
     "shrinkage": (
         "Programme",
         "Shrunk",
@@ -249,6 +286,7 @@ _LATE = {
         "shrink",
         "shrink_arms",
         "shrink_by_experience",
+        "shrink_together",
     ),
     "spending": (
         "Spending",
@@ -283,12 +321,14 @@ __all__ = [
     "BURN_IN_CONVERSIONS",
     "HARM_SHARE",
     "LARGEST_SHARE_LIMIT",
+    "MOST_DECLARED",
     "NON_INFERIORITY",
     "SKEW_LIMIT",
     "VISITORS_WITHOUT_PLAN",
     "Action",
     "AdjustedComparison",
     "Adjustment",
+    "Aliases",
     "Anytime",
     "ArmComparison",
     "ArmValue",
@@ -298,6 +338,7 @@ __all__ = [
     "Boundaries",
     "Boundary",
     "Comparison",
+    "Contrast",
     "CovariateBalance",
     "DaysComparison",
     "Design",
@@ -308,14 +349,20 @@ __all__ = [
     "Estimate",
     "Evidence",
     "Factor",
+    "FactorialCell",
+    "FactorialComparison",
+    "FactorialEffect",
     "Finding",
     "Histogram",
     "Inputs",
+    "LackOfFit",
     "LargestValues",
     "Lift",
     "Mean",
     "Moments",
     "NonInferiority",
+    "OverlapInteraction",
+    "Overlaps",
     "PermutationTest",
     "PlannedLooks",
     "Posterior",
@@ -329,6 +376,9 @@ __all__ = [
     "RunningAnytime",
     "SampleRatio",
     "SampleSize",
+    "SegmentEffect",
+    "Segmentation",
+    "SegmentsComparison",
     "Shared",
     "Shown",
     "Shrunk",
@@ -336,6 +386,7 @@ __all__ = [
     "Spending",
     "StagewiseEstimate",
     "Verdicts",
+    "WaldTest",
     "achieved_power",
     "adjust_p_values",
     "adjusted_alpha",
@@ -353,6 +404,7 @@ __all__ = [
     "compare_adjusted_over_strata",
     "compare_days",
     "compare_estimates",
+    "compare_factorial",
     "compare_means",
     "compare_means_over_strata",
     "compare_proportions",
@@ -360,6 +412,7 @@ __all__ = [
     "compare_quantiles",
     "compare_ratios",
     "compare_ratios_over_strata",
+    "compare_segments",
     "conditional_mid_p",
     "control_share_for",
     "counts_of",
@@ -376,6 +429,7 @@ __all__ = [
     "expected_loss_beta",
     "expected_net_gain",
     "explained_variance",
+    "factorial_aliases",
     "fieller",
     "follow_bounds",
     "follow_rule",
@@ -405,6 +459,7 @@ __all__ = [
     "normal_mixture_log_martingale",
     "normal_posteriors",
     "normal_update",
+    "overlap_interactions",
     "permutation_test",
     "planned_looks",
     "probability_b_beats_a",
@@ -428,6 +483,7 @@ __all__ = [
     "shrink",
     "shrink_arms",
     "shrink_by_experience",
+    "shrink_together",
     "skew_kappa",
     "skew_kappa_over_strata",
     "spent_alpha",
