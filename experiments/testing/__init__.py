@@ -23,7 +23,8 @@ from .captures import CapturingRecorder, capture_exposures, capture_outcomes
 from .habits import Group, Habits, Population
 
 if TYPE_CHECKING:
-    from .simulated import SimulatedShop, Simulation
+    from .simulated import SimulatedShop
+    from .simulation import Simulation
     from .truth import Truth
 
 __all__ = [
@@ -42,7 +43,7 @@ __all__ = [
 ]
 
 # Loaded on first use: the tests of a backend never pay for numpy.
-_LAZY = {"SimulatedShop": "simulated", "Simulation": "simulated", "Truth": "truth"}
+_LAZY = {"SimulatedShop": "simulated", "Simulation": "simulation", "Truth": "truth"}
 
 
 def __getattr__(name: str) -> Any:

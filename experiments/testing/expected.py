@@ -41,6 +41,7 @@ class Expected:
         revenue: revenue net of refunds.
         margin: revenue net of refunds less goods that were kept, shipping that the shop paid, and gifts.
         refunded: share whose order is refunded.
+        full_price: share who buy the basket at list price or above.
         topped_up: share who added something to pass the threshold of free shipping.
         discount: what the offer took off list prices, shipping that the shop paid and gifts, before refunds.
         later: share who buy again later.
@@ -54,6 +55,7 @@ class Expected:
     revenue: float
     margin: float
     refunded: float
+    full_price: float
     topped_up: float
     discount: float
     later: float
@@ -142,6 +144,7 @@ def _expected(habits: Habits, behaviour: Behaviour, group: Group) -> Expected:
         revenue=kept * gross,
         margin=kept * (gross - goods) - subsidy,
         refunded=conversion * (1 - kept),
+        full_price=plain if behaviour.price >= 1 else 0.0,
         topped_up=plain * subtotal.topped_up,
         discount=plain * subtotal.mean * (1 / behaviour.price - 1) + subsidy,
         later=later,

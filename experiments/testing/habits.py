@@ -9,13 +9,17 @@ from typing import Any
 
 from ...errors import InputError
 
-__all__ = ["TASTES", "Group", "Habits", "Population"]
+__all__ = ["FULL_PRICE", "TASTES", "Group", "Habits", "Population"]
 
 TASTES = ((0.4, 0.5), (0.4, 1.0), (0.2, 2.0))
 """Share of the visitors, and how likely they are to buy relative to the mean; the mean is 1 exactly.
 
 Few tastes rather than a continuous one: probabilities stay below 1, and what is expected is a finite sum.
 """
+
+
+FULL_PRICE = "full_price_order"
+"""The event of an order of the basket at list price, beside the purchase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,8 @@ class Population:
         agent_spread: an agent's customers are by up to this much more, or less, likely to buy.
         agent_attribute: the attribute that names a visitor's agent.
         attributes: what else is known of every visitor, as eligibility rules ask for it.
-        ineligible: share of the visitors of whom nothing is known.
+        ineligible: share of the visitors of whom something else is known.
+        ineligible_attributes: what that is; by default nothing.
         known: share of the visitors whose past revenue is known.
         late: share of the outcomes that reach the store late.
         late_days: by up to how many days.
@@ -117,6 +122,7 @@ class Population:
     agent_attribute: str = "agent"
     attributes: Mapping[str, Any] = field(default_factory=dict)
     ineligible: float = 0.0
+    ineligible_attributes: Mapping[str, Any] = field(default_factory=dict)
     known: float = 0.8
     late: float = 0.0
     late_days: float = 3.0

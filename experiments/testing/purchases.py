@@ -134,6 +134,7 @@ class Purchases:
     Attributes:
         ordered: whether there is an order in the response time.
         choice: index of what was chosen of the behaviour's choices, -1 for none.
+        full_price: whether the basket is bought at list price or above.
         topped_up: whether something was added to pass the threshold of free shipping.
         value: of the order; 0 without one.
         goods: what its goods cost.
@@ -147,6 +148,7 @@ class Purchases:
 
     ordered: NDArray[np.bool_]
     choice: NDArray[np.int64]
+    full_price: NDArray[np.bool_]
     topped_up: NDArray[np.bool_]
     value: NDArray[np.int64]
     goods: NDArray[np.int64]
@@ -172,6 +174,7 @@ class Purchases:
             "orders_per_visitor": self.ordered,
             "revenue_per_visitor": revenue,
             "margin_per_visitor": margin,
+            "full_price_orders": self.full_price,
             "refunded_orders": self.refunded,
             "repeat_rate": self.again,
             "customer_value": margin + (self.later_value - self.later_cost) / 100,
@@ -205,6 +208,7 @@ def purchases(habits: Habits, population: Population, behaviour: Behaviour, visi
     return Purchases(
         ordered=ordered,
         choice=choice,
+        full_price=whole & (behaviour.price >= 1),
         topped_up=near & whole,
         value=_cents(subtotal + other),
         goods=_cents(goods),

@@ -11,10 +11,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -23,25 +22,19 @@ from numpy.typing import NDArray
 
 from ...errors import InputError
 from ..assigner import Assigner
-from ..assignment import Assignment, Reason
 from ..definition import Definition
 from ..publishing import publish
-from ..recording import Recording
-from ..records import Covariate, Exposure, Outcome
 from ..snapshot import Published, Snapshot
 from .behaviour import NOTHING, Behaviour, behaviour_of
-from .captures import exposures_of
 from .expected import check_probabilities
 from .habits import Habits, Population
-from .purchases import Purchases, Visitors, arrivals, moment, purchases
+from .purchases import Purchases, Visitors, arrivals, purchases
+from .simulation import Simulation
 from .truth import Truth
 
-__all__ = ["SimulatedShop", "Simulation"]
+__all__ = ["SimulatedShop"]
 
 Array = NDArray[np.float64]
-Positions = NDArray[np.int64]
-
-_DAY = 86_400_000_000
 
 _HABITS, _POPULATION = Habits(), Population()
 
@@ -196,7 +189,7 @@ class SimulatedShop:
             assigner.assign(key, visitor, self._attributes(everybody, at), at=everybody.arrived(at))
             for at, visitor in enumerate(ids)
         ]
-        return Simulation(self, published, everybody, ids, assignments)
+        return Simulation(self.behaviours, self.habits, self.population, published, everybody, ids, assignments)
 
     def _visitors(self, seed: int | Sequence[int], count: int | None) -> Visitors:
         return arrivals(np.random.default_rng(seed), self.population, count, self.events)
@@ -204,7 +197,7 @@ class SimulatedShop:
     def _attributes(self, everybody: Visitors, at: int) -> dict[str, Any]:
         people = self.population
         if not everybody.eligible[at]:
-            return {}
+            return dict(people.ineligible_attributes)
         known = {**people.attributes, people.group_attribute: people.groups[int(everybody.group[at])].name}
         if people.agents:
             known[people.agent_attribute] = agent_name(int(everybody.agent[at]))
@@ -235,7 +228,7 @@ class SimulatedShop:
             capped = offer is not None and any(guard.type == "frequency_cap" for guard in offer.guards)
             if behaviour.withheld and not capped:
                 raise InputError(
-                    f"arm {name!r} withholds its offer from {behaviour.withheld:.0%}, but its offer has no frequency_cap",
+                    f"arm {name!r} withholds from {behaviour.withheld:.0%}, but its offer has no frequency_cap",
                     hint="Give its offer a frequency_cap, or use `undelivered`.",
                 )
 
@@ -258,127 +251,3 @@ class _Hidden:
 
     def accepted(self, experiment: str, offer: str) -> int:
         return 0
-
-
-@dataclass(frozen=True, eq=False)
-class Simulation:
-    """Everything that happened in one run of a simulated shop.
-
-    Attributes:
-        shop: that ran.
-        published: the experiment.
-        visitors: who came.
-        ids: their ids.
-        assignments: what the assigner said of each.
-    """
-
-    shop: SimulatedShop
-    published: Published
-    visitors: Visitors
-    ids: list[str]
-    assignments: list[Assignment]
-
-    @cached_property
-    def delivered(self) -> NDArray[np.bool_]:
-        """Whether each visitor saw what the arm offers; in an arm that offers nothing, always."""
-        found = np.zeros(len(self.ids), dtype=bool)
-        for at, assignment in enumerate(self.assignments):
-            lost = self.visitors.luck["deliver"][at] < self.shop.behaviours[assignment.arm].undelivered
-            found[at] = assignment.reason is Reason.SPLIT and assignment.withheld is None and not lost
-        return found
-
-    def positions(self, arm: str) -> Positions:
-        """Positions of the visitors who are analysed in an arm."""
-        return np.flatnonzero([one.reason is Reason.SPLIT and one.arm == arm for one in self.assignments])
-
-    @cached_property
-    def parts(self) -> list[tuple[Positions, Behaviour, Purchases]]:
-        """Visitors who behave in one way: their positions, the behaviour, and what they did."""
-        seen = [(np.flatnonzero(self.delivered & self._in(arm)), one) for arm, one in self.shop.behaviours.items()]
-        unseen = (np.flatnonzero(~self.delivered), NOTHING)
-        return [(at, how, self.shop._purchases(how, self.visitors.take(at))) for at, how in (*seen, unseen)]
-
-    def _in(self, arm: str) -> NDArray[np.bool_]:
-        return np.array([one.arm == arm for one in self.assignments], dtype=bool)
-
-    def columns(self, arm: str) -> dict[str, Array]:
-        """Per visitor analysed in an arm, in the order of `positions`, once everything has happened."""
-        at = self.positions(arm)
-        gathered: dict[str, Array] = {}
-        for positions, _, did in self.parts:
-            for name, values in did.columns().items():
-                gathered.setdefault(name, np.zeros(len(self.ids)))[positions] = values
-        return {name: values[at] for name, values in gathered.items()}
-
-    def exposures(self) -> Iterator[Exposure]:
-        """What `Recorder.expose` would write, holdouts included."""
-        for at, assignment in enumerate(self.assignments):
-            yield from exposures_of(assignment, self.visitors.arrived(at))
-
-    def covariates(self, name: str = "past_revenue") -> Iterator[Covariate]:
-        """What was known before the exposure."""
-        past = self.visitors.past_revenue
-        for at in np.flatnonzero(~np.isnan(past)).tolist():
-            yield Covariate(self.ids[at], name, float(past[at]), self.visitors.arrived(at))
-
-    def outcomes(self, *, arrived_by: datetime | None = None) -> Iterator[Outcome]:
-        """Orders, refunds, later orders and events, of visitors who are not analysed too.
-
-        Args:
-            arrived_by: only those that had happened and reached the store by then; late ones reach it later.
-        """
-        for at, outcome in self._outcomes():
-            if arrived_by is None or self._arrives(at, outcome) <= arrived_by:
-                yield outcome
-
-    def _arrives(self, at: int, outcome: Outcome) -> datetime:
-        people, luck = self.shop.population, float(self.visitors.luck["late"][at])
-        assert outcome.at is not None
-        late = timedelta(days=people.late_days * luck / people.late) if luck < people.late else timedelta()
-        return outcome.at + late
-
-    def _outcomes(self) -> Iterator[tuple[int, Outcome]]:
-        habits, luck = self.shop.habits, self.visitors.luck
-        first, last = habits.repeat_days
-        for positions, _, did in self.parts:
-            for here in np.flatnonzero(did.ordered).tolist():
-                at = int(positions[here])
-                visitor, order = self.ids[at], f"{self.ids[at]}-order"
-                when = float(did.after[here])
-                value, goods = _money(did.value[here]), _money(did.goods[here])
-                cost = _money(did.cost[here])
-                yield at, Outcome(order, visitor, "purchase", self._days_later(at, when), value, cost)
-                if did.refunded[here]:
-                    back = self._days_later(at, when + float(luck["refund_when"][at]) * habits.refund_days)
-                    refund = f"{visitor}-refund"
-                    yield at, Outcome(refund, visitor, "purchase", back, value, goods, refund_of=order)
-                if did.again[here]:
-                    again = self._days_later(at, first + float(luck["repeat_when"][at]) * (last - first))
-                    value, cost = _money(did.later_value[here]), _money(did.later_cost[here])
-                    yield at, Outcome(f"{visitor}-later", visitor, "purchase", again, value, cost)
-            for event, happened in did.events.items():
-                for at in positions[happened].tolist():
-                    when = float(luck["when"][at]) * habits.response_days
-                    yield at, Outcome(f"{self.ids[at]}-{event}", self.ids[at], event, self._days_later(at, when))
-
-    def _days_later(self, at: int, days: float) -> datetime:
-        return moment(int(self.visitors.at[at]) + round(days * _DAY))
-
-    def record(self, recorder: Recording) -> None:
-        """Report everything through a recorder, as a shop's backend does. Covariates are the store's own to write."""
-        for at, assignment in enumerate(self.assignments):
-            recorder.expose(assignment, at=self.visitors.arrived(at))
-        for one in self.outcomes():
-            recorder.outcome(
-                one.outcome_id,
-                one.visitor,
-                one.name,
-                value=one.value,
-                cost=one.cost,
-                refund_of=one.refund_of,
-                at=one.at,
-            )
-
-
-def _money(cents: np.int64) -> Decimal:
-    return Decimal(int(cents)).scaleb(-2)

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ...errors import InputError
+from ..definition import Definition
+from ..metrics import Column, Metric
 from .behaviour import Behaviour
 from .expected import Expected, expected, mixed
-from .habits import Habits, Population
+from .habits import FULL_PRICE, Habits, Population
 
 __all__ = ["Truth"]
 
@@ -20,6 +22,7 @@ _METRICS: Mapping[str, Callable[[Expected], float]] = {
     "revenue_per_visitor": lambda one: one.revenue,
     "margin_per_visitor": lambda one: one.margin,
     "average_order_value": lambda one: one.revenue / one.conversion,
+    "full_price_orders": lambda one: one.full_price,
     "refunded_orders": lambda one: one.refunded,
     "refund_rate": lambda one: one.refunded / one.conversion,
     "repeat_rate": lambda one: one.later,
@@ -34,7 +37,8 @@ class Truth:
     """Expectations by arm and group, and what experiments estimate from them. All in closed form.
 
     Metrics: `conversion`, `orders_per_visitor`, `revenue_per_visitor`, `margin_per_visitor` (net of refunds, over the
-    response time), `average_order_value`, `refunded_orders` (a visitor), `refund_rate` (an order), `repeat_rate`
+    response time), `average_order_value`, `full_price_orders` (baskets at list price, a visitor), `refunded_orders` (a
+    visitor), `refund_rate` (an order), `repeat_rate`
     (visitors with a later order), `customer_value` (margin, later orders included), `discount_cost` (a visitor, before
     refunds), `topped_up` (share of the orders that were added to so as to ship free), and `<event>_rate`.
     """
@@ -82,6 +86,25 @@ class Truth:
             raise InputError(f"no metric {metric!r} has a truth; those that have: {', '.join((*_METRICS, *rates))}")
         return found.events[event]
 
+    def of_metric(self, metric: Metric, arm: str) -> float | None:
+        """What is true of a definition's metric; None where its window cuts through what happens, or it is capped.
+
+        Known are metrics of `purchase`, `full_price_order` and the shop's other events whose windows are past the
+        response time, past all refunds where they are of money, and before or past all later orders.
+        """
+        return _of_metric(self, metric, arm)
+
+    def table(self, definition: Definition) -> dict[str, dict[str, tuple[float, float]]]:
+        """Metric -> arm -> true difference from the control and lift, of all metrics that have a truth."""
+        found: dict[str, dict[str, tuple[float, float]]] = {}
+        for metric in definition.metrics:
+            control = self.of_metric(metric, self.control)
+            for arm in definition.treatments:
+                value = self.of_metric(metric, arm)
+                if value is not None and control:
+                    found.setdefault(metric.name, {})[arm] = (value - control, value / control - 1)
+        return found
+
     def difference(self, metric: str, arm: str, group: str | None = None) -> float:
         """An arm's difference from the control."""
         return self.value(metric, arm, group) - self.value(metric, self.control, group)
@@ -128,3 +151,41 @@ class Truth:
     def shares(self) -> dict[str, float]:
         """Expected share of each group among the visitors."""
         return {group.name: group.share for group in self.population.groups}
+
+
+_DAY = 86_400_000_000
+
+
+def _of_metric(truth: Truth, metric: Metric, arm: str) -> float | None:
+    if metric.cap is not None or metric.filters:
+        return None
+    habits, event = truth.habits, metric.numerator.event
+    end = math.inf if metric.window_end is None else metric.window_end / _DAY
+    first, last = habits.repeat_days
+    found = truth.expected(arm)
+    if metric.kind == "retention":
+        covers = habits.response_days <= metric.window_start / _DAY <= first and last <= end
+        return found.later if covers and event == "purchase" else None
+    if end < habits.response_days:
+        return None
+    if event != "purchase":
+        if metric.kind != "conversion":
+            return None
+        return found.full_price if event == FULL_PRICE else found.events.get(event or "")
+    if metric.kind == "conversion":
+        return found.conversion
+    # Later orders are all in the window, or none.
+    if first < end < last:
+        return None
+    later = 0.0 if end <= first else 1.0
+    orders = found.conversion + later * found.later
+    if metric.kind == "count":
+        return orders
+    if end + metric.refund_window / _DAY < habits.response_days + habits.refund_days:
+        return None
+    margin = found.margin + later * found.later_margin
+    revenue = found.revenue + later * found.later_revenue
+    if metric.kind != "ratio":
+        return margin if metric.kind == "margin" else revenue
+    of = (metric.numerator, metric.denominator)
+    return revenue / orders if of == (Column("purchase", "value"), Column("purchase", "count")) else None

@@ -23,6 +23,7 @@ from offerlift.experiments.testing import (
     SimulatedShop,
 )
 from offerlift.experiments.testing.behaviour import behaviour_of, combined
+from offerlift.experiments.testing.simulation import REFUSALS
 from offerlift.storage import Store
 
 from .simulated_shop import GROUPS, HABITS, OFF, SALE, SALE_BEHAVIOURS, SHOP, definition, offer
@@ -215,7 +216,10 @@ def test_levels_combine():
         (lambda: SimulatedShop({"a": Behaviour(appeal=20)}), "arm 'a' in group 'all' would buy with probability 2"),
         (lambda: SimulatedShop({"a": Behaviour()}, shares={"b": 1.0}), "must be of the arms a"),
         (lambda: SALE_SHOP.run(definition(Arm("control", 5_000), Arm("on", 5_000)), seed=1), "arms control, on"),
-        (lambda: SALE_SHOP.run(definition(Arm("control", 5_000), Arm("off", 5_000, offer())), seed=1), "no frequency_cap"),
+        (
+            lambda: SALE_SHOP.run(definition(Arm("control", 5_000), Arm("off", 5_000, offer())), seed=1),
+            "no frequency_cap",
+        ),
         (lambda: behaviour_of(offer(discount=Discount("fixed_amount", Decimal(60))), basket=60), "nothing to pay"),
         (lambda: SimulatedShop.of(SALE, behaviours={"on": OFF}), "no such arm in 'sale': on"),
     ],
@@ -233,3 +237,44 @@ def test_testing_alone_loads_no_numpy():
         "t.SimulatedShop; assert 'numpy' in sys.modules; assert 'offerlift.stats' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_steps_of_the_offer(simulation):
+    """Every visitor of the arm reaches the offer and takes one more step or two; through a recorder it is the same."""
+    steps = list(simulation.offer_steps())
+    taken = Counter(one.step for one in steps)
+    assert taken["reached"] == len(simulation.positions("off"))
+    assert taken["withheld"] + taken["undelivered"] + taken["delivered"] == taken["reached"]
+    assert taken["accepted"] + taken["declined"] == taken["delivered"]
+    assert taken["delivered"] == simulation.delivered[simulation.positions("off")].sum()
+    assert {one.offer for one in steps} == {"off"}
+    assert {one.reason for one in steps if one.step == "withheld"} == {"frequency_cap"}
+    refused = Counter(one.reason for one in steps if one.step == "declined")
+    assert set(refused) == {*REFUSALS, None}
+    assert min(refused.values()) > taken["declined"] / 6
+    recorder = CapturingRecorder()
+    simulation.record(recorder)
+    assert Counter((one.step, one.offer, one.reason) for one in recorder.offer_steps) == Counter(
+        (one.step, one.offer, one.reason) for one in steps
+    )
+
+
+def test_the_chosen_alternative():
+    """Of several alternatives, the step names the one that was taken, as often as the truth says."""
+    behaviour = Behaviour(choices=(Choice("off", 0.6, gain=0.1, swap=0.2), Choice("gift", 0.9, swap=0.3)))
+    shop = SimulatedShop({"control": Behaviour(), "off": behaviour}, Habits(purchase=0.2))
+    run = shop.run(SALE, seed=2, visitors=6_000)
+    accepted = Counter(one.offer for one in run.offer_steps() if one.step == "accepted")
+    for name, expected in shop.truth.expected("off").taken.items():
+        assert accepted[name] / len(run.positions("off")) == pytest.approx(expected, abs=0.02)
+
+
+def test_full_price_orders(simulation):
+    """Baskets at list price are recorded as such; at a discount they are not, but for those whom it did not reach."""
+    visitors = {one.visitor for one in simulation.outcomes() if one.name == "full_price_order"}
+    for arm in ("control", "off"):
+        at = simulation.positions(arm)
+        recorded = np.array([simulation.ids[one] in visitors for one in at])
+        assert np.array_equal(recorded, simulation.columns(arm)["full_price_orders"] == 1)
+    assert recorded.any()
+    assert not recorded[simulation.delivered[at]].any()

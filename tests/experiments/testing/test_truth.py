@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from offerlift.errors import InputError
+from offerlift.experiments import BUILT_IN_METRICS, Column, Metric
 from offerlift.experiments.testing import Behaviour, Group, Habits, Population, SimulatedShop
 
-from .simulated_shop import BEHAVIOURS, GROUPS, SHOP
+from .simulated_shop import BEHAVIOURS, DAY, GROUPS, HABITS, SALE, SALE_BEHAVIOURS, SHOP
 
 METRICS = (
     "conversion",
@@ -129,3 +130,43 @@ def test_unknown_names():
         SHOP.truth.value("conversion", "nobody")
     with pytest.raises(InputError, match="no arm 'control' with group 'old'"):
         SHOP.truth.value("conversion", "control", "old")
+
+
+BASE = BUILT_IN_METRICS["margin_per_visitor"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "named"),
+    [
+        (replace(BASE, window_end=7 * DAY, refund_window=14 * DAY), "margin_per_visitor"),
+        (replace(BASE, window_end=91 * DAY), "customer_value"),
+        (replace(BASE), "customer_value"),
+        (replace(BASE, window_end=7 * DAY), None),
+        (replace(BASE, window_end=60 * DAY), None),
+        (replace(BASE, window_end=7 * DAY, refund_window=14 * DAY, cap=100), None),
+        (replace(BUILT_IN_METRICS["conversion"], window_end=7 * DAY), "conversion"),
+        (replace(BUILT_IN_METRICS["conversion"], window_end=6 * DAY), None),
+        (replace(BUILT_IN_METRICS["orders_per_visitor"], window_end=20 * DAY), "orders_per_visitor"),
+        (replace(BUILT_IN_METRICS["average_order_value"], window_end=21 * DAY), "average_order_value"),
+        (replace(BUILT_IN_METRICS["revenue_per_visitor"], window_end=21 * DAY), "revenue_per_visitor"),
+        (Metric("u", "conversion", Column("unsubscribe", "converted"), window_end=7 * DAY), "unsubscribe_rate"),
+        (Metric("f", "conversion", Column("full_price_order", "converted")), "full_price_orders"),
+        (Metric("n", "count", Column("unsubscribe", "count")), None),
+        (Metric("r", "retention", Column("purchase", "converted"), None, 29 * DAY, 91 * DAY), "repeat_rate"),
+        (Metric("r", "retention", Column("purchase", "converted"), None, 29 * DAY, 80 * DAY), None),
+    ],
+)
+def test_the_truth_of_a_definitions_metric(metric, named):
+    """A metric has the truth that its window covers, and none where the window cuts through what happens."""
+    for arm in ("control", "choices"):
+        expected = None if named is None else SHOP.truth.value(named, arm)
+        assert SHOP.truth.of_metric(metric, arm) == expected
+
+
+def test_the_truth_of_a_definition():
+    """Differences and lifts of the metrics that have a truth, as reports show them."""
+    known = replace(BASE, window_end=7 * DAY, refund_window=14 * DAY)
+    shop = SimulatedShop(SALE_BEHAVIOURS, HABITS)
+    table = shop.truth.table(replace(SALE, metrics=(known, replace(BASE, name="cut", window_end=7 * DAY))))
+    arm = shop.truth.difference("margin_per_visitor", "off"), shop.truth.lift("margin_per_visitor", "off")
+    assert table == {"margin_per_visitor": {"off": arm}}
