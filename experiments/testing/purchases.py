@@ -139,6 +139,7 @@ class Purchases:
         value: of the order; 0 without one.
         goods: what its goods cost.
         cost: what the order costs in all: goods, shipping that the shop pays, gift.
+        given: what the offer gives away on it: list price less price, shipping that the shop pays, gift.
         after: days from the exposure to the order.
         refunded: whether it is refunded.
         again: whether there is a later order.
@@ -153,6 +154,7 @@ class Purchases:
     value: NDArray[np.int64]
     goods: NDArray[np.int64]
     cost: NDArray[np.int64]
+    given: NDArray[np.int64]
     after: Array
     refunded: NDArray[np.bool_]
     again: NDArray[np.bool_]
@@ -177,6 +179,8 @@ class Purchases:
             "full_price_orders": self.full_price,
             "refunded_orders": self.refunded,
             "repeat_rate": self.again,
+            "discount_cost": self.given / 100,
+            "orders_in_all": self.ordered.astype(np.int64) + self.again,
             "customer_value": margin + (self.later_value - self.later_cost) / 100,
             **{f"{name}_rate": happened for name, happened in self.events.items()},
         }
@@ -193,9 +197,9 @@ def purchases(habits: Habits, population: Population, behaviour: Behaviour, visi
     whole = buys & ((choice < 0) | besides)
 
     basket = habits.basket * np.array([group.basket for group in groups])[visitors.group]
-    subtotal, near = _subtotal(habits, behaviour, visitors, basket)
-    subtotal = np.where(whole, subtotal, 0.0)
-    other = _of_choice(behaviour, choice, "value", 0.0) * _lognormal(basket, habits.spread, visitors.other_value)
+    subtotal, topped_up = _subtotals(habits, behaviour, visitors, basket, whole)
+    other = _of_choice(behaviour, choice, "value", 0.0)
+    other[choice >= 0] *= _lognormal(basket, habits.spread, visitors.other_value, choice >= 0)
     goods = subtotal / behaviour.price * habits.cost_share + other * _of_choice(behaviour, choice, "cost_share", 0.0)
     # What is bought besides does not count for the threshold: it is offered when the basket is full.
     free = ordered & _ships_free(behaviour, np.where(whole, subtotal, other))
@@ -203,16 +207,18 @@ def purchases(habits: Habits, population: Population, behaviour: Behaviour, visi
 
     usual = habits.repeat * behaviour.repeat
     again = ordered & (luck["repeat"] < np.where(whole, usual, _of_choice(behaviour, choice, "later", usual)))
-    later = np.where(again, _lognormal(basket, habits.spread, visitors.later_value), 0.0)
+    later = np.zeros(len(visitors))
+    later[again] = _lognormal(basket, habits.spread, visitors.later_value, again)
     begins = np.where(besides, 0.0, _of_choice(behaviour, choice, "after", 0.0))
     return Purchases(
         ordered=ordered,
         choice=choice,
         full_price=whole & (behaviour.price >= 1),
-        topped_up=near & whole,
+        topped_up=topped_up,
         value=_cents(subtotal + other),
         goods=_cents(goods),
         cost=_cents(goods) + _cents(subsidy),
+        given=_cents(subtotal / behaviour.price - subtotal + subsidy),
         after=begins + luck["when"] * (habits.response_days - begins),
         refunded=ordered & (luck["refund"] < habits.refund * behaviour.refund),
         again=again,
@@ -245,17 +251,20 @@ def _of_choice(behaviour: Behaviour, choice: NDArray[np.int64], name: str, other
     return np.array([*(otherwise if value is None else value for value in values), otherwise])[choice]
 
 
-def _subtotal(
-    habits: Habits, behaviour: Behaviour, visitors: Visitors, basket: Array
+def _subtotals(
+    habits: Habits, behaviour: Behaviour, visitors: Visitors, basket: Array, whole: NDArray[np.bool_]
 ) -> tuple[Array, NDArray[np.bool_]]:
-    """What a basket costs, and whether something was added to it to pass the threshold of free shipping."""
-    plain = _lognormal(behaviour.price * basket, habits.spread, visitors.value)
+    """What the basket costs those who buy it, and whether something was added to it for the sake of free shipping."""
+    subtotal, topped_up = np.zeros(len(visitors)), np.zeros(len(visitors), dtype=bool)
+    plain = _lognormal(behaviour.price * basket, habits.spread, visitors.value, whole)
     threshold = behaviour.free_shipping_from
-    if not threshold:
-        return plain, np.zeros(len(visitors), dtype=bool)
-    near = (plain >= threshold * (1 - habits.reach)) & (plain < threshold)
-    near &= visitors.luck["top_up"] < habits.top_up
-    return np.where(near, threshold * (1 + habits.above * visitors.above), plain), near
+    if threshold:
+        near = (plain >= threshold * (1 - habits.reach)) & (plain < threshold)
+        near &= visitors.luck["top_up"][whole] < habits.top_up
+        topped_up[whole] = near
+        plain = np.where(near, threshold * (1 + habits.above * visitors.above[whole]), plain)
+    subtotal[whole] = plain
+    return subtotal, topped_up
 
 
 def _ships_free(behaviour: Behaviour, subtotal: Array) -> NDArray[np.bool_]:
@@ -263,8 +272,9 @@ def _ships_free(behaviour: Behaviour, subtotal: Array) -> NDArray[np.bool_]:
     return np.zeros(len(subtotal), dtype=bool) if threshold is None else subtotal >= threshold
 
 
-def _lognormal(mean: Array, spread: float, normal: Array) -> Array:
-    return mean * np.exp(spread * normal - spread * spread / 2)
+def _lognormal(mean: Array, spread: float, normal: Array, where: NDArray[np.bool_]) -> Array:
+    """Values of those visitors alone: most buy nothing."""
+    return mean[where] * np.exp(spread * normal[where] - spread * spread / 2)
 
 
 def _cents(amount: Array) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,7 +127,9 @@ class SimulatedShop:
         everybody = self._visitors(seed, visitors)
         return {arm: self._columns(arm, everybody) for arm in self.behaviours}
 
-    def arrays(self, seed: int | Sequence[int], visitors: int) -> dict[str, dict[str, Array]]:
+    def arrays(
+        self, seed: int | Sequence[int], visitors: int, *, unit: Literal["visitor", "agent"] = "visitor"
+    ) -> dict[str, dict[str, Array]]:
         """One experiment of matured visitors: arm -> column -> one number a visitor of that arm.
 
         Columns as in `Purchases.columns`, and `past_revenue` (NaN where it is not known), `group` (index into the
@@ -136,11 +138,16 @@ class SimulatedShop:
         Args:
             seed: the same seed, the same numbers.
             visitors: in all arms together.
+            unit: what is randomised; with `agent`, all customers of an agent are in one arm.
         """
         everybody = self._visitors(seed, visitors)
         arms = list(self.behaviours)
         rng = np.random.default_rng([*np.atleast_1d(seed).tolist(), 1])
-        split = rng.choice(len(arms), visitors, p=[self.shares[arm] for arm in arms])
+        shares = [self.shares[arm] for arm in arms]
+        if unit == "agent":
+            split = _in_turn(rng, shares, self.population.agents)[everybody.agent]
+        else:
+            split = rng.choice(len(arms), visitors, p=shares)
         found = {}
         for number, arm in enumerate(arms):
             of_arm = everybody.take(np.flatnonzero(split == number))
@@ -231,6 +238,14 @@ class SimulatedShop:
                     f"arm {name!r} withholds from {behaviour.withheld:.0%}, but its offer has no frequency_cap",
                     hint="Give its offer a frequency_cap, or use `undelivered`.",
                 )
+
+
+def _in_turn(rng: np.random.Generator, shares: Sequence[float], agents: int) -> NDArray[np.int64]:
+    """An arm for each agent, as many of each as its share says, in random order."""
+    if agents < len(shares):
+        raise InputError(f"{agents} agents cannot be randomised to {len(shares)} arms")
+    ends = np.rint(np.cumsum(shares) * agents).astype(np.int64)
+    return rng.permutation(np.searchsorted(ends, np.arange(agents), side="right"))
 
 
 def agent_name(agent: int) -> str:

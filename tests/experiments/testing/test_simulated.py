@@ -156,6 +156,17 @@ def test_agents():
     assert rates.var() > 4 * chance
 
 
+def test_randomised_agents():
+    """With the agent as the unit, all customers of one are in one arm, and arms have their shares of the agents."""
+    shop = SimulatedShop(SALE_BEHAVIOURS, HABITS, replace(PEOPLE, agents=10), shares={"control": 0.3, "off": 0.7})
+    arms = shop.arrays(1, 5_000, unit="agent")
+    agents = {arm: set(columns["agent"]) for arm, columns in arms.items()}
+    assert not agents["control"] & agents["off"]
+    assert (len(agents["control"]), len(agents["off"])) == (3, 7)
+    with pytest.raises(InputError, match="0 agents cannot be randomised to 2 arms"):
+        SALE_SHOP.arrays(1, 100, unit="agent")
+
+
 def test_a_definitions_offers():
     """Discounts, prices, free shipping, gifts and messages of offers are what arms do; another product is a choice."""
     arms = (
