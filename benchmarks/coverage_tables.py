@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from measured.earnings import COURSE, EXPERIENCE, INCREMENTAL, MONEY, PROGRAMME
 from measured.few_orders import BOOTSTRAP, PERMUTATION
 from measured.fixed import ADJUSTED, CONVERSION, REVENUE, REVENUE_LIFT
 from measured.peeking import PEEKING
 from measured.posteriors import CALIBRATION
+from measured.prices import BUNCHING, CHOICE, DEMAND, DOSES
 from measured.rule import RULE
 
 __all__ = ["TABLES"]
@@ -22,5 +24,14 @@ TABLES = {
         PERMUTATION,
         BOOTSTRAP,
         CALIBRATION,
+        DEMAND,
+        CHOICE,
+        DOSES,
+        BUNCHING,
+        INCREMENTAL,
+        MONEY,
+        PROGRAMME,
+        EXPERIENCE,
+        COURSE,
     )
 }

@@ -26,7 +26,7 @@ from ...errors import InputError
 from .behaviour import NOTHING, Behaviour
 from .habits import TASTES, Group, Habits
 
-__all__ = ["Expected", "check_probabilities", "demand", "expected", "mixed"]
+__all__ = ["Expected", "check_probabilities", "demand", "expected", "lognormal_below", "mixed"]
 
 _PHI = NormalDist().cdf
 
@@ -170,8 +170,8 @@ def _subtotal(habits: Habits, behaviour: Behaviour, basket: float) -> _Subtotal:
         return _Subtotal(mean, 0.0, 0.0)
     if threshold <= 0:
         return _Subtotal(mean, 1.0, 0.0)
-    below, below_mean = _lognormal_below(threshold, mean, habits.spread)
-    far, far_mean = _lognormal_below(threshold * (1 - habits.reach), mean, habits.spread)
+    below, below_mean = lognormal_below(threshold, mean, habits.spread)
+    far, far_mean = lognormal_below(threshold * (1 - habits.reach), mean, habits.spread)
     topped_up = habits.top_up * (below - far)
     added = topped_up * threshold * (1 + habits.above) - habits.top_up * (below_mean - far_mean)
     return _Subtotal(mean + added, 1 - below + topped_up, topped_up)
@@ -188,10 +188,10 @@ def _free(habits: Habits, behaviour: Behaviour, mean: float) -> float:
     threshold = behaviour.free_shipping_from
     if threshold is None:
         return 0.0
-    return 1 - _lognormal_below(threshold, mean, habits.spread)[0]
+    return 1 - lognormal_below(threshold, mean, habits.spread)[0]
 
 
-def _lognormal_below(limit: float, mean: float, spread: float) -> tuple[float, float]:
+def lognormal_below(limit: float, mean: float, spread: float) -> tuple[float, float]:
     """P(Y < limit) and E[Y; Y < limit] of a lognormal Y with that mean and standard deviation of its logarithm."""
     if limit <= 0:
         return 0.0, 0.0
