@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Select
 
 from ..errors import InputError, StoreError
+from ..experiments.currencies import minor_digits
 from ..experiments.definition import Definition, State
 from ..experiments.metrics import CovariateUse
 from ..experiments.snapshot import Published
@@ -18,7 +19,6 @@ from ..stats.moments import Moments
 from .cohort import Cohort, Key, keys_of, unpacked
 from .features import Feature
 from .late_covariates import refuse_late_covariates
-from .money import exponent
 from .observations import ArmCounts, Breakdown, Observations, Stratum
 from .origins import Origin, store_origin
 from .sources import Sources
@@ -176,7 +176,7 @@ def _stratum(
 ) -> Stratum:
     found = {names[key[1]]: group for key, group in groups.items() if (key[0], *key[2:]) == (phase, *value)}
     arms = {arm.name: found.get(arm.name, Group()) for arm in definition.arms}
-    scale = 10 ** exponent(definition.currency)
+    scale = 10 ** minor_digits(definition.currency)
     return Stratum(
         phase,
         {
