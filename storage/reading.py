@@ -11,12 +11,14 @@ from typing import Any
 from sqlalchemy import Connection, Select
 
 from ..errors import InputError, StoreError
+from ..experiments.currencies import minor_digits
 from ..experiments.definition import Definition, State
+from ..experiments.metrics import CovariateUse
 from ..experiments.snapshot import Published
 from ..stats.moments import Moments
 from .cohort import Cohort, Key, keys_of, unpacked
 from .features import Feature
-from .money import exponent
+from .late_covariates import refuse_late_covariates
 from .observations import ArmCounts, Breakdown, Observations, Stratum
 from .origins import Origin, store_origin
 from .sources import Sources
@@ -90,6 +92,7 @@ def observed(connection: Connection, state: State, origin: Origin) -> Observatio
     definition, sources, cohort, names = origin.definition, origin.sources, origin.cohort, origin.arms
     layout = Layout(definition.metrics)
     groups, times = read_groups(connection, sources, cohort, names, layout)
+    refuse_late_covariates(connection, sources, cohort, _unseen(layout, groups))
     *earlier, current = (_stratum(definition, layout, phase, groups, (), names) for phase in cohort.phases)
     orphans = orphan_statement(sources, cohort, layout.events)
     return Observations(
@@ -108,6 +111,20 @@ def observed(connection: Connection, state: State, origin: Origin) -> Observatio
         unreported_rows=sum(group.sums.unreported for group in groups.values()),
         orphaned_refunds=0 if orphans is None else int(connection.scalar(orphans) or 0),
     )
+
+
+def _unseen(layout: Layout, groups: Mapping[Key, Group]) -> list[CovariateUse]:
+    """The covariates that no mature visitor has, where there are any."""
+    return [
+        use
+        for use, windows in layout.covariates.items()
+        if any(group.sums.visitors[window] for group in groups.values() for window in windows)
+        and all(
+            group.sums.first[layout.features.index(Feature(use, window, missing=True))] == group.sums.visitors[window]
+            for group in groups.values()
+            for window in windows
+        )
+    ]
 
 
 def require_segment(definition: Definition, segment: str) -> None:
@@ -159,7 +176,7 @@ def _stratum(
 ) -> Stratum:
     found = {names[key[1]]: group for key, group in groups.items() if (key[0], *key[2:]) == (phase, *value)}
     arms = {arm.name: found.get(arm.name, Group()) for arm in definition.arms}
-    scale = 10 ** exponent(definition.currency)
+    scale = 10 ** minor_digits(definition.currency)
     return Stratum(
         phase,
         {
