@@ -166,7 +166,7 @@ def behaviour_of(
         offer: of an arm; None is nothing.
         basket: the shop's mean basket, that amounts are relative to.
         messages: the words of a message -> its factor on the probability to buy; 1 where it is not named.
-        gift_cost: what a gift costs the shop.
+        gift_cost: what a gift costs the shop, where its `cost` does not say so.
 
     Raises:
         InputError: a discount that leaves nothing to pay.
@@ -177,14 +177,15 @@ def behaviour_of(
     if price <= 0:
         raise InputError(f"offer {offer.name!r} leaves nothing to pay of a basket of {basket:g}")
     free = 0.0 if offer.free_shipping else offer.free_shipping_from
-    gift = offer.discount is not None and offer.discount.type == "gift"
+    gift = offer.discount is not None and (offer.discount.type == "gift" or offer.discount.cost is not None)
+    bonus = offer.discount.cost if offer.discount is not None and offer.discount.cost is not None else gift_cost
     shown = Behaviour(
         appeal=(messages or {}).get(offer.message or "", 1.0),
         free_shipping_from=None if free is None else float(free),
-        gift_cost=gift_cost if gift else 0.0,
+        gift_cost=float(bonus) if gift else 0.0,
     )
     taken = _TAKEN.get(offer.kind)
-    if taken is None or (offer.product is None and offer.price is None):
+    if taken is None or not (offer.product or offer.products or offer.price):
         return replace(shown, price=price)
     days = offer.delay / _DAY
     return replace(shown, choices=(replace(taken, name=offer.name, value=price * taken.value, after=days),))

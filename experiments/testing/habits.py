@@ -9,7 +9,7 @@ from typing import Any
 
 from ...errors import InputError
 
-__all__ = ["FULL_PRICE", "TASTES", "Group", "Habits", "Population"]
+__all__ = ["FULL_PRICE", "GIVEN", "REFUND", "TASTES", "Group", "Habits", "Population"]
 
 TASTES = ((0.4, 0.5), (0.4, 1.0), (0.2, 2.0))
 """Share of the visitors, and how likely they are to buy relative to the mean; the mean is 1 exactly.
@@ -18,8 +18,14 @@ Few tastes rather than a continuous one: probabilities stay below 1, and what is
 """
 
 
-FULL_PRICE = "full_price_order"
+FULL_PRICE = "full_price_purchase"
 """The event of an order of the basket at list price, beside the purchase."""
+
+REFUND = "refund"
+"""The event of a refund, beside the purchase that takes its money back."""
+
+GIVEN = "offer_given"
+"""The event whose value is what the offer gave away on an order: discount, shipping that the shop paid, gift."""
 
 
 @dataclass(frozen=True, slots=True)

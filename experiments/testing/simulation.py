@@ -18,7 +18,7 @@ from ..snapshot import Published
 from ..steps import Step
 from .behaviour import NOTHING, Behaviour
 from .captures import exposures_of
-from .habits import FULL_PRICE, Habits, Population
+from .habits import FULL_PRICE, GIVEN, REFUND, Habits, Population
 from .purchases import Purchases, Visitors, moment, purchases
 
 __all__ = ["REFUSALS", "Simulation"]
@@ -127,10 +127,14 @@ class Simulation:
                 yield at, Outcome(order, visitor, "purchase", self._days_later(at, when), value, cost)
                 if did.full_price[here]:
                     yield at, Outcome(f"{visitor}-full-price", visitor, FULL_PRICE, self._days_later(at, when))
+                if did.given[here] > 0:
+                    given = _money(did.given[here])
+                    yield at, Outcome(f"{visitor}-given", visitor, GIVEN, self._days_later(at, when), given)
                 if did.refunded[here]:
                     back = self._days_later(at, when + float(luck["refund_when"][at]) * habits.refund_days)
                     refund = f"{visitor}-refund"
                     yield at, Outcome(refund, visitor, "purchase", back, value, goods, refund_of=order)
+                    yield at, Outcome(f"{visitor}-refund", visitor, REFUND, back)
                 if did.again[here]:
                     again = self._days_later(at, first + float(luck["repeat_when"][at]) * (last - first))
                     value, cost = _money(did.later_value[here]), _money(did.later_cost[here])

@@ -12,7 +12,7 @@ from ..definition import Definition
 from ..metrics import Column, Metric
 from .behaviour import Behaviour
 from .expected import Expected, expected, mixed
-from .habits import FULL_PRICE, Habits, Population
+from .habits import FULL_PRICE, GIVEN, Habits, Population
 
 __all__ = ["Truth"]
 
@@ -89,8 +89,8 @@ class Truth:
     def of_metric(self, metric: Metric, arm: str) -> float | None:
         """What is true of a definition's metric; None where its window cuts through what happens, or it is capped.
 
-        Known are metrics of `purchase`, `full_price_order` and the shop's other events whose windows are past the
-        response time, past all refunds where they are of money, and before or past all later orders.
+        Known are metrics of `purchase`, `full_price_purchase`, `offer_given` and the shop's other events whose windows
+        are past the response time, past all refunds where they are of money, and before or past all later orders.
         """
         return _of_metric(self, metric, arm)
 
@@ -169,6 +169,8 @@ def _of_metric(truth: Truth, metric: Metric, arm: str) -> float | None:
     if end < habits.response_days:
         return None
     if event != "purchase":
+        if event == GIVEN and metric.kind == "revenue":
+            return found.discount
         if metric.kind != "conversion":
             return None
         return found.full_price if event == FULL_PRICE else found.events.get(event or "")

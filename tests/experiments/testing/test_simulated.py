@@ -282,7 +282,7 @@ def test_the_chosen_alternative():
 
 def test_full_price_orders(simulation):
     """Baskets at list price are recorded as such; at a discount they are not, but for those whom it did not reach."""
-    visitors = {one.visitor for one in simulation.outcomes() if one.name == "full_price_order"}
+    visitors = {one.visitor for one in simulation.outcomes() if one.name == "full_price_purchase"}
     for arm in ("control", "off"):
         at = simulation.positions(arm)
         recorded = np.array([simulation.ids[one] in visitors for one in at])
