@@ -27,7 +27,7 @@ from .tables import Average, Cell, Row, Table, share
 __all__ = ["AGENTS", "DEPTHS", "FACTORS", "OVERLAPPING", "PRICED", "SEGMENTED"]
 
 RUNS = 1_000
-VISITORS = 12_000
+VISITORS = 6_000
 
 LEVELS = {
     "price": {"list": Behaviour(), "off": Behaviour(price=0.9)},
@@ -44,8 +44,8 @@ def measure_factors(cell: Mapping[str, Cell], runs: int, seed: int) -> Row:
         name: combined(*(LEVELS[factor][level] for factor, level in zip(LEVELS, levels, strict=True)))
         for name, levels in CELLS.items()
     }
-    truth = SimulatedShop(behaviours, Habits(purchase=0.2)).truth
-    shop = SimulatedShop(behaviours, Habits(purchase=0.2))
+    truth = SimulatedShop(behaviours, Habits(purchase=0.3)).truth
+    shop = SimulatedShop(behaviours, Habits(purchase=0.3))
     signs = {name: [1.0 if level != FACTORS_OF[f][0] else -1.0 for f, level in zip(LEVELS, levels, strict=True)]
              for name, levels in CELLS.items()}  # fmt: skip
 
@@ -85,7 +85,7 @@ def measure_factors(cell: Mapping[str, Cell], runs: int, seed: int) -> Row:
 FACTORS = Table(
     "factors",
     "A factorial of price, message and shipping",
-    "Eight cells of 1,500 visitors, 20 % buying. Coverage of main effects and interactions; how often an interaction of "
+    "Eight cells of 750 visitors, 30 % buying. Coverage of main effects and interactions; how often an interaction of "
     "price and message is found (on the log scale of conversion there is none). Then the cell that is picked as the "
     "best: how far its raw and its shrunk mean are above its true one, and how sure it is said to be the best.",
     [{"metric": "margin_per_visitor", "scale": "additive"}, {"metric": "conversion", "scale": "log"}],
@@ -98,7 +98,7 @@ PRICES = {"80": 0.8, "90": 0.9, "100": 1.0, "110": 1.1, "125": 1.25}
 
 def measure_prices(cell: Mapping[str, Cell], runs: int, seed: int) -> Row:
     rng = np.random.default_rng(seed)
-    habits = {"basket": 60.0, "cost_share": 0.55, "shipping": 0.0, "refund": 0.0, "purchase": 0.15, "spread": 0.3}
+    habits = {"basket": 60.0, "cost_share": 0.55, "shipping": 0.0, "refund": 0.0, "purchase": 0.18, "spread": 0.3}
     asked = {arm: 60 * price for arm, price in PRICES.items()}
     covered = fitted = 0
     said, regret, lost = (defaultdict(list) for _ in range(3))
@@ -135,12 +135,12 @@ PRICED = Table(
     "priced",
     "Five tested prices",
     "Order values vary with a sigma of 0.3 around five prices, from 20 % below to 25 % above a basket of 60 that costs "
-    "33; 15 % buy at the list price. Coverage of the elasticity. Then the price that is picked by the arms' margins "
+    "33; 18 % buy at the list price. Coverage of the elasticity. Then the price that is picked by the arms' margins "
     "alone and by the demand curve: said and true chance to be the best of those tested, said and true expected regret "
     "a visitor. Chances are calibrated over truths that vary (`drawn` from -4.5 to -0.8), not at every single one.",
     [
         {"elasticity": elasticity, "visitors": visitors}
-        for elasticity, visitors in (("-2.5", 5_000), ("-2.5", 20_000), ("drawn", 5_000), ("drawn", 20_000))
+        for elasticity, visitors in (("-2.5", 5_000), ("drawn", 5_000), ("drawn", 15_000))
     ],
     measure_prices,
     lambda _: RUNS,
@@ -187,7 +187,7 @@ def measure_depths(cell: Mapping[str, Cell], runs: int, seed: int) -> Row:
 DEPTHS = Table(
     "depths",
     "Depth of a discount as a dose",
-    "Nothing, 10, 20 and 30 % off; margin a visitor, 3,000 visitors a depth. Coverage of both contrasts, and the depth "
+    "Nothing, 10, 20 and 30 % off; margin a visitor, 1,500 visitors a depth. Coverage of both contrasts, and the depth "
     "that is picked as above.",
     [{"elasticity": elasticity} for elasticity in ("-2.5", "drawn")],
     measure_depths,
@@ -205,7 +205,7 @@ def measure_segments(cell: Mapping[str, Cell], runs: int, seed: int) -> Row:
     )  # fmt: skip
     shop = SimulatedShop(
         {"control": Behaviour(), "offer": Behaviour(price=0.8)},
-        Habits(purchase=0.15, shipping=0.0),
+        Habits(purchase=0.2, shipping=0.0),
         Population(groups=groups),
     )
     truth = {
@@ -248,9 +248,9 @@ def measure_segments(cell: Mapping[str, Cell], runs: int, seed: int) -> Row:
 SEGMENTED = Table(
     "segmented",
     "For whom",
-    "Four kinds of customers of 40, 30, 20 and 10 %, whose conversion an offer lifts by the same factor (`alike`), or by "
-    "different ones. How often the interaction is found, coverage of a segment's lift, of its contrast with the others "
-    "(weighted by the visitors seen) and of the shrunk effect give or take 1.96 of its standard errors, and the shrunk "
+    "Four kinds of customers of 40, 30, 20 and 10 %, whose conversion an offer lifts by the same factor (`alike`), or "
+    "by different ones. How often the interaction is found, coverage of a segment's lift, of its contrast with the "
+    "others (weighted by the visitors seen) and of the shrunk effect give or take 1.96 of its standard errors, and the shrunk "
     "effects' squared error as a share of the raw ones'.",
     [{"groups": groups} for groups in ("alike", "differ")],
     measure_segments,
@@ -264,7 +264,7 @@ def measure_agents(cell: Mapping[str, Cell], runs: int, seed: int) -> Row:
     truth = shop.truth.difference("margin_per_visitor", "offer")
     covered = naive = 0
     for run in range(runs):
-        arms = shop.arrays([seed, run], VISITORS // 2, unit=cell["randomised"])
+        arms = shop.arrays([seed, run], VISITORS, unit=cell["randomised"])
         clusters = {
             arm: {
                 int(agent): (
@@ -284,8 +284,8 @@ def measure_agents(cell: Mapping[str, Cell], runs: int, seed: int) -> Row:
 AGENTS = Table(
     "agents",
     "Agents as clusters",
-    "6,000 customers of agents who sell by up to half more, or less, than the mean. Coverage of the margin's difference: "
-    "cluster-robust (CR2), and by Welch's test, which takes customers of one agent as independent.",
+    "6,000 customers of agents who sell by up to half more, or less, than the mean. Coverage of the margin's "
+    "difference: cluster-robust (CR2), and by Welch's test, which takes customers of one agent as independent.",
     [
         {"randomised": unit, "agents": agents}
         for unit, agents in (("visitor", 12), ("visitor", 40), ("agent", 12), ("agent", 40))
@@ -303,7 +303,7 @@ def measure_overlapping(cell: Mapping[str, Cell], runs: int, seed: int) -> Row:
         "old.yes": Behaviour(price=0.9),
         "new.yes": Behaviour(price=0.9, appeal=1.15 * together),
     }
-    shop = SimulatedShop(both, Habits(purchase=0.15))
+    shop = SimulatedShop(both, Habits(purchase=0.25))
     weights = {"new.yes": 1.0, "new.no": -1.0, "old.yes": -1.0, "old.no": 1.0}
     scale, metric = str(cell["scale"]), str(cell["metric"])
     truth = shop.truth.contrast(metric, weights, log=scale == "log")
@@ -330,7 +330,7 @@ OVERLAPPING = Table(
             ("margin_per_visitor", "additive", 1.0),
             ("conversion", "log", 1.25),
         )
-    ],  # fmt: skip
+    ],
     measure_overlapping,
     lambda _: RUNS,
 )

@@ -1,4 +1,4 @@
-"""Experiments on `offerlift.experiments.testing.SimulatedShop`, as moments, for the tables of `benchmarks/offers.py`."""
+"""Experiments on the `SimulatedShop` of `offerlift.experiments.testing`, as moments, for `benchmarks/offers.py`."""
 
 from __future__ import annotations
 
