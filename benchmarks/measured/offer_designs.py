@@ -250,8 +250,8 @@ SEGMENTED = Table(
     "For whom",
     "Four kinds of customers of 40, 30, 20 and 10 %, whose conversion an offer lifts by the same factor (`alike`), or "
     "by different ones. How often the interaction is found, coverage of a segment's lift, of its contrast with the "
-    "others (weighted by the visitors seen) and of the shrunk effect give or take 1.96 of its standard errors, and the shrunk "
-    "effects' squared error as a share of the raw ones'.",
+    "others (weighted by the visitors seen) and of the shrunk effect give or take 1.96 of its standard errors, and the "
+    "shrunk effects' squared error as a share of the raw ones'.",
     [{"groups": groups} for groups in ("alike", "differ")],
     measure_segments,
     lambda _: RUNS,
