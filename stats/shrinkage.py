@@ -197,13 +197,13 @@ def shrink_together(
         >>> [round(one.shrunk, 3) for one in shrink_together([5.0, 5.4], [0.01, 0.01], 0.3)]
         [5.092, 5.308]
     """
-    y, v = _arrays(effects, variances)
+    y, v = effects_and_variances(effects, variances)
     if len(y) >= LEAST_ARMS:
         return shrink(y, v)
     if smallest_effect is None or len(y) == 0:
         return None
     tau2 = sceptical_prior(smallest_effect) / 2
-    mu = _centre(y, v, tau2)
+    mu, _ = _centre(y, v, tau2)
     return [_blup(float(a), float(b), mu, tau2, "sceptical") for a, b in zip(y, v, strict=True)]
 
 

@@ -98,8 +98,8 @@ def _point(arm: str, gains: DoseResponse, sold: DoseResponse) -> ResponsePoint:
         arm,
         gain.dose,
         gain.n,
-        Estimate(sale.mean, sale.low, sale.high),
-        Estimate(gain.mean, gain.low, gain.high),
+        Estimate(sale.estimate, sale.low, sale.high),
+        Estimate(gain.estimate, gain.low, gain.high),
         gain.probability_best,
         gain.expected_regret,
     )

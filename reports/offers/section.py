@@ -96,7 +96,7 @@ def _money(part: Money, currency: str) -> Parts:
             }
             for row in part.arms
         ],
-        "values": [
+        "worth": [
             (fmt.label(one.metric), f"{one.days:g} days", one.arm, _cell(one.per_visitor, currency))
             for one in part.customer_value
         ],
