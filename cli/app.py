@@ -20,6 +20,7 @@ from . import (
     lifecycle,
     maintenance,
     planning,
+    programming,
     reviewing,
     simulating,
     statements,
@@ -57,7 +58,15 @@ for command in (
         lifecycle.stop,
     ),
     *(assignment.assign, importing.import_group),
-    *(analysis.analyze, analysis.report, reviewing.review, auditing.audit, statements.sql, maintenance.database),
+    *(
+        analysis.analyze,
+        analysis.report,
+        reviewing.review,
+        programming.programme,
+        auditing.audit,
+        statements.sql,
+        maintenance.database,
+    ),
 ):
     cli.add_command(command)
 

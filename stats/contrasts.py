@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtrc, fdtrc, stdtr, stdtrit
+from scipy.special import fdtrc, stdtr, stdtrit
 
 from .fieller import Estimate, is_negligible
 from .multiplicity import PValueMethod, adjust_p_values
@@ -117,15 +117,13 @@ def satterthwaite_contrasts(coefficients: Array, mean: Array, variance: Array, d
         mean, variance, df: shape (..., k): of k independent estimates.
 
     Returns:
-        Three arrays of shape (..., q). Where the variance is 0, so are the degrees of freedom.
+        Three arrays of shape (..., q).
     """
     squares = coefficients**2
-    estimate = mean @ coefficients.T
-    total = variance @ squares.T
-    # In units of the largest part, so that squares of tiny or huge money neither vanish nor overflow.
-    unit = np.maximum(variance.max(axis=-1, keepdims=True), np.finfo(float).tiny)
-    spread = ((variance / unit) ** 2 / df) @ (squares**2).T
-    return estimate, total, (total / unit) ** 2 / np.where(spread > 0, spread, 1.0)
+    scaled, unit = _scaled(variance)
+    total = scaled @ squares.T
+    spread = (scaled**2 / df) @ (squares**2).T
+    return mean @ coefficients.T, total * unit, _freedom(total, spread)
 
 
 def wald_statistics(coefficients: Array, mean: Array, variance: Array, df: Array) -> tuple[Array, Array, Array]:
@@ -144,22 +142,20 @@ def wald_statistics(coefficients: Array, mean: Array, variance: Array, df: Array
     """
     q = len(coefficients)
     basis = np.linalg.qr(coefficients.T)[0]
-    covariance = np.einsum("kq,...k,kr->...qr", basis, variance, basis)
-    size, rotation = np.linalg.eigh(covariance)
-    singular = np.asarray(size[..., 0] <= 1e-12 * size[..., -1])
-    size = np.where(singular[..., None], 1.0, size)
+    scaled, unit = _scaled(variance)
+    size, rotation = np.linalg.eigh(np.einsum("kq,...k,kr->...qr", basis, scaled, basis))
+    singular = size[..., :1] <= 1e-12 * size[..., -1:]
+    size = np.where(singular, 1.0, size)
     directions = np.einsum("kq,...qr->...rk", basis, rotation)
-    t_squared = np.einsum("...rk,...k->...r", directions, mean) ** 2 / size
-    spread = np.einsum("...rk,...k->...r", directions**4, variance**2 / df)
-    nu = size**2 / np.where(spread > 0, spread, 1.0)
-    heavy = (nu <= 2).any(axis=-1)
-    moment = np.where(heavy[..., None], 1.0, nu / np.where(nu > 2, nu - 2, 1.0)).sum(axis=-1)
-    # Equal ν_j give 2q ν/(ν-2)/(2q/(ν-2)) = ν again.
-    denominator = np.where(heavy | (moment <= q), 2.0, 2 * moment / np.maximum(moment - q, np.finfo(float).tiny))
-    denominator = np.where(np.isinf(nu).all(axis=-1) & ~heavy, np.inf, denominator)
-    chi_squared = np.where(singular, np.nan, t_squared.sum(axis=-1))
-    p_value = np.where(np.isinf(denominator), chdtrc(q, chi_squared), fdtrc(q, denominator, chi_squared / q))
-    return chi_squared, denominator, p_value
+    t_squared = np.einsum("...rk,...k->...r", directions, mean) ** 2 / size / unit
+    nu = _freedom(size, np.einsum("...rk,...k->...r", directions**4, scaled**2 / df))
+    # The mean of F with ν_j each; equal ν_j give 2q ν/(ν-2)/(2q/(ν-2)) = ν again.
+    moment = np.where(nu > 2, 1 / np.where(nu > 2, 1 - 2 / nu, 1.0), 1.0).sum(axis=-1)
+    heavy = np.any(nu <= 2, axis=-1)
+    excess = np.maximum(moment - q, np.finfo(float).eps * q)
+    denominator = np.where(heavy, 2.0, 2 * moment / excess)
+    chi_squared = np.where(singular[..., 0], np.nan, t_squared.sum(axis=-1))
+    return chi_squared, denominator, fdtrc(q, denominator, chi_squared / q)
 
 
 def contrast_of(
@@ -224,6 +220,17 @@ def arrays_of(cells: Sequence[Estimate]) -> tuple[Array, Array, Array]:
 def log_estimate(estimate: Estimate) -> Estimate:
     """The logarithm of a mean above 0, with variance V/m² (delta method)."""
     return Estimate(math.log(estimate.mean), estimate.variance / estimate.mean / estimate.mean, estimate.df)
+
+
+def _scaled(variance: Array) -> tuple[Array, Array]:
+    """Variances in units of the largest, shape (..., k), whose squares stay numbers, and the unit."""
+    unit = np.maximum(variance.max(axis=-1, keepdims=True), np.finfo(float).tiny)
+    return variance / unit, unit
+
+
+def _freedom(total: Array, spread: Array) -> Array:
+    """Satterthwaite's (Σ V)² / Σ V²/df; infinity where nothing varies."""
+    return np.where(spread > 0, total**2 / np.where(spread > 0, spread, 1.0), np.inf)
 
 
 def _change(logarithm: float) -> float:

@@ -31,6 +31,7 @@ class Cohort:
         names: what events, covariates and segments are in the relations: numbers, or themselves.
         segment: name of the segment that every statement is split by, behind the arm; None: by none.
         offset: microseconds that the clock by which days begin is ahead of UTC.
+        beside: another experiment, whose visitors alone are read, split by its arms as by a segment.
     """
 
     experiment_id: int
@@ -39,6 +40,12 @@ class Cohort:
     names: Mapping[str, int | str]
     segment: str | None = None
     offset: int = 0
+    beside: Cohort | None = None
+
+    @property
+    def is_split(self) -> bool:
+        """Whether every statement is split by something behind the arm."""
+        return self.segment is not None or self.beside is not None
 
     def number(self, name: str) -> int | str:
         """What stands for a name; one that no row has where the name was never stored."""
@@ -49,7 +56,7 @@ def subjects(sources: Sources, cohort: Cohort) -> Subquery:
     """One row a visitor who was exposed by then: where and when that first happened.
 
     Columns: phase, arm_id, visitor_id, at, crossover_at, returned (1 where another phase exposed the visitor again);
-    with a segment its value, or "(missing)", as `segment`.
+    with a segment its value, or "(missing)", and beside another experiment the arm_id there, as `segment`.
     """
     exposure = sources.exposure
     rows = select(exposure).where(
@@ -62,6 +69,11 @@ def subjects(sources: Sources, cohort: Cohort) -> Subquery:
         first = rows.add_columns(literal(0).label("returned")).subquery("subject")
     else:
         first = _first_exposures(rows.subquery("exposed"))
+    if cohort.beside is not None:
+        there = subjects(sources, cohort.beside)
+        other = select(there.c.visitor_id, there.c.arm_id).subquery("beside")
+        in_both = first.join(other, other.c.visitor_id == first.c.visitor_id)
+        return select(first, other.c.arm_id.label("segment")).select_from(in_both).subquery("in_both")
     if cohort.segment is None:
         return first
     segment = sources.segment
@@ -107,7 +119,7 @@ def _first_exposures(exposed: Subquery) -> Subquery:
 def keys_of(cohort: Cohort) -> tuple[str, ...]:
     """What every statement is grouped by; its first columns. A single phase is not said: groups cost by their width."""
     phase = ("phase",) if len(cohort.phases) > 1 else ()
-    segment = ("segment",) if cohort.segment is not None else ()
+    segment = ("segment",) if cohort.is_split else ()
     return (*phase, "arm_id", *segment)
 
 
@@ -125,7 +137,7 @@ def packed(day: ColumnElement[int], subject: FromClause, cohort: Cohort) -> list
 
 def unpacked(row: Sequence[Any], cohort: Cohort) -> tuple[Key, int, Sequence[Any]]:
     """The key, the day and the rest of a row that begins with what `packed` gave."""
-    number, (phase, segment) = int(row[0]), (len(cohort.phases) > 1, cohort.segment is not None)
+    number, (phase, segment) = int(row[0]), (len(cohort.phases) > 1, cohort.is_split)
     arm_id = (number + cohort.offset) % DAY
     key = (row[1] if phase else cohort.phases[0], arm_id, *row[1 + phase : 1 + phase + segment])
     return key, number - arm_id, row[1 + phase + segment :]

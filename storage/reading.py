@@ -38,6 +38,7 @@ __all__ = [
     "read_observations",
     "require_segment",
     "split_by",
+    "strata_by",
 ]
 
 SegmentCounts = dict[str, dict[int, dict[str, int]]]
@@ -142,15 +143,20 @@ def require_segment(definition: Definition, segment: str) -> None:
 
 def split_by(connection: Connection, origin: Origin) -> Breakdown:
     """Counts and moments by the values of the cohort's segment."""
+    assert origin.cohort.segment is not None
+    values = strata_by(connection, origin)
+    return Breakdown(origin.cohort.segment, from_micros(origin.cohort.as_of), values)
+
+
+def strata_by(connection: Connection, origin: Origin) -> dict[Any, tuple[Stratum, ...]]:
+    """The strata of each value that the cohort is split by."""
     definition, cohort, names = origin.definition, origin.cohort, origin.arms
-    assert cohort.segment is not None
     layout = Layout(definition.metrics)
     groups, _ = read_groups(connection, origin.sources, cohort, names, layout)
-    values = {
+    return {
         value: tuple(_stratum(definition, layout, phase, groups, (value,), names) for phase in cohort.phases)
         for value in sorted({value for _, _, value in groups})
     }
-    return Breakdown(cohort.segment, from_micros(cohort.as_of), values)
 
 
 def count_by(connection: Connection, origin: Origin) -> SegmentCounts:
@@ -171,7 +177,7 @@ def _stratum(
     layout: Layout,
     phase: int,
     groups: Mapping[Key, Group],
-    value: tuple[str, ...],
+    value: tuple[Any, ...],
     names: Mapping[int, str],
 ) -> Stratum:
     found = {names[key[1]]: group for key, group in groups.items() if (key[0], *key[2:]) == (phase, *value)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TypeVar
 from sqlalchemy import URL, Connection, Engine, Select, delete
 
 from ..errors import InputError, StoreError
+from ..experiments.metrics import Metric
 from ..experiments.records import Covariate, Exposure, Link, OfferStep, Outcome
 from ..experiments.snapshot import Published
 from . import tables
@@ -32,6 +34,7 @@ from .offer_steps import prepare_offer_steps, store_offer_steps
 from .opening import open_tables
 from .origins import Origin, store_origin
 from .outcomes import prepare_covariates, prepare_outcomes, store_covariates, store_outcomes
+from .overlaps import Overlap, read_overlap
 from .reading import SegmentCounts, read_breakdown, read_counts, read_observations
 from .results import Tally, WriteResult
 from .series import Series, SinceExposure, read_series, read_since_exposure
@@ -285,6 +288,30 @@ class Store(AcrossForks):
             return kept or read_breakdown(connection, published, now_micros() if at is None else at, segment)
 
         return read(self._engine, work)
+
+    def measured(self, experiment: str, metrics: Sequence[Metric], *, as_of: datetime | None = None) -> Observations:
+        """The same visitors by other metrics than those of the definition, which has these in their place.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or rows that were pruned.
+        """
+        at = now_micros() if as_of is None else to_micros(as_of)
+
+        def measure(connection: Connection) -> Observations:
+            published = unpruned_version(connection, experiment)
+            definition = replace(published.definition, metrics=tuple(metrics))
+            return read_observations(connection, replace(published, definition=definition), at)
+
+        return read(self._engine, measure)
+
+    def overlap(self, first: str, second: str, *, as_of: datetime | None = None) -> Overlap:
+        """What the visitors of two experiments did by their arms in both, measured by the metrics of the first.
+
+        Raises:
+            InputError: no experiment of such a key, twice the same, a naive time, or rows of one that were pruned.
+        """
+        at = now_micros() if as_of is None else to_micros(as_of)
+        return read(self._engine, lambda connection: read_overlap(connection, first, second, at))
 
     def funnel(self, experiment: str, *, as_of: datetime | None = None) -> Funnel:
         """How far the visitors of each arm came with the offers, by step, offer and reason; all arms, control included.
