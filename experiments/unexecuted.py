@@ -23,7 +23,7 @@ def refusals(definition: Definition, *, file: str = "") -> list[Finding]:
     """
     return [
         finding_in(definition, path, seen, message, file)
-        for part in (broken, _unexecuted_split, _unexecuted_metrics, _unexecuted_plan)
+        for part in (broken, _unexecuted_split, _unexecuted_metrics)
         for path, seen, message in part(definition)
     ]
 
@@ -50,18 +50,6 @@ def _unexecuted_metric(metric: Metric) -> Iterator[Refusal]:
         yield "filter", columns, f"filters are not executed yet: {metric.name} would count every outcome"
     if metric.covariate is not None and metric.denominator is not None:
         yield "covariate", metric.covariate.name, "a covariate of a ratio metric is not executed yet"
-
-
-def _unexecuted_plan(definition: Definition) -> Iterator[Refusal]:
-    plan = definition.plan
-    if plan.scale != "additive":
-        yield "plan.scale", plan.scale, "factorial effects on the log scale are not executed yet"
-    if plan.family:
-        yield (
-            "plan.family",
-            ", ".join(plan.family),
-            "factorial contrasts are not tested yet: each arm meets the control",
-        )
 
 
 def finding_in(definition: Definition, path: str, seen: str, message: str, file: str = "") -> Finding:

@@ -536,6 +536,7 @@ __all__ = [
     "Histogram",
     "Incrementality",
     "Inputs",
+    "LackOfFit",
     "LargestValues",
     "Lift",
     "Mean",

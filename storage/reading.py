@@ -13,10 +13,12 @@ from sqlalchemy import Connection, Select
 from ..errors import InputError, StoreError, known_or_nearest
 from ..experiments.currencies import minor_digits
 from ..experiments.definition import Definition, State
+from ..experiments.metrics import CovariateUse
 from ..experiments.snapshot import Published
 from ..stats.moments import Moments
 from .cohort import Cohort, Key, keys_of, unpacked
 from .features import Feature
+from .late_covariates import refuse_late_covariates
 from .observations import ArmCounts, Breakdown, Observations, Stratum
 from .origins import Origin, store_origin
 from .sources import Sources
@@ -112,6 +114,7 @@ def observed(
     definition, sources, cohort, names = origin.definition, origin.sources, origin.cohort, origin.arms
     layout = Layout(definition.metrics)
     groups, times = read_groups(connection, sources, cohort, names, layout)
+    refuse_late_covariates(connection, sources, cohort, _unseen(layout, groups))
     arms = {phase: _arms_of(definition, shares.get(phase, {})) for phase in cohort.phases[:-1]}
     *earlier, current = (
         replace(
@@ -136,6 +139,20 @@ def observed(
         unreported_rows=sum(group.sums.unreported for group in groups.values()),
         orphaned_refunds=0 if orphans is None else int(connection.scalar(orphans) or 0),
     )
+
+
+def _unseen(layout: Layout, groups: Mapping[Key, Group]) -> list[CovariateUse]:
+    """The covariates that no mature visitor has, where there are any."""
+    return [
+        use
+        for use, windows in layout.covariates.items()
+        if any(group.sums.visitors[window] for group in groups.values() for window in windows)
+        and all(
+            group.sums.first[layout.features.index(Feature(use, window, missing=True))] == group.sums.visitors[window]
+            for group in groups.values()
+            for window in windows
+        )
+    ]
 
 
 def require_segment(definition: Definition, segment: str) -> None:

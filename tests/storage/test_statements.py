@@ -83,9 +83,10 @@ def metrics(draw):
     drawn = []
     for i in range(draw(st.integers(1, 4))):
         kind = draw(st.sampled_from(["conversion", "count", "revenue", "revenue", "margin", "ratio", "retention"]))
-        measure = {"conversion": "converted", "retention": "converted", "revenue": "value", "ratio": "value"}
+        measure = {"conversion": "converted", "revenue": "value", "ratio": "value"}
         wanted = st.sampled_from(["purchase", "purchase", *EVENTS, "never", None])
-        numerator = Column(draw(wanted), measure.get(kind, kind))
+        taken = draw(st.sampled_from(["converted", "absent"])) if kind == "retention" else measure.get(kind, kind)
+        numerator = Column(draw(wanted), taken)
         denominator = Column(draw(wanted), draw(st.sampled_from(["count", "margin"]))) if kind == "ratio" else None
         start = draw(st.integers(0, 4)) if kind == "retention" else 0
         end = draw(st.none() | st.sampled_from([start + 1, start + 7, start + 14]))
