@@ -14,6 +14,7 @@ from itertools import product
 from math import prod
 
 from ..errors import InputError
+from .currencies import minor_digits
 from .definition import BUCKETS, HOLDOUT_ARMS, Arm, Audience, Definition, Offer, Plan, Rule
 from .documents import BuiltInMetric, CovariateSection, CustomMetric, Document, LayerSection, MetricSettings
 from .metrics import BUILT_IN_METRICS, DAY, Column, CovariateUse, Metric
@@ -25,10 +26,6 @@ __all__ = ["MOST_ARMS", "WrittenArm", "WrittenOffer", "build", "metrics_of", "sp
 
 MOST_ARMS = 100
 """Most arms that factors may expand to."""
-
-MINOR_DIGITS = {"BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3} | dict.fromkeys(
-    ("CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF", "XOF", "XPF"), 0
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +145,7 @@ def written_offers(document: Document) -> list[WrittenOffer]:
 
 def metrics_of(document: Document) -> list[Metric]:
     """The metrics in listed order."""
-    digits = MINOR_DIGITS.get(document.currency, 2)
+    digits = minor_digits(document.currency)
     return [_metric(entry, digits) for entry in document.metrics]
 
 

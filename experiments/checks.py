@@ -15,7 +15,8 @@ from math import prod
 from pydantic import BaseModel
 
 from ..errors import Finding, InputError
-from .building import MINOR_DIGITS, MOST_ARMS, metrics_of, split, written_arms, written_offers
+from .building import MOST_ARMS, metrics_of, split, written_arms, written_offers
+from .currencies import minor_digits
 from .definition import BUCKETS, HOLDOUT_ARMS
 from .documents import BuiltInMetric, CustomMetric
 from .metrics import BUILT_IN_METRICS
@@ -45,14 +46,24 @@ def check_document(source: Source, validated: Validated) -> list[Finding]:
 def _minor_units(view: View) -> Iterator[Fault]:
     """No till charges a part of the smallest coin, and an amount that is rounded is another one than was tested."""
     currency = view.document.currency
-    digits = MINOR_DIGITS.get(currency, 2)
+    digits = minor_digits(currency)
     for path, amount in _amounts(view.document, ()):
         if amount != round(amount, digits):
             allowed = f"at most {digits} decimal place{'s' if digits != 1 else ''}" if digits else "a whole number"
             yield path, f"must be {allowed}, as {currency} has", None, None
 
 
-_AMOUNTS = ("price", "amount", "fixed_amount", "fixed_price", "voucher", "from", "minimum_requirement", "cap")
+_AMOUNTS = (
+    "price",
+    "amount",
+    "fixed_amount",
+    "fixed_price",
+    "voucher",
+    "from",
+    "minimum_requirement",
+    "cap",
+    "switching_cost",
+)
 
 
 def _amounts(value: object, path: Path) -> Iterator[tuple[Path, Decimal]]:

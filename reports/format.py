@@ -9,6 +9,8 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from ..experiments.currencies import minor_digits
+
 __all__ = [
     "ABSENT",
     "change",
@@ -33,7 +35,6 @@ __all__ = [
 ABSENT = "–"
 MINUS = "−"
 _SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "INR": "₹", "KRW": "₩", "PLN": "zł "}
-_EXPONENTS = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "ISK": 0, "KWD": 3, "BHD": 3, "JOD": 3, "OMR": 3, "TND": 3}
 _DURATIONS = (("day", 86_400_000_000), ("hour", 3_600_000_000), ("minute", 60_000_000), ("second", 1_000_000))
 
 
@@ -185,7 +186,7 @@ def _in_unit(x: float, unit: str, half: float | None, *, signed: bool) -> str:
         return percent(x, half, signed=signed)
     if unit in ("per visitor", "ratio"):
         return _signed(f"{abs(x):,.{_digits(half, least=1, most=5, otherwise=3)}f}", x, signed)
-    exponent = _EXPONENTS.get(unit, 2)
+    exponent = minor_digits(unit)
     # Money is read to the cent; more decimals only where the uncertainty is below a few cents.
     coarse = None if half is None else half * 10
     digits = _digits(coarse, least=exponent, most=exponent + 2, otherwise=exponent)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from . import format as fmt
 from .planning import Forecast, Need, Week
-from .text import _table, _wrapped
+from .terminal import table, wrapped
 
 __all__ = ["render_forecast"]
 
@@ -20,7 +20,7 @@ def render_forecast(found: Forecast) -> str:
         _needs(found),
         _weeks(found),
         _shortcuts(found),
-        [line for note in found.notes for line in _wrapped(note, "")],
+        [line for note in found.notes for line in wrapped(note, "")],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
@@ -39,9 +39,9 @@ def _plan(found: Forecast) -> list[str]:
         level += f" ({fmt.percent(found.level, 0.001)} for one comparison)"
     return [
         f"PLAN  {found.experiment}: {fmt.label(found.primary)}{adjusted}, {judged}",
-        *_wrapped(f"arms   {arms}"),
-        *_wrapped(f"alpha  {level}, two-sided"),
-        *_wrapped(f"power  {power}"),
+        *wrapped(f"arms   {arms}"),
+        *wrapped(f"alpha  {level}, two-sided"),
+        *wrapped(f"power  {power}"),
     ]
 
 
@@ -55,12 +55,12 @@ def _history(found: Forecast) -> list[str]:
     value = f"{fmt.label(found.primary)}  {fmt.level(found.mean, found.unit)}"
     if found.unit != "share":
         value += f", standard deviation {fmt.level(found.sd, found.unit)}"
-    lines = [*_wrapped(head, ""), *_wrapped(value)]
+    lines = [*wrapped(head, ""), *wrapped(value)]
     if found.visitors_per_week is not None:
-        lines += _wrapped(f"traffic  {fmt.count(round(found.visitors_per_week))} visitors a week")
+        lines += wrapped(f"traffic  {fmt.count(round(found.visitors_per_week))} visitors a week")
     if found.r_squared is not None and found.covariate is not None:
         used = "" if found.adjusted else "; the plan does not use it"
-        lines += _wrapped(
+        lines += wrapped(
             f"{fmt.label(found.covariate)}  explains {fmt.percent(found.r_squared, 0.1)} of the variance{used}"
         )
     return lines
@@ -76,21 +76,21 @@ def _answer(found: Forecast) -> list[str]:
     else:
         window = f", the last {_days(found.window_days)} of it for the last visitors' window" * (found.window_days > 0)
         text = f"ANSWER  {_count(found.weeks, 'week')} to decide on a lift of {effect}{window}."
-    lines = _wrapped(text, "")
+    lines = wrapped(text, "")
     if planned is not None and planned.power is not None:
-        lines += _wrapped(
+        lines += wrapped(
             f"The planned sample of {fmt.count(planned.visitors)} visitors is analysed after "
             f"{_count(planned.week, 'week')} and shows {effect} with {fmt.percent(planned.power, 0.1)}."
         )
     if longest is None:
         return lines
     if found.decides_in_time:
-        return lines + _wrapped(f"That is within the longest duration, {_longest(longest)}.")
-    lines += _wrapped(f"It cannot be decided within the longest duration, {_longest(longest)}.")
+        return lines + wrapped(f"That is within the longest duration, {_longest(longest)}.")
+    lines += wrapped(f"It cannot be decided within the longest duration, {_longest(longest)}.")
     end = found.at_longest
     if end is not None and end.power is not None:
         seen = "no lift" if end.detectable_lift is None else f"a lift of {fmt.lift(end.detectable_lift, 0.01)}"
-        lines += _wrapped(
+        lines += wrapped(
             f"By then {fmt.count(end.visitors)} visitors are analysed: {seen} would be seen with the power planned, "
             f"{effect} with {fmt.percent(end.power, 0.1)}."
         )
@@ -103,7 +103,7 @@ def _needs(found: Forecast) -> list[str]:
     rows = [["NEEDS", "visitors", "weeks"]]
     for need in found.needs:
         rows.append([f"  {_question(need)}", _number(need.visitors), _number(need.weeks)])
-    return _table(rows, left=(0,))
+    return table(rows, left=(0,))
 
 
 def _question(need: Need) -> str:
@@ -122,7 +122,7 @@ def _weeks(found: Forecast) -> list[str]:
     rows = [["WEEKS", "analysed", "detectable lift", "" if effect is None else f"power for {fmt.setting(effect)}"]]
     for row in found.by_week:
         rows.append([f"{row.week:>5}", fmt.count(row.visitors), _detectable(row), _power(row)])
-    return _table(rows, left=())
+    return table(rows, left=())
 
 
 def _detectable(row: Week) -> str:
@@ -139,7 +139,7 @@ def _shortcuts(found: Forecast) -> list[str]:
     rows = [["WHAT WOULD SHORTEN IT", "weeks", "saved", ""]]
     for one in found.shortcuts:
         rows.append([f"  {one.change}", str(one.weeks), _number(one.saved), one.caveat])
-    return _table(rows, left=(0, 3))
+    return table(rows, left=(0, 3))
 
 
 def _number(n: int | None) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from . import format as fmt
 from .review import GROUPS, Review, ReviewRow
 from .section import lifts
-from .text import _wrapped
+from .terminal import wrapped
 
 __all__ = ["render_review", "summary"]
 
 
 def render_review(review: Review) -> str:
     """The overview as text, without a final newline."""
-    parts = [_wrapped(f"Review as of {fmt.moment(review.at)}. {summary(review)}", "")]
+    parts = [wrapped(f"Review as of {fmt.moment(review.at)}. {summary(review)}", "")]
     for group, heading in GROUPS.items():
         rows = [row for row in review.rows if row.group == group]
         if rows:
@@ -39,12 +39,12 @@ def _lines(row: ReviewRow) -> list[str]:
     owner = f", {card.definition.owner}" if card.definition.owner else ""
     following = f" {step.following}" if step.following else ""
     command = f" [{step.command}]" if step.command else ""
-    said = _wrapped(f"{card.experiment} ({row.state}{owner}): {step.action}.{following}{command}")
+    said = wrapped(f"{card.experiment} ({row.state}{owner}): {step.action}.{following}{command}")
     primary = lifts(card)
     arms = [
         f"{arm.arm} {arm.lift} ({arm.interval})" if arm.interval else f"{arm.arm} {arm.lift}" for arm in primary.arms
     ]
-    return said + _wrapped(f"{primary.metric}: {'; '.join(arms) or primary.absent}", "      ")
+    return said + wrapped(f"{primary.metric}: {'; '.join(arms) or primary.absent}", "      ")
 
 
 def _recorded(review: Review) -> list[str]:
@@ -53,4 +53,4 @@ def _recorded(review: Review) -> list[str]:
     heading = "WOULD BE RECORDED" if review.dry_run else "RECORDED"
     if not said:
         return [heading, "  Nothing."]
-    return [heading, *(line for row in said for line in _wrapped(f"{row.card.experiment}: {row.reviewed.reason}"))]
+    return [heading, *(line for row in said for line in wrapped(f"{row.card.experiment}: {row.reviewed.reason}"))]

@@ -18,6 +18,7 @@ from .diagnostics import with_randomisation
 from .estimates import metric_rows
 from .health import health_checks, mature_counts, visitor_counts
 from .looks import has_planned_looks, progress_of, recorded_rows, recorded_verdicts
+from .offers.building import offers_of
 from .sentences import not_shown
 from .tree import ArmRow, Decision, HealthCheck, MetricRow, Progress, Scorecard
 from .verdict import Verdict
@@ -56,14 +57,14 @@ def scorecard(
             for arm, verdict in recorded_verdicts(definition, past).items()
         }
         decision, verdicts = decide(observations, health, metrics, before=before)
-        return _card(observations, health, metrics, decision, verdicts, None)
+        return _card(observations, health, metrics, decision, verdicts, None, details)
     progress = progress_of(observations, past)
     decision, verdicts = _between_looks(observations, health, past, progress)
     if past:
         metrics = recorded_rows(metrics, past, recorded_verdicts(definition, past))
     else:
         health, metrics = withhold_counts(health), withhold(metrics)
-    return _card(observations, health, metrics, decision, verdicts, progress)
+    return _card(observations, health, metrics, decision, verdicts, progress, details, withheld=not past)
 
 
 def _between_looks(
@@ -91,6 +92,9 @@ def _card(
     decision: Decision,
     verdicts: Mapping[str, Verdict],
     progress: Progress | None,
+    details: Details,
+    *,
+    withheld: bool = False,
 ) -> Scorecard:
     """The tree of these parts."""
     definition = observations.definition
@@ -112,6 +116,7 @@ def _card(
         notes=not_shown(definition),
         progress=progress,
         definition=definition,
+        offers=offers_of(observations, metrics, details, has_looks=progress is not None, withheld=withheld),
     )
 
 

@@ -18,6 +18,7 @@ from .charts import (
     money_plot,
 )
 from .drawing import interval_cell, to_svg
+from .offers.section import offers_section
 from .sentences import decides
 from .tree import AnytimeRow, ComparisonRow, LiftRow, MetricRow, RandomisationRow, Scorecard, SequentialRow
 from .words import arm_in_words, metric_in_words, offer_pairs, plan_pairs, setup_pairs
@@ -115,6 +116,7 @@ def section(number: int, card: Scorecard, truth: Truth | None = None, *, note: s
         "decides": decides(card),
         "band": "sequential" if card.progress is not None else "always-valid 95%",
         "bayes": [row for metric in card.metrics for row in _bayes(metric)],
+        "offers": offers_section(card.offers, card.currency, prefix),
         "setup": setup_pairs(card.definition),
         "plan": plan_pairs(card.definition),
         "metric_words": [(metric.metric, metric.role, metric_in_words(metric.definition)) for metric in card.metrics],

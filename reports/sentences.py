@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ..experiments.definition import Audience
 from ..storage.observations import Observations
 from .format import change, count, half_width, interval, join, label, lift, p_value, quote, setting
 from .health import mature_counts, visitor_counts
@@ -33,8 +32,6 @@ SRM_SUSPECTED = "the sample ratio test fails, although the sequential check does
 def not_shown(definition: Definition) -> tuple[str, ...]:
     """What a definition asks for and the report does not show, a sentence each."""
     notes = []
-    if definition.plan.audience != Audience():
-        notes.append("The plan's audience: this report does not put a price on waiting or on switching yet.")
     if definition.segments:
         notes.append(_segments_not_shown(definition))
     return tuple(notes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import format as fmt
 from .simulation import OUTCOMES, Scenario, Share, Simulation
-from .text import _table, _wrapped
+from .terminal import table, wrapped
 
 __all__ = ["render_simulation"]
 
@@ -25,8 +25,8 @@ def render_simulation(found: Simulation) -> str:
         _history(found),
         _endings(found),
         _durations(found),
-        [line for sentence in _sentences(found) for line in _wrapped(sentence, "")],
-        [line for note in found.notes for line in _wrapped(note, "")],
+        [line for sentence in _sentences(found) for line in wrapped(sentence, "")],
+        [line for note in found.notes for line in wrapped(note, "")],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
@@ -38,10 +38,10 @@ def _plan(found: Simulation) -> list[str]:
     arms = ", ".join(f"{arm} {fmt.percent(share, 0.01)}" for arm, share in found.arms.items())
     guardrails = fmt.join([fmt.label(name) for name in found.guardrails])
     return [
-        *_wrapped(f"PLAN  {found.experiment}: {fmt.label(found.primary)}, {judged}", ""),
-        *_wrapped(f"arms        {arms}"),
-        *(_wrapped(f"guardrails  {guardrails}") if guardrails else []),
-        *_wrapped(f"visitors    {fmt.count(found.visitors[-1])} analysed at the last reading"),
+        *wrapped(f"PLAN  {found.experiment}: {fmt.label(found.primary)}, {judged}", ""),
+        *wrapped(f"arms        {arms}"),
+        *(wrapped(f"guardrails  {guardrails}") if guardrails else []),
+        *wrapped(f"visitors    {fmt.count(found.visitors[-1])} analysed at the last reading"),
     ]
 
 
@@ -50,7 +50,7 @@ def _history(found: Simulation) -> list[str]:
     if not found.source:
         rate = (found.history_conversions or 0) / found.history_visitors
         orders = f"a rate of {fmt.setting(rate)}"
-    lines = _wrapped(
+    lines = wrapped(
         f"HISTORY  as given: {orders}"
         if not found.source
         else f"HISTORY  {found.source}: {fmt.count(found.history_visitors)} visitors of the control{orders}, "
@@ -58,15 +58,15 @@ def _history(found: Simulation) -> list[str]:
         "",
     )
     if found.visitors_per_week is not None:
-        lines += _wrapped(f"traffic  {fmt.count(round(found.visitors_per_week))} visitors a week")
-    return lines + _wrapped(f"effect   in {found.treatment}: {found.injected}")
+        lines += wrapped(f"traffic  {fmt.count(round(found.visitors_per_week))} visitors a week")
+    return lines + wrapped(f"effect   in {found.treatment}: {found.injected}")
 
 
 def _endings(found: Simulation) -> list[str]:
     shown = [one for one in OUTCOMES if one != "collecting" or any(s.outcomes[one].share for s in found.scenarios)]
     rows = [[f"{fmt.count(found.runs)} EXPERIMENTS EACH", *(HEADINGS[one] for one in shown)]]
     rows += [[f"  {one.name}", *(_share(one.outcomes[outcome]) for outcome in shown)] for one in found.scenarios]
-    return _table(rows, left=(0,))
+    return table(rows, left=(0,))
 
 
 def _durations(found: Simulation) -> list[str]:
@@ -78,7 +78,7 @@ def _durations(found: Simulation) -> list[str]:
         weeks = [] if known is None else [_weeks(week, known) for week in (end.median_weeks, end.most_weeks)]
         counted = [_visitors(n, found) for n in (end.median_visitors, end.most_visitors)]
         rows.append([f"  {one.name}", *weeks, *counted])
-    return _table(rows, left=(0,))
+    return table(rows, left=(0,))
 
 
 def _sentences(found: Simulation) -> list[str]:

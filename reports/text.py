@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
 
 from . import format as fmt
 from .course import Course
+from .offers.text import offers_text
 from .sentences import decides
+from .terminal import WIDTH, printable, short, table, wrapped
 from .tree import ComparisonRow, MetricRow, Scorecard
 
 __all__ = ["render_course", "render_text"]
 
-WIDTH = 100
-NAME = 24
 COLOURS = {
     "fail": "red",
     "warn": "yellow",
@@ -38,9 +37,10 @@ def render_text(card: Scorecard, *, color: bool = False) -> str:
     elif card.healthy:
         parts += [_metric(card, metric) for metric in card.metrics]
         parts.append(_legend(card))
+        parts += offers_text(card.offers, card.currency)
     else:
         parts.append("The effects are not shown while a health check fails; --json has them.")
-    parts += [_wrapped(note, "") for note in card.notes]
+    parts += [wrapped(note, "") for note in card.notes]
     return "\n\n".join("\n".join(part) if isinstance(part, list) else part for part in parts)
 
 
@@ -52,20 +52,20 @@ def render_course(days: Course) -> str:
     if not days.days:
         return "\n".join([*parts[0], "", "Nobody was exposed yet."])
     arms = list(days.days[0].visitors)
-    rows = [["VISITORS", *map(_short, arms), "split p"]]
+    rows = [["VISITORS", *map(short, arms), "split p"]]
     rows += [[one.day, *map(fmt.count, one.visitors.values()), fmt.p_value(one.srm_p_value)] for one in days.days]
-    parts.append(_table(rows, left=(0,)))
+    parts.append(table(rows, left=(0,)))
     if days.withheld:
         parts.append(["The metrics are withheld until the first planned look is recorded."])
         return "\n\n".join("\n".join(part) for part in parts)
     for i, metric in enumerate(days.days[0].metrics):
-        rows = [[fmt.label(metric.metric).upper(), *map(_short, arms)]]
+        rows = [[fmt.label(metric.metric).upper(), *map(short, arms)]]
         for one in days.days:
             values = one.metrics[i].arms
             rows.append([one.day, *(fmt.level(value.value, metric.unit, value.standard_error) for value in values)])
-        parts.append(_table(rows, left=(0,)))
+        parts.append(table(rows, left=(0,)))
     parts.append(
-        _wrapped(
+        wrapped(
             "Everybody exposed by the end of a day, with what was known then: nobody waits for a window to pass, so "
             "values differ from the scorecard's until the last one has. The split's p-value is the smallest "
             "always-valid one so far.",
@@ -79,7 +79,7 @@ def _head(card: Scorecard) -> list[str]:
     right = f"{'read once' if card.source == 'table' else card.state}, {fmt.moment(card.as_of)}"
     gap = " " * max(2, WIDTH - len(card.experiment) - len(right))
     lines = [f"{card.experiment}{gap}{right}"]
-    return lines + _wrapped(card.definition.description, "")
+    return lines + wrapped(card.definition.description, "")
 
 
 def _health(card: Scorecard, color: bool) -> list[str]:
@@ -96,16 +96,16 @@ def _health(card: Scorecard, color: bool) -> list[str]:
 
 
 def _status_line(status: str, text: str, color: bool) -> list[str]:
-    first, *rest = textwrap.wrap(_printable(text), WIDTH - 11, break_on_hyphens=False)
+    first, *rest = textwrap.wrap(printable(text), WIDTH - 11, break_on_hyphens=False)
     word = _style(f"{fmt.label(status):<7}", status, color)
     return [f"  {word}  {first}", *(" " * 11 + line for line in rest)]
 
 
 def _decision(card: Scorecard, color: bool) -> list[str]:
-    arm = f" {_short(card.decision.arm)}" if card.decision.arm else ""
+    arm = f" {short(card.decision.arm)}" if card.decision.arm else ""
     return [
         f"DECISION  {_style(card.decision.action + arm, card.decision.action, color)}",
-        *_wrapped(card.decision.reason),
+        *wrapped(card.decision.reason),
     ]
 
 
@@ -114,7 +114,7 @@ def _arms(card: Scorecard) -> list[str]:
     for arm in card.arms:
         rows.append(
             [
-                "  " + _short(arm.arm),
+                "  " + short(arm.arm),
                 fmt.count(arm.visitors),
                 fmt.percent(arm.share, 0.001),
                 fmt.percent(arm.expected_share, 0.001),
@@ -124,7 +124,7 @@ def _arms(card: Scorecard) -> list[str]:
                 arm.verdict or "(control)",
             ]
         )
-    return _table(rows, left=(0, 7))
+    return table(rows, left=(0, 7))
 
 
 def _metric(card: Scorecard, metric: MetricRow) -> list[str]:
@@ -135,14 +135,14 @@ def _metric(card: Scorecard, metric: MetricRow) -> list[str]:
     rows.append(["", "value", "difference", band, "lift (fixed-sample 95%)"])
     for row in metric.arms:
         half = fmt.half_width(row.interval.low, row.interval.high)
-        cells = ["  " + _short(row.arm), fmt.level(row.value, metric.unit, half)]
+        cells = ["  " + short(row.arm), fmt.level(row.value, metric.unit, half)]
         cells += ["", "", ""] if row.arm == card.control else _comparison_cells(metric, metric.comparison(row.arm))
         rows.append(cells)
     title, *body = rows
-    lines = [title[0], *_table(body, left=(0,))]
+    lines = [title[0], *table(body, left=(0,))]
     for comparison in metric.comparisons:
         if comparison.status != "ok":
-            lines += _wrapped(f"{_short(comparison.arm)}: {comparison.status}: {comparison.reason}", "  ")
+            lines += wrapped(f"{short(comparison.arm)}: {comparison.status}: {comparison.reason}", "  ")
         lines += _adjusted_lines(metric, comparison)
         lines += _randomisation_lines(comparison)
     return lines
@@ -171,8 +171,8 @@ def _adjusted_lines(metric: MetricRow, comparison: ComparisonRow) -> list[str]:
     difference = adjusted.difference
     half = fmt.half_width(difference.low, difference.high)
     role = "; the plan judges by this row" if comparison.judged_by == "adjusted" else ""
-    return _wrapped(
-        f"{_short(comparison.arm)}, CUPED-adjusted for {fmt.label(adjusted.covariate)}: "
+    return wrapped(
+        f"{short(comparison.arm)}, CUPED-adjusted for {fmt.label(adjusted.covariate)}: "
         f"{fmt.change(difference.estimate, metric.unit, half)}, fixed-sample 95% "
         f"{fmt.interval(difference.low, difference.high, metric.unit)}{role}",
         "  ",
@@ -183,8 +183,8 @@ def _randomisation_lines(comparison: ComparisonRow) -> list[str]:
     test = comparison.randomisation
     if test is None:
         return []
-    return _wrapped(
-        f"{_short(comparison.arm)}, randomisation test of the skewed values: p = {fmt.p_value(test.p_value)} by "
+    return wrapped(
+        f"{short(comparison.arm)}, randomisation test of the skewed values: p = {fmt.p_value(test.p_value)} by "
         f"{fmt.count(test.resamples)} resamples; it informs and does not decide",
         "  ",
     )
@@ -192,37 +192,12 @@ def _randomisation_lines(comparison: ComparisonRow) -> list[str]:
 
 def _legend(card: Scorecard) -> str:
     return "\n".join(
-        _wrapped(
+        wrapped(
             f"Differences are against {fmt.quote(card.control)}. {decides(card)} The HTML report has the Bayesian "
             f"view.",
             "",
         )
     )
-
-
-def _table(rows: Sequence[Sequence[str]], left: Sequence[int]) -> list[str]:
-    """Columns as wide as their widest cell, two spaces apart; right-aligned but for those in `left`."""
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [f"{c:<{w}}" if at in left else f"{c:>{w}}" for at, (c, w) in enumerate(zip(row, widths, strict=True))]
-        lines.append("  ".join(cells).rstrip())
-    return lines
-
-
-def _wrapped(text: str, indent: str = "  ") -> list[str]:
-    text = _printable(text)
-    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
-
-
-def _printable(text: str) -> str:
-    """Names come from files: escape sequences in them must not reach a terminal."""
-    return "".join(character if character.isprintable() else "�" for character in text)
-
-
-def _short(name: str) -> str:
-    name = _printable(name)
-    return name if len(name) <= NAME else name[: NAME - 1] + "…"
 
 
 def _style(text: str, status: str, color: bool) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from ..experiments.definition import Definition
 from ..experiments.metrics import Metric
+from .offers.tree import Offers
 
 __all__ = [
     "Action",
@@ -313,7 +314,7 @@ class Scorecard:
     """Everything that is said about an experiment at one moment: health, decision, numbers.
 
     `notes` are sentences on what its definition asks for and this report does not show; `progress` is None where no
-    looks are planned.
+    looks are planned; `offers` is what is said of offers beyond the metrics.
     """
 
     experiment: str
@@ -332,6 +333,7 @@ class Scorecard:
     generated_by: str
     notes: tuple[str, ...]
     progress: Progress | None
+    offers: Offers
     definition: Definition = field(metadata=HIDDEN)
 
     def to_dict(self) -> dict[str, Any]:

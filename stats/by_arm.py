@@ -34,8 +34,8 @@ def moments_by_arm(frame: Any, arm: str, columns: Sequence[str]) -> dict[str, Mo
         Moments by arm, in the order of the names.
 
     Raises:
-        InputError: no such column, one that is not numeric, missing or infinite values, a visitor without an arm, or
-            more than 100 different arms.
+        InputError: no such column, one that is named twice or not numeric, missing or infinite values, a visitor
+            without an arm, or more than 100 different arms.
 
     Example:
         >>> visitors = {"arm": ["a", "b", "a", "b"], "revenue": [0.0, 10.0, 4.0, 0.0]}
@@ -44,6 +44,8 @@ def moments_by_arm(frame: Any, arm: str, columns: Sequence[str]) -> dict[str, Mo
         (2, 5.0)
     """
     columns = list(columns)
+    if len(set(columns)) < len(columns):
+        raise InputError(f"columns {columns} name one twice", hint="Name each column once.")
     data = frame if isinstance(frame, Mapping) else open_frame(frame)
     if arm not in names_of(data):
         raise InputError(f"no column {arm!r} in this frame; it has {names_of(data)}")

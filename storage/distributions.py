@@ -10,13 +10,13 @@ from fractions import Fraction
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Select, Subquery, case, cast, func, select, true
 
+from ..experiments.currencies import minor_digits
 from ..experiments.definition import Definition
 from ..experiments.metrics import Column, Metric
 from ..stats.histogram import DIGITS, Histogram, LargestValues
 from .cohort import Cohort, keys_of
 from .features import Feature, features_of
 from .happened import has_passed, is_order, outcome_rows, uses_within
-from .money import exponent
 from .origins import Origin
 from .reading import Key, keyed
 from .sources import Sources
@@ -82,7 +82,7 @@ def read_distributions(connection: Connection, origin: Origin) -> Distributions:
     """Distributions of an experiment's money."""
     definition, sources, cohort = origin.definition, origin.sources, origin.cohort
     numbers = {arm: arm_id for arm_id, arm in origin.arms.items()}
-    scale = 10 ** exponent(definition.currency)
+    scale = 10 ** minor_digits(definition.currency)
     by_phase: dict[int, dict[str, dict[str, Distribution]]] = {phase: {} for phase in cohort.phases}
     read: dict[Feature, Mapping[Key, Found]] = {}
     for metric in definition.metrics:

@@ -7,16 +7,13 @@ from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, ROUND_HALF_EVEN, Context, Deci
 from functools import cache, lru_cache
 
 from ..errors import InputError
+from ..experiments.currencies import MINOR_DIGITS, minor_digits
 
-__all__ = ["LARGEST", "check_currency", "exponent", "major_units", "minor_units", "parse_minor_units"]
+__all__ = ["LARGEST", "check_currency", "major_units", "minor_units", "parse_minor_units"]
 
 LARGEST = 2**53
 """Most minor units of one amount: up to here a double holds every integer, so no engine rounds."""
 
-# ISO 4217: the currencies whose minor unit is not a hundredth.
-_WITHOUT = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
-_THOUSANDTHS = "BHD IQD JOD KWD LYD OMR TND"
-_EXPONENTS = dict.fromkeys(_WITHOUT.split(), 0) | dict.fromkeys(_THOUSANDTHS.split(), 3) | {"CLF": 4, "UYW": 4}
 _CODE = re.compile(r"[A-Z]{3}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _TOLERANCE = Decimal("1e-9")
@@ -43,12 +40,7 @@ def _currencies() -> frozenset[str]:
     from babel.numbers import list_currencies
 
     # XXX is "no currency", XTS is for tests: neither can be a shop's.
-    return (frozenset(list_currencies()) | _EXPONENTS.keys()) - {"XXX", "XTS"}
-
-
-def exponent(currency: str) -> int:
-    """Digits after the point: 2 for EUR, 0 for JPY, 3 for KWD."""
-    return _EXPONENTS.get(currency, 2)
+    return (frozenset(list_currencies()) | MINOR_DIGITS.keys()) - {"XXX", "XTS"}
 
 
 def minor_units(amount: Decimal | int, currency: str) -> int:
@@ -87,14 +79,14 @@ def parse_minor_units(text: str, currency: str) -> int:
 
 def major_units(amount: int, currency: str) -> Decimal:
     """The amount in major units, exactly: 2990 in EUR is 29.90."""
-    return Decimal(amount).scaleb(-exponent(currency))
+    return Decimal(amount).scaleb(-minor_digits(currency))
 
 
 def _scale(amount: Decimal, currency: str, seen: object, tolerance: Decimal) -> int:
     if not amount.is_finite():
         raise InputError(f"an amount must be finite, seen {seen}")
     # Before anything of that size is computed: 1e999 has a thousand digits.
-    places = exponent(currency)
+    places = minor_digits(currency)
     if amount and amount.adjusted() + places > 16:
         raise _too_large(seen)
     scaled = _EXACT.scaleb(amount, places)

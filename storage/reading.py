@@ -11,12 +11,12 @@ from typing import Any
 from sqlalchemy import Connection, Select
 
 from ..errors import InputError, StoreError
+from ..experiments.currencies import minor_digits
 from ..experiments.definition import Definition, State
 from ..experiments.snapshot import Published
 from ..stats.moments import Moments
 from .cohort import Cohort, Key, keys_of, unpacked
 from .features import Feature
-from .money import exponent
 from .observations import ArmCounts, Breakdown, Observations, Stratum
 from .origins import Origin, store_origin
 from .sources import Sources
@@ -159,7 +159,7 @@ def _stratum(
 ) -> Stratum:
     found = {names[key[1]]: group for key, group in groups.items() if (key[0], *key[2:]) == (phase, *value)}
     arms = {arm.name: found.get(arm.name, Group()) for arm in definition.arms}
-    scale = 10 ** exponent(definition.currency)
+    scale = 10 ** minor_digits(definition.currency)
     return Stratum(
         phase,
         {

@@ -11,13 +11,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ..errors import InputError
+from ..experiments.currencies import minor_digits
 from ..experiments.definition import Definition
 from ..experiments.metrics import DAY
 from ..stats.moments import Moments
 from .cohort import Cohort
 from .daily import Calendar, Clock, Observed, change_statement, covariate_entry_statement, entry_statement
 from .features import Feature
-from .money import exponent
 from .origins import Origin
 from .reading import Key, keyed
 from .sources import Sources
@@ -167,7 +167,7 @@ def _by_age(cells: Cells, days: int) -> Iterator[Sums]:
 def _by_phase(origin: Origin, layout: Layout, courses: Mapping[Key, Iterable[Sums]], length: int) -> dict[int, Courses]:
     definition, cohort = origin.definition, origin.cohort
     numbers = {arm: arm_id for arm_id, arm in origin.arms.items()}
-    scale = 10 ** exponent(definition.currency)
+    scale = 10 ** minor_digits(definition.currency)
     found: dict[int, Courses] = {}
     for phase in cohort.phases:
         by_metric: dict[str, dict[str, tuple[Moments, ...]]] = {metric.name: {} for metric in definition.metrics}

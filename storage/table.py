@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import InputError, OfferliftError
+from ..experiments.currencies import minor_digits
 from ..experiments.definition import Definition
 from ..experiments.records import Covariate, Exposure, Outcome
 from ..stats.histogram import Histogram, LargestValues
 from .cells import parse_flag, parse_number
 from .files import open_rows
-from .money import check_currency, exponent, major_units, parse_minor_units
+from .money import check_currency, major_units, parse_minor_units
 from .names import check_arm, check_id, check_key
 from .observations import Observations
 from .rows import Meaning, Reject, RowFile
@@ -101,7 +102,7 @@ class Table:
         Args:
             largest: how many of the largest are listed of each arm.
         """
-        scale = 10 ** exponent(self.definition.currency)
+        scale = 10 ** minor_digits(self.definition.currency)
         is_short = len({row.revenue for row in self.rows}) <= MOST_VALUES
         found: dict[str, dict[str, TableValues]] = {}
         for metric in self.definition.metrics:

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from operator import mul
 from typing import Protocol
 
+from ..experiments.currencies import minor_digits
 from ..experiments.definition import Definition
 from ..experiments.metrics import Metric
 from ..stats.moments import Moments
 from .features import Feature, features_of, pairs_of, refuse_unexecuted
-from .money import exponent
 from .observations import ArmCounts, Observations
 from .sums import Layout
 from .visitors import VisitorValues, visitor_values
@@ -90,7 +90,7 @@ def _moments(metric: Metric, rows: Sequence[Row], currency: str) -> Moments:
         [_total(x, exact) for x, exact in zip(values, whole, strict=True)],
         products,
         [_total((one * one * one for one in x), exact) for x, exact in zip(values, whole, strict=True)],
-        scale=[10 ** exponent(currency) if feature.is_money else 1 for feature in features],
+        scale=[10 ** minor_digits(currency) if feature.is_money else 1 for feature in features],
         shift=shifts,
     )
 

@@ -37,13 +37,14 @@ __all__ = [
     "look",
     "metadata",
     "name",
+    "offer_step",
     "outcome",
     "segment",
     "store",
     "visitor",
 ]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Number of this layout, and of the migration that leads to it; a store of another number is not opened.
 
 A new store gets in one step what is declared here. An older one gets there by storage/migrations, which append: a new
@@ -79,7 +80,7 @@ arm = _lookup(
 
 visitor = _lookup("visitor", Column("key", ID, nullable=False, unique=True))
 
-# Names of events, covariates and segments share one lookup table: they are few.
+# Names of events, covariates, segments, offers and reasons share one lookup table: they are few.
 name = _lookup("name", Column("key", ID, nullable=False, unique=True))
 
 definition = Table(
@@ -183,6 +184,21 @@ identity = Table(
     sqlite_with_rowid=False,
 )
 
+# The lookup table `name` has the offers and the reasons: few texts, which would otherwise stand in every row.
+offer_step = Table(
+    "offer_step",
+    metadata,
+    Column("experiment_id", NUMBER, primary_key=True, autoincrement=False),
+    Column("visitor_id", NUMBER, primary_key=True, autoincrement=False),
+    Column("step", word(16), primary_key=True),
+    Column("offer_id", NUMBER, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("reason_id", NUMBER),
+    Column("received_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+    comment="How far a visitor came with an offer: of each step the earliest time, and the reason given then.",
+)
+
 # One row a look, arm and metric, never changed; `document` is the JSON of what was said and shown of it.
 look = Table(
     "look",
@@ -204,6 +220,8 @@ look = Table(
     Column("document", DOCUMENT),
 )
 
+# Never changed; `report_hash`, `recommended_reason` and `look` say of which report and look the recommendation was, and
+# are NULL in rows of version 3.
 decision = Table(
     "decision",
     metadata,
@@ -216,6 +234,9 @@ decision = Table(
     Column("decided_arm", ID),
     Column("author", DOCUMENT, nullable=False),
     Column("reason", DOCUMENT, nullable=False),
+    Column("report_hash", word(64)),
+    Column("recommended_reason", DOCUMENT),
+    Column("look", Integer),
 )
 
 import_file = Table(

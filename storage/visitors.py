@@ -24,12 +24,12 @@ from sqlalchemy import (
 )
 
 from ..errors import InputError
+from ..experiments.currencies import minor_digits
 from ..experiments.definition import Definition
 from ..experiments.metrics import Column, CovariateUse
 from .cohort import Cohort, keys_of, subjects
 from .features import Feature
 from .happened import has_passed, join_covariate
-from .money import exponent
 from .origins import Origin
 from .sources import Sources
 from .statements import visitor_rows
@@ -95,7 +95,7 @@ def visitor_values(
 ) -> VisitorValues:
     """Rows of raw values (minor units), in an order that depends on nothing but the values."""
     layout = Layout(definition.metrics)
-    scale = 10 ** exponent(definition.currency)
+    scale = 10 ** minor_digits(definition.currency)
     values = np.array(rows, dtype=np.float64).reshape(len(rows), len(features))
     values /= np.array([scale if feature.is_money else 1 for feature in features])
     order = np.lexsort(values.T[::-1]) if len(rows) else np.zeros(0, dtype=np.int64)

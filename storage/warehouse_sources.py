@@ -33,6 +33,7 @@ from sqlalchemy import (
 )
 
 from ..errors import InputError
+from ..experiments.currencies import minor_digits
 from ..experiments.definition import Definition
 from ..experiments.warehouse import (
     AssignmentSource,
@@ -48,7 +49,6 @@ from .engines import database_of
 from .features import refuse_unexecuted
 from .foreign import Found, common_visitor, find, require_alike
 from .happened import amounts
-from .money import exponent
 from .origins import Origin, offset_of, used_names
 from .sources import Sources
 from .survey import Survey, check_facts, survey_of
@@ -196,7 +196,7 @@ def _fact_rows(reading: Reading, fact: FactSource, with_refunds: bool) -> Select
     def written(name: str | None) -> ColumnElement[Any]:
         return cast(null(), String) if name is None else found.as_text(connection, name)
 
-    factor = 10 ** exponent(reading.definition.currency) if fact.money == "major" else 1
+    factor = 10 ** minor_digits(reading.definition.currency) if fact.money == "major" else 1
     event = literal(fact.event, String) if fact.event_column is None else written(fact.event_column)
     own = literal(reading.definition.currency, String)
     rows = select(
@@ -286,7 +286,7 @@ def _computed(covariate: ComputedCovariate, sources: Sources, phases: int) -> Se
     if covariate.window is not None:
         before = and_(before, outcome.c.at >= exposed.c.at - covariate.window)
     value, cost, _ = amounts(outcome, sources.currency)
-    unit = float(10 ** exponent(sources.currency))
+    unit = float(10 ** minor_digits(sources.currency))
     number = func.count(outcome.c.at)
     match covariate.measure:
         case "converted":

@@ -1,7 +1,7 @@
 """Erasing a visitor's id, so that every total stays as it is.
 
-The id becomes a random one that leads back to nobody. Exposures, outcomes, covariates and links stay as rows of that
-random id, so that visitors, moments and the check of the split do not change by a single count.
+The id becomes a random one that leads back to nobody. Exposures, outcomes, steps of offers, covariates and links stay as
+rows of that random id, so that visitors, moments and the check of the split do not change by a single count.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..engines import database_of, matches
 from ..forgotten import is_forgotten, new_forgotten_id
 from ..lookups import find_ids
 from ..store import Store
-from ..tables import covariate, exposure, identity, outcome, segment, visitor
+from ..tables import covariate, exposure, identity, offer_step, outcome, segment, visitor
 
 __all__ = ["Forgetting", "forget_visitor", "plan_forgetting"]
 
@@ -113,6 +113,7 @@ def _planned(
             for table, columns in (
                 (exposure, (exposure.c.visitor_id,)),
                 (outcome, (outcome.c.visitor_id,)),
+                (offer_step, (offer_step.c.visitor_id,)),
                 (covariate, (covariate.c.visitor_id,)),
                 (identity, (identity.c.anonymous_id, identity.c.customer_id)),
             )

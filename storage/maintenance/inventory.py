@@ -25,6 +25,7 @@ _TIMES = {
     "outcome": "at",
     "covariate": "at",
     "identity": "at",
+    "offer_step": "at",
     "definition": "published_at",
     "look": "at",
     "decision": "at",
@@ -32,7 +33,7 @@ _TIMES = {
 }
 """The column of a table that says when what is in it happened."""
 
-_DELIVERED = (tables.exposure, tables.outcome)
+_DELIVERED = (tables.exposure, tables.outcome, tables.offer_step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Delivery:
     """How late the store heard of what happened: seconds from a fact's own time to its first writing here.
 
     Attributes:
-        table: exposure or outcome.
+        table: exposure, outcome or offer_step.
         rows: those of which it is known; rows from before schema version 2 have no time of receipt.
         early: how many of them were received before they happened: a clock is wrong somewhere.
         median, p95, worst: by nearest rank, over all rows, imported history included; None without rows.

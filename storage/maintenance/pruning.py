@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, delete, func, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select
 
 from ...errors import InputError
 from ...experiments.snapshot import Published
@@ -22,7 +22,7 @@ from ..horizon import raise_horizon
 from ..lookups import find_ids
 from ..reading import read_breakdown, read_observations
 from ..store import Store
-from ..tables import experiment, exposure, segment
+from ..tables import experiment, exposure, offer_step, segment
 from ..times import from_micros, now_micros, to_micros
 from ..versions import experiment_keys, latest_version
 from .unneeded import Group, Unneeded
@@ -39,7 +39,7 @@ class PrunedExperiment:
 
     Attributes:
         experiment: its key.
-        exposures, segments: rows that go; 0 where it is kept.
+        exposures, segments, offer_steps: rows that go; 0 where it is kept.
         kept: why all of its rows stay; None where they go.
         endless: metrics without a window: later outcomes, which would still have counted, no longer do.
     """
@@ -49,6 +49,7 @@ class PrunedExperiment:
     segments: int
     kept: str | None = None
     endless: tuple[str, ...] = ()
+    offer_steps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,10 @@ def prune_store(store: Store, before: datetime) -> Pruning:
     )
     with reading(store.engine) as connection:
         pieces = [piece for group in unneeded.pruned for piece in _pieces(connection, group)]
+        steps = [piece for group in unneeded.pruned for piece in _step_pieces(connection, group.experiment_id, limit)]
+    # Before the exposures: as long as there are any, an interrupted pruning is finished by the next.
+    for piece in steps:
+        writing(store.engine, lambda connection, piece=piece: _delete_steps(connection, *piece, limit))
     for piece in pieces:
         writing(store.engine, lambda connection, piece=piece: _delete(connection, *piece, limit))
     database_of(store.engine).settle(store.engine)
@@ -140,7 +145,9 @@ def _experiments(connection: Connection, limit: int, now: int) -> Iterator[Prune
             continue
         attributes = select(func.count()).select_from(segment).where(segment.c.experiment_id == number)
         endless = tuple(one.name for one in published.definition.metrics if one.window_end is None)
-        yield PrunedExperiment(key, rows, connection.scalars(attributes).one(), None, endless)
+        steps = select(func.count()).select_from(offer_step).where(_old_steps(number, limit))
+        counts = [connection.scalars(statement).one() for statement in (attributes, steps)]
+        yield PrunedExperiment(key, rows, counts[0], None, endless, counts[1])
 
 
 def _counted(connection: Connection, number: int) -> tuple[int, int]:
@@ -220,3 +227,22 @@ def _delete(connection: Connection, group: Group, first: int, end: int, limit: i
         condition = and_(own, columns.visitor_id >= first, columns.visitor_id < end)
         # Attributes have no time: a late exposure, which stays, is of an experiment whose report is kept already.
         connection.execute(delete(table).where(condition, *([exposure.c.at < limit] if table is exposure else [])))
+
+
+def _old_steps(experiment_id: int, limit: int) -> ColumnElement[bool]:
+    return and_(offer_step.c.experiment_id == experiment_id, offer_step.c.at < limit)
+
+
+def _step_pieces(connection: Connection, experiment_id: int, limit: int) -> Iterator[tuple[int, int, int]]:
+    """Ranges of visitors that have all old steps of an experiment, of whoever was never exposed as well."""
+    visitor_id = offer_step.c.visitor_id
+    ends = select(func.min(visitor_id), func.max(visitor_id)).where(_old_steps(experiment_id, limit))
+    first, last = connection.execute(ends).one()
+    if first is not None:
+        yield from ((experiment_id, start, start + PIECE) for start in range(first, last + 1, PIECE))
+
+
+def _delete_steps(connection: Connection, experiment_id: int, first: int, end: int, limit: int) -> None:
+    visitor_id = offer_step.c.visitor_id
+    own = and_(_old_steps(experiment_id, limit), visitor_id >= first, visitor_id < end)
+    connection.execute(delete(offer_step).where(own))

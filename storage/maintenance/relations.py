@@ -20,6 +20,8 @@ _LOOKUPS = {
     "visitor_id": (tables.visitor, tables.visitor.c.key),
     "event_id": (tables.name, tables.name.c.key),
     "name_id": (tables.name, tables.name.c.key),
+    "offer_id": (tables.name, tables.name.c.key),
+    "reason_id": (tables.name, tables.name.c.key),
     "anonymous_id": (tables.visitor, tables.visitor.c.key),
     "customer_id": (tables.visitor, tables.visitor.c.key),
 }

@@ -24,11 +24,11 @@ def add_column(table: str, column: Column[Any]) -> None:
         op.add_column(table, column, schema=_schema())
 
 
-def create_table(table: str, *items: SchemaItem, comment: str | None = None) -> None:
-    """Create a table."""
+def create_table(table: str, *items: SchemaItem, comment: str | None = None, **options: Any) -> None:
+    """Create a table; the options are those of an engine, as of `Table`."""
     there = _inspector()
     if there is None or not there.has_table(table, schema=_schema()):
-        op.create_table(table, *items, schema=_schema(), comment=comment)
+        op.create_table(table, *items, schema=_schema(), comment=comment, **options)
 
 
 def create_index(name: str, table: str, columns: list[str], *, where: ColumnElement[bool] | None = None) -> None:

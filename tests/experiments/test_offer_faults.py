@@ -222,6 +222,7 @@ def test_windows_cover_the_longest_delay(second: str, window: str, fits: bool) -
         ("EUR", "kind: upsell, trigger: login, price: 5.005", "price", "at most 2 decimal places, as EUR has"),
         ("EUR", "kind: upsell, trigger: login, price: {amount: 5.005}", "price.amount", "at most 2 decimal places"),
         ("JPY", "kind: upsell, trigger: login, discount: {voucher: 89.905}", "discount.voucher", "a whole number"),
+        ("BIF", "kind: upsell, trigger: login, discount: {voucher: 89.905}", "discount.voucher", "a whole number"),
         ("EUR", "kind: upsell, trigger: login, free_shipping: {from: 0.001}", "free_shipping.from", "at most 2"),
     ],
 )
@@ -231,6 +232,14 @@ def test_an_amount_has_no_parts_of_a_minor_unit(currency: str, offer: str, place
     assert finding.path == f"arms[1].offer.{place}"
     assert allowed in finding.message
     assert finding.seen in {"5.005", "89.905", "0.001"}
+
+
+def test_a_switching_cost_has_no_parts_of_a_minor_unit() -> None:
+    """What changing over costs is money like any other."""
+    plan = "{primary: conversion, audience: {per_week: 1000, horizon: 26w, switching_cost: 99.999}}"
+    finding = one_finding(plan=plan)
+    assert (finding.path, finding.seen) == ("plan.audience.switching_cost", "99.999")
+    assert "at most 2 decimal places, as EUR has" in finding.message
 
 
 def test_zeros_are_no_parts_of_a_minor_unit() -> None:

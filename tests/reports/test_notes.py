@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
-from offerlift.experiments.definition import Audience
 from offerlift.reports import render_html, render_text, scorecard
 
 
@@ -20,17 +17,6 @@ def test_segments_are_not_split_by_and_every_report_says_so(observed, sample, ch
     page = render_html([card])
     assert note.replace("<", "&lt;").replace(">", "&gt;") in page
     assert "<b>device" not in page
-
-
-def test_an_audience_is_said_not_to_be_used(observed, sample, changed):
-    """What the plan says of the audience is in no number yet, and every report says so."""
-    observations = observed({"control": sample(20_000, 1_000), "b": sample(20_000, 1_300)})
-    plan = replace(observations.definition.plan, audience=Audience(per_week=20_000))
-    card = scorecard(changed(observations, plan=plan))
-    (note,) = card.to_dict()["notes"]
-    assert note.startswith("The plan's audience: ")
-    assert note in " ".join(render_text(card).split())
-    assert note.replace("'", "&#39;") in render_html([card])
 
 
 def test_without_segments_there_is_nothing_to_say(observed, sample):

@@ -170,3 +170,9 @@ def test_what_is_no_frame_is_said():
         moments_by_arm([1, 2], "arm", ["x"])
     with pytest.raises(InputError, match="columns of"):
         moments_by_arm({"arm": ["a", "b"], "x": [1.0]}, "arm", ["x"])
+
+
+def test_a_column_named_twice_is_refused() -> None:
+    """Two equal columns make moments that nothing can be named in."""
+    with pytest.raises(InputError, match="name one twice"):
+        moments_by_arm({"arm": ["a", "b"], "x": [1.0, 2.0]}, "arm", ["x", "x"])

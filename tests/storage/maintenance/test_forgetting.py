@@ -91,7 +91,7 @@ def test_the_id_is_nowhere_and_every_total_is_as_it_was(known):
     assert (done.ids, done.linked, done.erased) == ((WHO,), ("cookie-1", "cookie-2"), {"segment": 2})
     assert (done.renamed_outcomes, done.anonymous) == (
         2,
-        {"exposure": 2, "outcome": 4, "covariate": 0, "identity": 2},
+        {"exposure": 2, "outcome": 4, "offer_step": 0, "covariate": 0, "identity": 2},
     )
 
 

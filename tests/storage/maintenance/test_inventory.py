@@ -46,7 +46,7 @@ def test_delivery_is_the_time_from_event_to_receipt(shop, monkeypatch):
     shop.write_outcomes(
         Outcome(f"late{i}", "v1", "click", day(200) - timedelta(seconds=delay)) for i, delay in enumerate(delays)
     )
-    _, found = take_inventory(shop).delivery
+    _, found, _ = take_inventory(shop).delivery
     assert (found.table, found.rows, found.early) == ("outcome", 20, 1)
     assert (found.median, found.p95, found.worst) == (8.0, 17.0, 500.0)
 
@@ -54,7 +54,7 @@ def test_delivery_is_the_time_from_event_to_receipt(shop, monkeypatch):
 def test_a_store_without_rows(store):
     """Nothing is invented where nothing is: no delivery, no experiments, no pruning."""
     found = take_inventory(store)
-    assert [(one.rows, one.median, one.worst) for one in found.delivery] == [(0, None, None)] * 2
+    assert [(one.rows, one.median, one.worst) for one in found.delivery] == [(0, None, None)] * 3
     assert (found.experiments, found.pruned_before) == ((), None)
 
 
