@@ -85,5 +85,5 @@ CLUSTERS = Table(
         )
     ],
     measure,
-    lambda _: 4_000,
+    lambda _: 2_000,
 )
