@@ -31,6 +31,14 @@ ROWS = [
     ("permutation", 4, 150),
     ("bootstrap", 0, 150),
     ("posteriors", 5, 300),
+    ("factorial", 0, 1_000),
+    ("factorial", 3, 1_000),
+    ("factorial_tests", 1, 200),
+    ("best_cell", 4, 60),
+    ("segments", 1, 40),
+    ("overlaps", 1, 40),
+    ("clusters", 3, 100),
+    ("clusters", 15, 100),
 ]
 """Table, number of the row, runs."""
 
