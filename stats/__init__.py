@@ -82,8 +82,17 @@ if TYPE_CHECKING:
         order_histogram,
         threshold_bunching,
     )
+    from .clusters import (
+        FEW_CLUSTERS,
+        ClusterComparison,
+        compare_clusters,
+    )
     from .combined import (
         moments_over_strata,
+    )
+    from .contrasts import (
+        Contrast,
+        WaldTest,
     )
     from .course import (
         Course,
@@ -131,6 +140,19 @@ if TYPE_CHECKING:
     from .exact import (
         conditional_mid_p,
     )
+    from .factorial import (
+        compare_factorial,
+    )
+    from .factorial_design import (
+        Aliases,
+        factorial_aliases,
+    )
+    from .factorial_results import (
+        FactorialCell,
+        FactorialComparison,
+        FactorialEffect,
+        LackOfFit,
+    )
     from .group_sequential import (
         Boundaries,
         Boundary,
@@ -157,6 +179,11 @@ if TYPE_CHECKING:
         campaign_total,
         customer_value,
         money_per_week,
+    )
+    from .overlaps import (
+        OverlapInteraction,
+        Overlaps,
+        overlap_interactions,
     )
     from .power import (
         Design,
@@ -208,6 +235,15 @@ if TYPE_CHECKING:
         rope_means,
         rope_rates,
     )
+    from .segment_results import (
+        Segmentation,
+        SegmentEffect,
+        SegmentsComparison,
+    )
+    from .segments import (
+        MOST_DECLARED,
+        compare_segments,
+    )
     from .shrinkage import (
         Shrunk,
         between_variance,
@@ -215,6 +251,7 @@ if TYPE_CHECKING:
         shrink,
         shrink_arms,
         shrink_by_experience,
+        shrink_together,
     )
     from .spending import (
         Spending,
@@ -253,6 +290,15 @@ _LATE = {
         "threshold_bunching",
     ),
     "combined": ("moments_over_strata",),
+    "clusters": (
+        "ClusterComparison",
+        "FEW_CLUSTERS",
+        "compare_clusters",
+    ),
+    "contrasts": (
+        "Contrast",
+        "WaldTest",
+    ),
     "course": (
         "Course",
         "DayOfCourse",
@@ -297,6 +343,17 @@ _LATE = {
         "Signal",
     ),
     "exact": ("conditional_mid_p",),
+    "factorial": ("compare_factorial",),
+    "factorial_design": (
+        "Aliases",
+        "factorial_aliases",
+    ),
+    "factorial_results": (
+        "FactorialCell",
+        "FactorialComparison",
+        "FactorialEffect",
+        "LackOfFit",
+    ),
     "group_sequential": (
         "Boundaries",
         "Boundary",
@@ -323,6 +380,11 @@ _LATE = {
         "campaign_total",
         "customer_value",
         "money_per_week",
+    ),
+    "overlaps": (
+        "OverlapInteraction",
+        "Overlaps",
+        "overlap_interactions",
     ),
     "power": (
         "Design",
@@ -374,6 +436,15 @@ _LATE = {
         "rope_means",
         "rope_rates",
     ),
+    "segment_results": (
+        "SegmentEffect",
+        "Segmentation",
+        "SegmentsComparison",
+    ),
+    "segments": (
+        "MOST_DECLARED",
+        "compare_segments",
+    ),
     "shrinkage": (
         "Shrunk",
         "between_variance",
@@ -381,6 +452,7 @@ _LATE = {
         "shrink",
         "shrink_arms",
         "shrink_by_experience",
+        "shrink_together",
     ),
     "spending": (
         "Spending",
@@ -415,14 +487,17 @@ _HOME = {name: module for module, names in _LATE.items() for name in names}
 __all__ = [
     "ACTIONS",
     "BURN_IN_CONVERSIONS",
+    "FEW_CLUSTERS",
     "HARM_SHARE",
     "LARGEST_SHARE_LIMIT",
+    "MOST_DECLARED",
     "NON_INFERIORITY",
     "SKEW_LIMIT",
     "VISITORS_WITHOUT_PLAN",
     "Action",
     "AdjustedComparison",
     "Adjustment",
+    "Aliases",
     "Amount",
     "Anytime",
     "ArmComparison",
@@ -435,7 +510,9 @@ __all__ = [
     "Boundaries",
     "Boundary",
     "Bunching",
+    "ClusterComparison",
     "Comparison",
+    "Contrast",
     "Course",
     "CovariateBalance",
     "CurveFit",
@@ -452,10 +529,14 @@ __all__ = [
     "Estimate",
     "Evidence",
     "Factor",
+    "FactorialCell",
+    "FactorialComparison",
+    "FactorialEffect",
     "Finding",
     "Histogram",
     "Incrementality",
     "Inputs",
+    "LackOfFit",
     "LargestValues",
     "Lift",
     "Mean",
@@ -463,6 +544,8 @@ __all__ = [
     "Money",
     "NonInferiority",
     "OrderHistogram",
+    "OverlapInteraction",
+    "Overlaps",
     "PastExperiment",
     "PermutationTest",
     "PlannedLooks",
@@ -478,6 +561,9 @@ __all__ = [
     "RunningAnytime",
     "SampleRatio",
     "SampleSize",
+    "SegmentEffect",
+    "Segmentation",
+    "SegmentsComparison",
     "Shared",
     "Shown",
     "Shrunk",
@@ -488,6 +574,7 @@ __all__ = [
     "TestedRate",
     "Verdicts",
     "Waiting",
+    "WaldTest",
     "achieved_power",
     "adjust_p_values",
     "adjusted_alpha",
@@ -505,8 +592,10 @@ __all__ = [
     "compare",
     "compare_adjusted",
     "compare_adjusted_over_strata",
+    "compare_clusters",
     "compare_days",
     "compare_estimates",
+    "compare_factorial",
     "compare_means",
     "compare_means_over_strata",
     "compare_proportions",
@@ -514,6 +603,7 @@ __all__ = [
     "compare_quantiles",
     "compare_ratios",
     "compare_ratios_over_strata",
+    "compare_segments",
     "conditional_mid_p",
     "control_share_for",
     "counts_of",
@@ -534,6 +624,7 @@ __all__ = [
     "expected_loss_beta",
     "expected_net_gain",
     "explained_variance",
+    "factorial_aliases",
     "fieller",
     "follow_bounds",
     "follow_rule",
@@ -567,6 +658,7 @@ __all__ = [
     "normal_posteriors",
     "normal_update",
     "order_histogram",
+    "overlap_interactions",
     "permutation_test",
     "planned_looks",
     "probability_b_beats_a",
@@ -590,6 +682,7 @@ __all__ = [
     "shrink",
     "shrink_arms",
     "shrink_by_experience",
+    "shrink_together",
     "skew_kappa",
     "skew_kappa_over_strata",
     "spent_alpha",

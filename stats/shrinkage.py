@@ -30,6 +30,7 @@ __all__ = [
     "shrink",
     "shrink_arms",
     "shrink_by_experience",
+    "shrink_together",
 ]
 
 Array = NDArray[np.float64]
@@ -175,6 +176,35 @@ def shrink_arms(effects: ArrayLike, variances: ArrayLike, smallest_effect: float
     if len(y) >= LEAST_ARMS:
         return shrink(y, v)
     return shrink_sceptically(y, v, smallest_effect)
+
+
+def shrink_together(
+    effects: ArrayLike, variances: ArrayLike, smallest_effect: float | None = None
+) -> list[Shrunk] | None:
+    """Independent estimates of one kind, such as cells or segments: drawn towards their common mean.
+
+    `shrink` from four on. Below, with the `sceptical_prior` of the smallest effect on the difference of any two, so
+    that each lies N(μ, (MDE/1.96)²/2) around the mean μ weighted by 1/(v_i + τ²) (Spiegelhalter, Freedman and Parmar
+    1994); None where nobody says how large that is, as two or three estimates cannot tell.
+
+    Assumes that no estimate is expected to lie above another. Not for arms against one control: `shrink_arms`.
+
+    Args:
+        effects, variances: as in `between_variance`, one or more.
+        smallest_effect: the smallest difference between two of them that is worth having.
+
+    Example:
+        >>> [round(one.shrunk, 3) for one in shrink_together([5.0, 5.4], [0.01, 0.01], 0.3)]
+        [5.092, 5.308]
+    """
+    y, v = effects_and_variances(effects, variances)
+    if len(y) >= LEAST_ARMS:
+        return shrink(y, v)
+    if smallest_effect is None or len(y) == 0:
+        return None
+    tau2 = sceptical_prior(smallest_effect) / 2
+    mu, _ = _centre(y, v, tau2)
+    return [_blup(float(a), float(b), mu, tau2, "sceptical") for a, b in zip(y, v, strict=True)]
 
 
 def shrink_by_experience(
