@@ -318,7 +318,11 @@ def measure_overlapping(cell: Mapping[str, Cell], runs: int, seed: int) -> Row:
         )
         covered += holds(found.pairs[0].contrasts[0], truth)
         found_any += bool(found.interacting())
-    return {"coverage": share(covered, runs), "listed as interacting": share(found_any, runs), "truth": round(truth, 6) + 0.0}
+    return {
+        "coverage": share(covered, runs),
+        "listed as interacting": share(found_any, runs),
+        "truth": round(truth, 6) + 0.0,
+    }
 
 
 OVERLAPPING = Table(
