@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from offerlift.experiments import BUILT_IN_METRICS, parse_definition
 from offerlift.experiments.codec import definition_from_dict, definition_to_dict
@@ -156,3 +158,16 @@ def test_a_shop_may_have_its_own_of_that_name() -> None:
     own = "{name: unsubscribe_rate, kind: conversion, event: opt_out, desired_change: decrease}"
     metric = parse_definition(with_lines(metrics=f"[conversion, {own}]")).metric("unsubscribe_rate")
     assert metric.numerator.event == "opt_out" != BUILT_IN_METRICS["unsubscribe_rate"].numerator.event
+
+
+def test_a_plan_made_in_python_is_looked_at_when_it_is_published() -> None:
+    """What reading from YAML finds is found in a definition that nobody read."""
+    definition = parse_definition(with_lines())
+    for changes, path in (
+        ({"cluster": "agent"}, "plan.cluster"),
+        ({"family": ("timing",)}, "plan.family"),
+        ({"offer_cost": "conversion"}, "plan.offer_cost"),
+        ({"offer_cost": "nothing"}, "plan.offer_cost"),
+    ):
+        changed = replace(definition, plan=replace(definition.plan, **changes))
+        assert [finding.path for finding in refusals(changed)] == [path]

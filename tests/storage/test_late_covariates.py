@@ -43,7 +43,7 @@ def test_what_is_right_or_not_yet_known_is_let_be(exposed, make_published, at, k
     elif known == "before, but too long ago":
         short = (Metric("c", "conversion", Column("purchase", "converted"), covariate=CovariateUse("history", 5)),)
         exposed.publish(make_published("short", short))
-        exposed.write_exposures(Exposure("short", f"v{i}", "a", at(10)) for i in range(LEAST))
-        exposed.write_covariates([*values(at, 11), *values(at, 1)])
-        assert exposed.observations("short", as_of=at(20)).arms["a"].visitors == LEAST
+        exposed.write_exposures(Exposure("short", f"v{i}", "a", at(10)) for i in range(LEAST + 1))
+        exposed.write_covariates([*values(at, 11), Covariate(f"v{LEAST}", "history", 1.0, at(1))])
+        assert exposed.observations("short", as_of=at(20)).arms["a"].visitors == LEAST + 1
     assert exposed.observations("exit", as_of=at(20)).arms["b"].visitors == LEAST // 2
