@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import InputError
+from ..errors import InputError, nearest
 from .assignment import NO_SEGMENTS, Assignment, Reason
 from .compiled import Compiled, Forced
 from .definition import Offer
@@ -219,7 +219,10 @@ class Assigner:
         """
         compiled = self._experiments.get(experiment)
         if compiled is None or compiled.unusable:
-            raise InputError(self._problem(experiment, compiled))
+            near = None if compiled is not None else nearest(experiment, self._experiments)
+            raise InputError(
+                self._problem(experiment, compiled), hint=None if near is None else f"Did you mean {near!r}?"
+            )
         return compiled
 
     def _compile(self, snapshot: Mapping[str, Published]) -> dict[str, Compiled]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, known_or_nearest
 from .assignment import NO_SEGMENTS, Assignment, Reason
 from .definition import BUCKETS, HOLDOUT_ARMS, Arm, Offer
 from .eligibility import Eligibility
@@ -234,5 +234,8 @@ class Compiled:
 
     def _forced_arm(self, named: Mapping[str, Arm], name: str) -> Arm:
         if name not in named:
-            raise InputError(f"experiment {self.experiment!r} has no arm {name!r} to force; it has {', '.join(named)}")
+            raise InputError(
+                f"experiment {self.experiment!r} has no arm {name!r} to force",
+                hint=known_or_nearest(name, named, whose="It has"),
+            )
         return named[name]

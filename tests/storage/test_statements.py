@@ -209,6 +209,15 @@ def check(store, make_published, at, shop, used, phase, as_of):
     compare(store, key, at, shop, used, phase, as_of)
 
 
+def counted(persons):
+    """Visitors by segment, phase and arm, as plain Python counts them."""
+    found = {}
+    for one in persons:
+        arms = found.setdefault(one.segment, {}).setdefault(one.phase, {})
+        arms[one.arm] = arms.get(one.arm, 0) + 1
+    return found
+
+
 def compare(store, key, at, shop, used, phase, as_of, offset=0):
     """The state of a stored shop, and the same by segment, with the model's."""
     seen = store.observations(key, as_of=at(as_of))
@@ -222,6 +231,7 @@ def compare(store, key, at, shop, used, phase, as_of, offset=0):
     assert (seen.first_exposure, seen.last_exposure) == ((at(min(known)), at(max(known))) if known else (None, None))
     split = store.breakdown(key, "country", as_of=at(as_of))
     assert set(split.values) == {one.segment for one in persons}
+    assert store.visitors_by(key, "country", as_of=at(as_of)) == counted(persons)
     for value, strata in split.values.items():
         own = [one for one in persons if one.segment == value]
         for stratum in strata:

@@ -85,10 +85,12 @@ def check(raw, make_published, at, shop, used, as_of, **mapping):
         fill_store(store, key, shop, at)
         stored = store.observations(key, as_of=at(as_of))
         split = store.breakdown(key, "country", as_of=at(as_of))
+        counts = store.visitors_by(key, "country", as_of=at(as_of))
     fill(shop, at)
     with Warehouse.open(url) as warehouse:
         assert_same(warehouse.observations(definition, tables_of(**mapping), as_of=at(as_of)), stored)
         found = warehouse.breakdown(definition, tables_of(**mapping), "country", as_of=at(as_of))
+        assert warehouse.visitors_by(definition, tables_of(**mapping), "country", as_of=at(as_of)) == counts
     assert found.values.keys() == split.values.keys()
     for value, strata in split.values.items():
         assert_same_strata(found.values[value], strata, used)
