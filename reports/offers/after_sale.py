@@ -184,7 +184,8 @@ def _sign(found: Estimate) -> int:
 
 def _in_words(shape: Shape, early: Estimate, late: Estimate, unit: str, first: int) -> str:
     days = "the first day" if first == 1 else f"the first {first} days"
-    seen = f"{estimate_in_words(early, unit)} in {days}, {estimate_in_words(late, unit)} after"
+    rest = "nothing that varies" if late.estimate is None else estimate_in_words(late, unit)
+    seen = f"{estimate_in_words(early, unit)} in {days}, {rest} after"
     words = {
         "growing": "The difference keeps growing",
         "holding": "What came in the first days is not seen to be taken back",

@@ -180,7 +180,7 @@ def _segments(part: Segments) -> list[str]:
     lines = [title, *table(rows, left=(0, 1))]
     for test in part.tests:
         p = fmt.p_value(test.adjusted_p_value) if test.status == "ok" else test.reason
-        lines += wrapped(f"{short(test.arm)}: effects differ between the values, p adjusted {p}.")
+        lines += wrapped(f"{short(test.arm)}: do its effects differ between the values? p adjusted {p}.")
     return lines
 
 
