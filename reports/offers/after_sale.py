@@ -144,7 +144,8 @@ def _row(
     if not course:
         return AfterSaleRow(arm, "insufficient", "Nobody was observed for a whole day in both arms yet.")
     if parts is None or isinstance(parts, str) or first is None:
-        return AfterSaleRow(arm, "ok", parts or "", tuple(course), Estimate(), Estimate(), None, "")
+        reason = parts if isinstance(parts, str) else ""
+        return AfterSaleRow(arm, "ok", reason, tuple(course))
     early, late = (_part(parts, name, arm, control) for name in ("early", "late"))
     shape = _shape(early, late)
     return AfterSaleRow(arm, "ok", "", tuple(course), early, late, shape, _in_words(shape, early, late, unit, first))

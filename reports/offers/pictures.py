@@ -109,7 +109,7 @@ def course_plot(rows: Sequence[AfterSaleRow], unit: str, split: int | None) -> F
     axis.yaxis.set_major_formatter(lambda y, _: fmt.change(y, unit))
     axis.yaxis.set_major_locator(MaxNLocator(5))
     axis.tick_params(axis="y", left=False, labelleft=True, labelsize=SIZE, labelcolor=MUTED)
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles, names = axis.get_legend_handles_labels()
     legend = axis.legend(handles, names, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=SIZE)
     for text in legend.get_texts():
