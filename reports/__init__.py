@@ -5,6 +5,7 @@ from __future__ import annotations
 from .course import Course, course
 from .history import History, given_history, read_history, table_history
 from .html import render_html
+from .notebook import open_store
 from .planning import Forecast, forecast
 from .planning_text import render_forecast
 from .recording import Reviewed, make_look, record_look
@@ -33,6 +34,7 @@ __all__ = [
     "given_history",
     "given_visitors",
     "make_look",
+    "open_store",
     "past_visitors",
     "read_history",
     "record_look",

@@ -1,4 +1,4 @@
-"""Drawing: figures as inline SVG or PNG, and the small interval cells of tables.
+"""Drawing: figures of matplotlib as inline SVG or PNG.
 
 An SVG is deterministic, and its colours are CSS variables with the colour itself as the fallback, so that a page can
 follow the reader's light or dark preference.
@@ -19,7 +19,7 @@ from ..stats.plotting import GAIN, GRID, INK, LOSS, MUTED, PAPER, TRUE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["interval_cell", "to_png", "to_svg"]
+__all__ = ["to_png", "to_svg"]
 
 VARIABLES = {INK: "ink", MUTED: "muted", GRID: "rule", PAPER: "paper", GAIN: "gain", LOSS: "loss", TRUE: "true"}
 
@@ -69,46 +69,6 @@ def to_png(figure: Figure, *, dpi: int = 150) -> bytes:
     with _any_script():
         FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
-
-
-def interval_cell(
-    low: float | None, estimate: float | None, high: float | None, scale_low: float, scale_high: float
-) -> str:
-    """A small inline SVG of one interval for a table cell: zero line, bar, dot; arrows where it leaves the scale.
-
-    An end of None does not exist and is drawn as an arrow. The numbers stand in the table; the drawing is hidden from
-    screen readers.
-    """
-    width, middle, pad = 132.0, 9.0, 7.0
-    span = (scale_high - scale_low) or 1.0
-
-    def at(x: float) -> float:
-        return pad + (min(max(x, scale_low), scale_high) - scale_low) / span * (width - 2 * pad)
-
-    parts = [f'<svg class="cell" viewBox="0 0 {width:g} 18" width="{width:g}" height="18" aria-hidden="true">']
-    if scale_low <= 0 <= scale_high:
-        parts.append(f'<line class="zero" x1="{at(0):.1f}" x2="{at(0):.1f}" y1="1" y2="17"/>')
-    if estimate is not None:
-        left, right = at(scale_low if low is None else low), at(scale_high if high is None else high)
-        tone = _tone(low, high)
-        parts.append(f'<g class="{tone}"><line x1="{left:.1f}" x2="{right:.1f}" y1="{middle:g}" y2="{middle:g}"/>')
-        if low is None or low < scale_low:
-            parts.append(f'<path d="M{left:.1f} {middle - 4:g}L{left - 6:.1f} {middle:g}L{left:.1f} {middle + 4:g}Z"/>')
-        if high is None or high > scale_high:
-            parts.append(
-                f'<path d="M{right:.1f} {middle - 4:g}L{right + 6:.1f} {middle:g}L{right:.1f} {middle + 4:g}Z"/>'
-            )
-        if scale_low <= estimate <= scale_high:
-            parts.append(f'<circle cx="{at(estimate):.1f}" cy="{middle:g}" r="3.4"/>')
-        parts.append("</g>")
-    parts.append("</svg>")
-    return "".join(parts)
-
-
-def _tone(low: float | None, high: float | None) -> str:
-    if low is not None and low > 0:
-        return "above"
-    return "below" if high is not None and high < 0 else "open"
 
 
 @contextmanager

@@ -57,7 +57,7 @@ from .words import column_in_words
 if TYPE_CHECKING:
     from .offers.clusters import Clustered
 
-__all__ = ["ALPHA", "guardrail_result", "metric_rows", "metric_unit"]
+__all__ = ["ALPHA", "guardrail_result", "metric_rows", "metric_unit", "monitored"]
 
 ALPHA = 0.05
 """All intervals are two-sided at 95 %, whatever the plan's alpha, which enters the decision only."""
@@ -174,6 +174,20 @@ def _comparison(
         skew=_skew(metric, pair),
         guardrail=_guardrail(metric, lift) if definition.role(metric.name) == "guardrail" else None,
     )
+
+
+def monitored(definition: Definition, metric: Metric, arm: str, pair: Pair) -> tuple[LiftRow, AnytimeRow]:
+    """What may be looked at on any day of one pair: the lift as it is judged, and the always-valid interval."""
+    comparison = _compare(metric, pair)
+    lift = _lift(comparison.lift)
+    if definition.plan.adjusted and metric.name == definition.plan.primary:
+        judged, row = _adjust(metric, pair)
+        anytime = _anytime(definition, metric, judged, (arm, definition.control), pair.n)
+        return row.lift if row is not None else LiftRow(), replace(
+            anytime, lift=_adjusted_band(metric, pair, anytime.boundary)
+        )
+    anytime = _anytime(definition, metric, comparison, (arm, definition.control), pair.n)
+    return lift, replace(anytime, lift=_band(lift, *pair.values(metric), anytime.boundary))
 
 
 def _inflated(value: Value, inflation: float) -> Value:

@@ -93,10 +93,10 @@ def review_observations(
     past = store.looks(key)
     details = Details.of_store(store, observations)
     made, reason = make_look(observations, past, reveal=reveal, details=details)
-    if not made or dry_run:
+    if not made:
+        return Reviewed(scorecard(observations, past, details), None, reason)
+    if dry_run:
         before = scorecard(observations, past, details)
-        if not made:
-            return Reviewed(before, None, reason)
         return Reviewed(before, made[0].look, _would_record(observations, made), made[0].planned)
     card = scorecard(observations, [*past, *made], details)
     rows = [replace(one, report_hash=report_hash(card)) for one in made]

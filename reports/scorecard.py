@@ -12,14 +12,16 @@ from importlib.metadata import PackageNotFoundError, version
 from ..storage.looks import Look
 from ..storage.observations import Observations
 from . import look_sentences as say
+from .counts import mature_counts, visitor_counts
 from .decision import blocked, decide, overall
 from .details import Details
 from .diagnostics import with_randomisation
 from .estimates import metric_rows
-from .health import health_checks, mature_counts, visitor_counts
+from .health import health_checks
 from .looks import has_planned_looks, progress_of, recorded_rows, recorded_verdicts
 from .offers.building import offers_of
 from .offers.clusters import Clustered, clustered
+from .sentences import dropped_in_words
 from .tree import ArmRow, Decision, HealthCheck, MetricRow, Progress, Scorecard
 from .verdict import Verdict
 from .withholding import withhold, withhold_counts
@@ -119,7 +121,7 @@ def _card(
         first_exposure=observations.first_exposure,
         last_exposure=observations.last_exposure,
         generated_by=f"offerlift {_version()}",
-        notes=(),
+        notes=dropped_in_words(observations),
         progress=progress,
         definition=definition,
         offers=offers_of(observations, metrics, details, clusters, has_looks=progress is not None, withheld=withheld),

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..storage.observations import Observations
+from .counts import dropped_arms, mature_counts, visitor_counts
 from .format import change, count, half_width, interval, join, label, lift, p_value, quote, setting
-from .health import mature_counts, visitor_counts
 from .tree import ComparisonRow, HealthCheck, MetricRow, RandomisationRow, Scorecard
 from .verdict import Reading, Verdict
 
@@ -27,6 +27,17 @@ SMALLEST_FOR_LIFT = 60
 
 END_OF_PLAN = "the planned sample is reached"
 SRM_SUSPECTED = "the sample ratio test fails, although the sequential check does not (yet)"
+
+
+def dropped_in_words(observations: Observations) -> tuple[str, ...]:
+    """What became of the arms that an earlier phase had and a later one dropped, a sentence each."""
+    visitors, mature = visitor_counts(observations), mature_counts(observations)
+    phases = {arm: one.phase for one in observations.earlier for arm in one.arms}
+    return tuple(
+        f"{quote(arm)} was taken out after phase {phases[arm]}: its {count(visitors[arm])} visitors, "
+        f"{count(mature[arm])} of them analysed, stay counted in the planned sample and in the checks of that phase."
+        for arm in dropped_arms(observations)
+    )
 
 
 def do_not_read(failed: Sequence[HealthCheck]) -> str:
