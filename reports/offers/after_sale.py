@@ -85,7 +85,7 @@ def after_sale_of(seen: Seen) -> AfterSale | None:
             return None
         return AfterSale("undefined", "No metric has a window of days to follow.", maturity=waits, holdout=holdout)
     days = min(metric.window_end // DAY, LONGEST_COURSE)
-    course = seen.details.offers.since_exposure(days)
+    course = seen.details.offers.since_exposure(replace(metric, covariate=None), days)
     unit = metric_unit(metric, seen.definition.currency)
     empty = AfterSale("ok", "", metric.name, unit, waits, holdout)
     if isinstance(course, str):
