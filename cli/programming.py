@@ -15,9 +15,10 @@ __all__ = ["programme"]
 @database_option
 @prints
 def programme(as_of: str | None, db: str) -> Output:
-    """What all shipped offers bring together, losers counted, and which experiments touch each other.
+    """Add up what all shipped offers bring, losers counted.
 
-    Reads only: it records no look, and leaves out what is withheld. As CSV: the arms that came to a verdict.
+    It also tests which experiments that share visitors change each other's effects. It records no look, and leaves out
+    what is withheld. As CSV: the arms that came to a verdict.
     """
     from ..reports.programme import programme as read_programme
     from ..reports.programme_text import render_programme

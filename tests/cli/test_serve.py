@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
 import pytest
@@ -43,10 +43,10 @@ def serving(path, *options: str, **environment: str) -> Iterator[tuple[str, subp
 
 
 def get(host: str, place: str, **headers: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection(host, timeout=60)
-    connection.request("GET", place, headers=headers)
-    answer = connection.getresponse()
-    return answer.status, answer.read().decode()
+    with closing(http.client.HTTPConnection(host, timeout=60)) as connection:
+        connection.request("GET", place, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "shop.example"])
