@@ -15,7 +15,7 @@ __all__ = ["serve"]
 TOKEN_ENV = "OFFERLIFT_TOKEN"
 
 
-@click.command()
+@click.command(epilog="Example: offerlift serve --port 8080 --fresh-for 300")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; others need a token.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8321, show_default=True, help="0: any that is free.")
 @click.option(

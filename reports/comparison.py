@@ -48,7 +48,6 @@ def in_short(row: ReviewRow) -> str:
 
 def _lines(row: ReviewRow) -> Iterator[tuple[str, str]]:
     card = row.card
-    yield "As of", fmt.moment(card.as_of)
     yield "State", row.state
     yield "What to do", " ".join(filter(None, (f"{row.step.action}.", row.step.following)))
     yield "Why", card.decision.reason

@@ -1,12 +1,13 @@
 """Drawing: figures of matplotlib as inline SVG or PNG.
 
 An SVG is deterministic, and its colours are CSS variables with the colour itself as the fallback, so that a page can
-follow the reader's light or dark preference.
+follow the reader's light or dark preference. It has no `style`, which the pages' content security policy would block.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["to_png", "to_svg"]
+
+_drawing = threading.Lock()
+"""Held while matplotlib draws: its settings, and the filters of warnings, are those of the process."""
 
 VARIABLES = {INK: "ink", MUTED: "muted", GRID: "rule", PAPER: "paper", GAIN: "gain", LOSS: "loss", TRUE: "true"}
 
@@ -37,7 +41,7 @@ def to_svg(figure: Figure, *, title: str, description: str, prefix: str) -> str:
 
     buffer = StringIO()
     metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": prefix}), _any_script():
+    with _any_script(), mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": prefix}):
         FigureCanvasSVG(figure).print_svg(buffer, metadata=metadata)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
@@ -50,12 +54,13 @@ def to_svg(figure: Figure, *, title: str, description: str, prefix: str) -> str:
     svg = re.sub(r"font: (?:(\d+|bold) )?(?:italic )?([\d.]+)px [^;\"]*", _font, svg)
     for colour, name in VARIABLES.items():
         svg = svg.replace(colour, f"var(--{name}, {colour})")
+    svg = re.sub(r' style="([^"]*)"', _attributes, svg)
     view = re.search(r'viewBox="([^"]+)"', svg)
     box = view.group(1) if view else "0 0 720 200"
-    look = "stroke-linejoin: round; font-family: var(--font, sans-serif)"
+    look = 'stroke-linejoin="round" font-family="var(--font, sans-serif)"'
     head = (
         f'<svg class="chart" role="img" aria-labelledby="{prefix}-title {prefix}-desc" viewBox="{box}" width="100%" '
-        f'style="{look}"><title id="{prefix}-title">{escape(title)}</title>'
+        f'{look}><title id="{prefix}-title">{escape(title)}</title>'
         f'<desc id="{prefix}-desc">{escape(description)}</desc>'
     )
     return head + svg[svg.index(">") + 1 :].strip()
@@ -74,7 +79,7 @@ def to_png(figure: Figure, *, dpi: int = 150) -> bytes:
 @contextmanager
 def _any_script() -> Iterator[None]:
     """Names in scripts that matplotlib's own font lacks: the reader's browser has a font for them."""
-    with warnings.catch_warnings():
+    with _drawing, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
         yield
 
@@ -82,3 +87,9 @@ def _any_script() -> Iterator[None]:
 def _font(found: re.Match[str]) -> str:
     weight = f"; font-weight: {found.group(1)}" if found.group(1) else ""
     return f"font-size: {found.group(2)}px{weight}"
+
+
+def _attributes(found: re.Match[str]) -> str:
+    """The declarations of a style as attributes of the same names, which SVG has for each that matplotlib writes."""
+    pairs = (one.partition(":") for one in found.group(1).split(";") if one.strip())
+    return "".join(f' {name.strip()}="{value.strip()}"' for name, _, value in pairs)

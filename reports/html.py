@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
@@ -15,7 +17,7 @@ from .overview import lifts, overview_scale
 from .section import CHECKS, ICONS, STATUS_ICONS, section
 from .tree import Scorecard
 
-__all__ = ["Truth", "render_html", "render_page", "style_sheet"]
+__all__ = ["Truth", "render_html", "render_page", "style_hash"]
 
 
 def render_html(
@@ -48,12 +50,14 @@ def render_html(
 
 def render_page(template: str, **shown: Any) -> str:
     """One of the templates, filled; every name in it is escaped."""
-    return _environment().get_template(template).render(css=_resource("report.css"), **shown)
+    return _environment().get_template(template).render(css=_resource("report.css"), style_hash=style_hash(), **shown)
 
 
-def style_sheet() -> str:
-    """What stands in the element `style` of every page, for a header that names its hash."""
-    return f"\n{_resource('report.css')}\n"
+@cache
+def style_hash() -> str:
+    """The style sheet of every page as a source of a content security policy, which then allows no other style."""
+    sheet = f"\n{_resource('report.css')}\n"
+    return f"sha256-{b64encode(sha256(sheet.encode()).digest()).decode()}"
 
 
 @cache

@@ -127,4 +127,4 @@ def read_revisions(connection: Connection) -> dict[str, Revision]:
         .join(definition, definition.c.experiment_id == experiment.c.id)
         .group_by(experiment.c.key, experiment.c.id)
     )
-    return {key: Revision(version, looks.get(number, 0)) for key, number, version in sorted(versions.tuples())}
+    return {key: Revision(version, looks.get(number, 0)) for key, number, version in sorted(versions)}

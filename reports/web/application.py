@@ -22,10 +22,11 @@ from starlette.routing import Route
 from ...errors import InputError, OfferliftError, StoreError
 from ...errors.nearest import known_or_nearest
 from ..csv_text import csv_text
+from ..html import render_html
 from ..review import Review, in_order
 from ..review_html import render_review_html
 from ..rows import card_rows, review_document, review_rows
-from .cards import DRAWING, Cards, Kept, Wanted
+from .cards import Cards, Kept, Wanted
 from .guarding import Guard
 from .pages import (
     Shown,
@@ -140,7 +141,7 @@ class _Dashboard:
         kept = await self._kept(wanted)
         card = kept.row.card
         made = {
-            "html": lambda: kept.report(),
+            "html": lambda: render_html([card]),
             "csv": lambda: csv_text(card_rows(card)),
             "json": lambda: _json(card.to_dict()),
         }
@@ -159,7 +160,7 @@ class _Dashboard:
             )
         review = _in_order(found)
         made = {
-            "html": lambda: _review_file(review),
+            "html": lambda: render_review_html(review),
             "csv": lambda: csv_text(review_rows(review)),
             "json": lambda: _json(review_document(review)),
         }
@@ -270,11 +271,6 @@ async def _file(request: Request, made: Mapping[str, Callable[[], str]], name: s
         media_type=kinds[end],
         headers={"Content-Disposition": f"attachment; filename=\"{plain}.{end}\"; filename*=UTF-8''{full}"},
     )
-
-
-def _review_file(review: Review) -> str:
-    with DRAWING:
-        return render_review_html(review)
 
 
 def _json(document: object) -> str:

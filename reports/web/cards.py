@@ -17,11 +17,10 @@ from typing import Any
 from ...errors import InputError, OfferliftError, StoreError
 from ...storage import Store
 from ...storage.versions import Revision
-from ..html import render_html
 from ..review import ReviewRow, review_experiment
 from ..section import section
 
-__all__ = ["DRAWING", "Cards", "Kept", "Wanted"]
+__all__ = ["Cards", "Kept", "Wanted"]
 
 THREADS = 2
 """Experiments that are computed at once."""
@@ -40,9 +39,6 @@ MOST_DAYS = 500
 
 MOST_WAITING = 2_000
 """Reviews that may wait to be computed."""
-
-DRAWING = threading.Lock()
-"""Held while figures are drawn: matplotlib's settings are those of the process."""
 
 log = logging.getLogger(__name__)
 
@@ -85,15 +81,8 @@ class Kept:
     def section(self) -> dict[str, Any]:
         """What its page shows; the figures are drawn when they are first asked for."""
         if self._section is None:
-            with DRAWING:
-                if self._section is None:
-                    self._section = section(1, self.row.card, note=self.row.reviewed.reason)
+            self._section = section(1, self.row.card, note=self.row.reviewed.reason)
         return self._section
-
-    def report(self) -> str:
-        """The page that `offerlift report` writes, which needs no server."""
-        with DRAWING:
-            return render_html([self.row.card])
 
 
 @dataclass(slots=True)

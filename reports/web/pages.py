@@ -88,13 +88,13 @@ def experiment_page(kept: Kept, shown: Shown) -> HTMLResponse:
 def comparison_page(before: Kept, after: Kept, shown: Shown, days: tuple[str, str]) -> HTMLResponse:
     """One experiment at two moments, side by side."""
     changes = compare(before.row, after.row)
-    changed = sum(one.is_changed for one in changes) - 1
+    changed = sum(one.is_changed for one in changes)
     return _page(
         "comparison.html.j2",
         shown,
         title=f"{before.row.card.experiment}: what changed",
         heading=f"{before.row.card.experiment}: what changed",
-        lead=f"{changed or 'No'} of {len(changes) - 1} lines differ. {CURRENT}",
+        lead=f"{changed or 'None'} of {len(changes)} lines differ{'s' if changed == 1 else ''}. {CURRENT}",
         first="What",
         columns=[(day, link("experiment", key=shown.key, as_of=day)) for day in days],
         changes=[(one.what, "", one.before, one.after, one.is_changed) for one in changes],

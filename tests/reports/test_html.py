@@ -14,6 +14,7 @@ from offerlift.experiments.terms import Discount, Price
 from offerlift.reports import render_html, scorecard
 from offerlift.reports.charts import forest_plot, money_plot
 from offerlift.reports.drawing import to_png, to_svg
+from offerlift.reports.html import style_hash
 from offerlift.reports.words import arm_in_words, metric_in_words, offer_pairs, rule_in_words
 
 DAY = 86_400_000_000
@@ -92,7 +93,7 @@ def test_it_loads_nothing(page, card):
     policy = next(
         a["content"] for t, a in page.tags if t == "meta" and a.get("http-equiv") == "Content-Security-Policy"
     )
-    assert policy == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    assert policy == f"default-src 'none'; style-src '{style_hash()}'; form-action 'self'"
 
 
 def test_it_says_what_it_must(page):
