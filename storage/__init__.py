@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .decisions import Decided
     from .distributions import Distribution, Distributions
     from .events import read_exposures, read_outcomes
     from .importing import ImportReport, import_exposures, import_outcomes, import_table, write_rejects
@@ -27,6 +28,7 @@ __all__ = [
     "ArmCounts",
     "Breakdown",
     "Conflict",
+    "Decided",
     "Distribution",
     "Distributions",
     "ImportReport",
@@ -57,6 +59,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "decisions": ("Decided",),
     "distributions": ("Distribution", "Distributions"),
     "events": ("read_exposures", "read_outcomes"),
     "importing": ("ImportReport", "import_exposures", "import_outcomes", "import_table", "write_rejects"),
