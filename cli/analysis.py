@@ -85,7 +85,7 @@ def report(
 
     if output is None and folder is None:
         raise click.UsageError("say where: -o FILE.html, -o FILE.png or --png FOLDER")
-    card = _read(db, warehouse, definitions, experiment, None)
+    card = _read(db, warehouse, definitions, experiment, None, background=True)
     written: list[Path] = []
     if output is not None and output.suffix.lower() == ".png":
         from ..reports.pictures import write_chart
@@ -130,16 +130,20 @@ def _of_table(path: Path, experiment: str | None, columns: dict[str, Any]) -> Sc
     return scorecard(table.observations(), (), Details.of_table(table))
 
 
-def _read(db: str, warehouse: str | None, definitions: Path, key: str, as_of: str | None) -> Scorecard:
+def _read(
+    db: str, warehouse: str | None, definitions: Path, key: str, as_of: str | None, *, background: bool = False
+) -> Scorecard:
     """The scorecard, from the store or from a warehouse, of which nothing is recorded."""
     from ..reports import scorecard
+    from ..reports.background import with_background
     from ..reports.details import Details
 
     if warehouse is None:
         with open_store(db, create=False) as store:
             at = _as_of(as_of, lambda: store.published(key).definition)
             observations = store.observations(key, as_of=at)
-            return scorecard(observations, store.looks(key), Details.of_store(store, observations))
+            card = scorecard(observations, store.looks(key), Details.of_store(store, observations))
+            return with_background(store, observations, card) if background else card
     from ..storage import Warehouse
 
     definition, tables = _mapped(definitions, key)

@@ -118,6 +118,40 @@ def outcomes(file: Path, rejects: Path | None, dry_run: bool, db: str, **columns
     return _finish(report, file, rejects, dry_run)
 
 
+@import_group.command("steps", epilog="Example: offerlift import steps bounces.csv --experiment win-back")
+@file_argument
+@click.option("--experiment", metavar="KEY", help="The experiment of every row; or give --experiment-column.")
+@click.option("--experiment-column", metavar="COL", help="Column with the experiment.")
+@click.option("--visitor", metavar="COL", default="visitor", show_default=True, help="Column with the visitor id.")
+@click.option(
+    "--step",
+    metavar="COL",
+    default="step",
+    show_default=True,
+    help="Column with the step: reached, withheld, undelivered, delivered, accepted or declined.",
+)
+@click.option("--offer", metavar="COL", default="offer", show_default=True, help="Column with the offer's name.")
+@click.option("--at", metavar="COL", default="at", show_default=True, help="Column with the ISO time and its offset.")
+@click.option("--reason", metavar="COL", help="Column with the reason: of a refusal, a withholding, a bounce.")
+@encoding_option
+@delimiter_option
+@rejects_option
+@dry_run_option
+@database_option
+@prints
+def steps(file: Path, rejects: Path | None, dry_run: bool, db: str, **columns: Any) -> Output:
+    """Import how far visitors came with offers, one step a row, such as bounces of an e-mail or a call list."""
+    from ..storage import import_offer_steps, read_offer_steps
+
+    if (columns["experiment"] is None) == (columns["experiment_column"] is None):
+        raise click.UsageError("give either --experiment KEY or --experiment-column COL")
+    _check_rejects(file, rejects)
+    records = read_offer_steps(file, **columns)
+    with _opened(db, dry_run=dry_run) as store:
+        report = import_offer_steps(store, records)
+    return _finish(report, file, rejects, dry_run)
+
+
 @import_group.command(
     "table",
     epilog="Example: offerlift import table visitors.csv --experiment mailing --arm arm --control none --revenue spent",

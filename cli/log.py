@@ -11,7 +11,7 @@ from .options import database_option, experiment_argument, open_store
 from .output import Output, prints, table
 
 if TYPE_CHECKING:
-    from ..reports.changes import Change
+    from ..reports.tree import Change
 
 __all__ = ["log"]
 

@@ -56,7 +56,7 @@ def review(as_of: str | None, output: Path, reveal: tuple[str, ...], dry_run: bo
                 yes=yes,
                 refusal="a look that is not due spends and cannot be taken back, and nobody is there to be asked",
             )
-        found = review_store(store, as_of, reveal=reveal, dry_run=dry_run)
+        found = review_store(store, as_of, reveal=reveal, dry_run=dry_run, background=not dry_run)
     if not dry_run:
         output.write_text(render_review_html(found), encoding="utf-8")
         click.echo(f"Open {output} in a browser.", err=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
 from itertools import groupby
-from typing import Literal
 
 from ..experiments.definition import Definition
 from ..experiments.snapshot import Published
@@ -16,53 +15,15 @@ from ..storage.looks import Look
 from .format import join, label, quote, setting
 from .look_sentences import share_reached
 from .looks import has_planned_looks
+from .tree import Change, ChangeKind
 
-__all__ = ["Change", "ChangeKind", "change_log", "decided_in_words"]
-
-ChangeKind = Literal[
-    "published",
-    "imported",
-    "started",
-    "phase",
-    "traffic",
-    "changed",
-    "paused",
-    "resumed",
-    "stopped",
-    "shipped",
-    "look",
-    "reveal",
-    "verdict",
-    "decision",
-]
+__all__ = ["change_log", "changes_in_words", "decided_in_words"]
 
 FINAL = {"ship": "ship", "stop_harm": "stop, harm", "stop_no_effect": "stop, no effect", "review": "needs people"}
 """Verdicts that a look ends with, in words; any other leaves its arm open."""
 
 TOLD_APART = ("arms", "traffic", "salt", "experiment")
 """Parts of a definition whose changes have sentences of their own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One thing that happened to an experiment.
-
-    Attributes:
-        at: when. Of looks, the moment that was looked at, which `--as-of` may have put before the review itself.
-        kind: what it was. `look` was planned and `reveal` was not; `verdict` is one that was recorded where no looks
-            are planned. `phase`, `traffic`, `paused` and `resumed` change who comes in, so charts mark them.
-        text: one sentence.
-        by: who did it, where that is known: of decisions.
-        phase: that holds from then on; 0 before the start.
-        number: of the version, look or decision.
-    """
-
-    at: datetime
-    kind: ChangeKind
-    text: str
-    by: str
-    phase: int
-    number: int
 
 
 def change_log(store: Store, key: str, as_of: datetime | None = None) -> tuple[Change, ...]:
@@ -107,7 +68,7 @@ def _step(before: Published | None, new: Published) -> tuple[ChangeKind, str]:
         if new.serve is not None:
             return "shipped", f"Everyone eligible gets {quote(new.serve)}."
         return "stopped", "Stopped: everyone gets the control."
-    changed = list(_changes(before.definition, new.definition))
+    changed = list(changes_in_words(before.definition, new.definition))
     said = f" It changed {join(changed)}." if changed else ""
     if before.state != new.state:
         words: dict[str, tuple[ChangeKind, str]] = {
@@ -123,7 +84,7 @@ def _step(before: Published | None, new: Published) -> tuple[ChangeKind, str]:
     return "changed", f"Published anew.{said}"
 
 
-def _changes(before: Definition, new: Definition) -> Iterator[str]:
+def changes_in_words(before: Definition, new: Definition) -> Iterator[str]:
     """What differs between two versions, in words that stand in a list."""
     if before.traffic != new.traffic:
         yield f"traffic from {setting(float(before.traffic))} to {setting(float(new.traffic))}"

@@ -6,9 +6,9 @@ Names stand in code spans, in which nothing is a link, a mention or a format; ot
 from __future__ import annotations
 
 from . import format as fmt
+from .overview import lifts
 from .review import GROUPS, Review, ReviewRow
 from .review_text import summary
-from .section import lifts
 from .tree import Scorecard
 
 __all__ = ["card_markdown", "code", "escaped", "review_markdown"]

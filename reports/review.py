@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -15,7 +15,8 @@ from ..storage import Store
 from ..storage.observations import Observations
 from ..storage.times import as_of_time
 from . import format as fmt
-from .health import visitor_counts
+from .background import with_background
+from .counts import visitor_counts
 from .history import recent_traffic
 from .looks import ended
 from .questions import window_days
@@ -30,6 +31,8 @@ __all__ = [
     "ReviewRow",
     "Step",
     "check_known",
+    "in_order",
+    "review_experiment",
     "review_store",
     "weeks_in_words",
     "weeks_left",
@@ -126,7 +129,12 @@ class Review:
 
 
 def review_store(
-    store: Store, as_of: datetime | str | None = None, *, reveal: Collection[str] = (), dry_run: bool = False
+    store: Store,
+    as_of: datetime | str | None = None,
+    *,
+    reveal: Collection[str] = (),
+    dry_run: bool = False,
+    background: bool = False,
 ) -> Review:
     """Review all experiments of a store: record the looks that are due, and say what is to be done about each.
 
@@ -138,6 +146,7 @@ def review_store(
             None: now.
         reveal: keys of experiments that are looked at although no look is due, which spends.
         dry_run: whether to record nothing, and say what would be.
+        background: whether to read what only pages show besides.
 
     Raises:
         InputError: a moment in the future, or a key to reveal that the store does not have.
@@ -145,15 +154,41 @@ def review_store(
     keys = store.experiments()
     check_known(reveal, keys)
     now = datetime.now(UTC)
-    rows = []
-    for key in keys:
-        published = store.published(key)
-        at = as_of_time(as_of, published.definition.utc_offset_minutes) if isinstance(as_of, str) else as_of or now
-        observations = store.observations(key, as_of=at)
-        reviewed = review_observations(store, observations, reveal=key in reveal, dry_run=dry_run)
-        rows.append(_row(published, observations, reviewed, is_revealed=key in reveal))
-    rows.sort(key=_order)
-    return Review(max((row.card.as_of for row in rows), default=now), tuple(rows), dry_run)
+    rows = [
+        review_experiment(store, key, as_of or now, reveal=key in reveal, dry_run=dry_run, background=background)
+        for key in keys
+    ]
+    return in_order(rows, now, dry_run=dry_run)
+
+
+def review_experiment(
+    store: Store,
+    key: str,
+    as_of: datetime | str | None = None,
+    *,
+    reveal: bool = False,
+    dry_run: bool = False,
+    background: bool = False,
+) -> ReviewRow:
+    """Review one experiment, as `review_store` does all of them.
+
+    Raises:
+        InputError: no experiment of that key, or a moment in the future.
+    """
+    published = store.published(key)
+    if isinstance(as_of, str):
+        as_of = as_of_time(as_of, published.definition.utc_offset_minutes)
+    observations = store.observations(key, as_of=as_of or datetime.now(UTC))
+    reviewed = review_observations(store, observations, reveal=reveal, dry_run=dry_run)
+    if background:
+        reviewed = replace(reviewed, scorecard=with_background(store, observations, reviewed.scorecard))
+    return _row(published, observations, reviewed, is_revealed=reveal)
+
+
+def in_order(rows: Iterable[ReviewRow], now: datetime, *, dry_run: bool = False) -> Review:
+    """The review that these rows make, in the order in which a meeting goes through them; without any, as of `now`."""
+    found = sorted(rows, key=_order)
+    return Review(max((row.card.as_of for row in found), default=now), tuple(found), dry_run)
 
 
 def check_known(reveal: Collection[str], keys: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -14,10 +14,12 @@ from typing import TypeVar
 from sqlalchemy import URL, Connection, Engine, Select, delete
 
 from ..errors import InputError, StoreError
-from ..experiments.records import Covariate, Exposure, Link, Outcome
+from ..experiments.metrics import Metric
+from ..experiments.records import Covariate, Exposure, Link, OfferStep, Outcome
 from ..experiments.snapshot import Published
 from . import tables
-from .archive import read_archive, read_kept_breakdown, unpruned_version
+from .archive import read_archive, read_kept_breakdown, read_kept_funnel, unpruned_version
+from .arrivals import Arrivals, read_arrivals
 from .audit import Audit, audit_assignments
 from .decisions import Decided, add_decision, read_decisions
 from .distributions import Distributions, read_distributions
@@ -25,21 +27,31 @@ from .engine import Raced, database_url, open_engine, read, translated, writing
 from .engines import database_of
 from .exposures import prepare_exposures, store_exposures
 from .forks import AcrossForks
+from .funnels import Funnel, read_funnel
 from .identity import prepare_links, store_links
 from .looks import Look, add_look, read_looks
 from .lookups import experiment_ids
 from .money import check_currency
 from .observations import Breakdown, Observations
+from .offer_steps import prepare_offer_steps, store_offer_steps
 from .opening import open_tables
 from .origins import Origin, store_origin
 from .outcomes import prepare_covariates, prepare_outcomes, store_covariates, store_outcomes
-from .reading import SegmentCounts, read_breakdown, read_counts, read_observations
+from .overlaps import Overlap, read_overlap
+from .reading import (
+    SegmentCounts,
+    read_breakdown,
+    read_counts,
+    read_observations,
+    read_variant,
+    visitors_of,
+)
 from .results import Tally, WriteResult
 from .series import Series, SinceExposure, read_series, read_since_exposure
 from .table import TableRow
 from .table_rows import store_table_rows
 from .times import now_micros, to_micros
-from .versions import add_version, all_versions, experiment_keys, latest_version
+from .versions import Revision, add_version, all_versions, experiment_keys, latest_version, read_revisions
 from .visitors import VisitorValues, read_visitors
 
 __all__ = ["CHUNK", "Store"]
@@ -59,9 +71,10 @@ class Store(AcrossForks):
     and writing the same records again changes nothing, so a failed write is simply repeated.
     """
 
-    def __init__(self, engine: Engine, url: URL, currency: str):
+    def __init__(self, engine: Engine, url: URL, currency: str, *, read_only: bool = False):
         super().__init__(engine)
         self._url = url
+        self._read_only = read_only
         self.currency = currency
         self._written = 0
         self._settle_at = CHUNK
@@ -75,6 +88,7 @@ class Store(AcrossForks):
         schema: str | None = None,
         currency: str | None = None,
         create: bool = True,
+        read_only: bool = False,
     ) -> Store:
         """Open a store, and create it where there is none.
 
@@ -85,6 +99,7 @@ class Store(AcrossForks):
                 or a database, of its own.
             currency: ISO 4217 code that the store reports in. None takes the store's own, EUR for a new one.
             create: whether a store may be created; otherwise a missing one is an error.
+            read_only: whether the database itself is told to refuse every write; such a store is never created.
 
         Raises:
             StoreError: it cannot be reached, read or written; it is of another schema version or currency.
@@ -92,14 +107,14 @@ class Store(AcrossForks):
         """
         if currency is not None:
             check_currency(currency)
-        address = database_url(url)
-        engine = open_engine(address, schema=schema, create=create)
+        address, create = database_url(url), create and not read_only
+        engine = open_engine(address, schema=schema, create=create, only_read=read_only)
         try:
             found = open_tables(engine, schema=schema, currency=currency, create=create)
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine, address, found)
+        return cls(engine, address, found, read_only=read_only)
 
     @property
     def url(self) -> str:
@@ -114,8 +129,9 @@ class Store(AcrossForks):
     def close(self) -> None:
         """Release the connections."""
         try:
-            with translated(self._url):
-                database_of(self._engine).checkpoint(self._engine)
+            if not self._read_only:
+                with translated(self._url):
+                    database_of(self._engine).checkpoint(self._engine)
         except StoreError:
             # All is stored already: the log is merely left for the next to move.
             pass
@@ -205,6 +221,13 @@ class Store(AcrossForks):
         """Keys of all published experiments, sorted."""
         return read(self._engine, experiment_keys)
 
+    def revisions(self) -> dict[str, Revision]:
+        """The latest version and the latest look of each published experiment, by its key.
+
+        They say whether a report is out of date; visitors and outcomes that arrive change neither.
+        """
+        return read(self._engine, read_revisions)
+
     def write_exposures(self, records: Iterable[Exposure]) -> WriteResult:
         """Store exposures: the earliest of a visitor counts, ties go by arm name, another arm makes a crossover.
 
@@ -227,6 +250,16 @@ class Store(AcrossForks):
             records,
             lambda chunk, tally: prepare_outcomes(chunk, self.currency, tally),
             lambda connection, chunk: store_outcomes(connection, chunk, now),
+        )
+
+    def write_offer_steps(self, records: Iterable[OfferStep]) -> WriteResult:
+        """Store how far visitors came with offers: of a visitor, step and offer the earliest counts, with its reason.
+
+        Records of an unknown experiment or offer and impossible ids are refused one by one; the others are stored.
+        """
+        now = now_micros()
+        return self._write(
+            records, prepare_offer_steps, lambda connection, chunk: store_offer_steps(connection, chunk, now)
         )
 
     def write_covariates(self, records: Iterable[Covariate]) -> WriteResult:
@@ -317,6 +350,48 @@ class Store(AcrossForks):
 
         return read(self._engine, work)
 
+    def measured(self, experiment: str, metrics: Sequence[Metric], *, as_of: datetime | None = None) -> Observations:
+        """The same visitors by other metrics than those of the definition, which has these in their place.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or rows that were pruned.
+        """
+        at = now_micros() if as_of is None else to_micros(as_of)
+
+        def measure(connection: Connection) -> Observations:
+            published = unpruned_version(connection, experiment)
+            definition = replace(published.definition, metrics=tuple(metrics))
+            return read_observations(connection, replace(published, definition=definition), at)
+
+        return read(self._engine, measure)
+
+    def overlap(self, first: str, second: str, *, as_of: datetime | None = None) -> Overlap:
+        """What the visitors of two experiments did by their arms in both, measured by the metrics of the first.
+
+        Raises:
+            InputError: no experiment of such a key, twice the same, a naive time, or rows of one that were pruned.
+        """
+        at = now_micros() if as_of is None else to_micros(as_of)
+        return read(self._engine, lambda connection: read_overlap(connection, first, second, at))
+
+    def funnel(self, experiment: str, *, as_of: datetime | None = None) -> Funnel:
+        """How far the visitors of each arm came with the offers, by step, offer and reason; all arms, control included.
+
+        A diagnosis, never the metric: these counts are not comparable between arms. Where no step was recorded, `note`
+        says so.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or one before what is kept of a pruned experiment.
+        """
+        at = None if as_of is None else to_micros(as_of)
+
+        def work(connection: Connection) -> Funnel:
+            published = latest_version(connection, experiment)
+            kept = read_kept_funnel(connection, experiment, at)
+            return kept or read_funnel(connection, published, now_micros() if at is None else at)
+
+        return read(self._engine, work)
+
     def visitors_by(self, experiment: str, segment: str, *, as_of: datetime | None = None) -> SegmentCounts:
         """The visitors alone by a segment's values, without reading an outcome: value -> phase -> arm -> visitors.
 
@@ -332,10 +407,7 @@ class Store(AcrossForks):
             kept = read_kept_breakdown(connection, experiment, at, segment)
             if kept is None:
                 return read_counts(connection, published, now_micros() if at is None else at, segment)
-            return {
-                value: {one.phase: {arm: seen.visitors for arm, seen in one.arms.items()} for one in strata}
-                for value, strata in kept.values.items()
-            }
+            return visitors_of(kept)
 
         return read(self._engine, work)
 
@@ -363,6 +435,42 @@ class Store(AcrossForks):
         return self._analysed(
             experiment, as_of, lambda connection, origin: read_since_exposure(connection, origin, days)
         )
+
+    def variant(
+        self,
+        experiment: str,
+        *,
+        as_of: datetime | None = None,
+        caps: Mapping[str, int | None] | None = None,
+        without_crossovers: bool = False,
+    ) -> Observations:
+        """The observations of an experiment's latest version read otherwise, to see how much hangs on that.
+
+        Args:
+            experiment: its key.
+            as_of: as for `observations`.
+            caps: metric name -> largest value of one visitor that counts, in minor units, in place of its own; None
+                for no cap.
+            without_crossovers: whether visitors are left out who were seen in another arm than their first.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or rows that were pruned.
+        """
+        return self._analysed(
+            experiment,
+            as_of,
+            lambda connection, origin: read_variant(
+                connection, origin, caps or {}, without_crossovers=without_crossovers
+            ),
+        )
+
+    def arrivals(self, experiment: str, *, as_of: datetime | None = None) -> dict[str, Arrivals]:
+        """How many outcomes of an experiment's visitors were written long after they happened, by arm.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or rows that were pruned.
+        """
+        return self._analysed(experiment, as_of, read_arrivals)
 
     def distributions(self, experiment: str, *, as_of: datetime | None = None) -> Distributions:
         """Histograms of orders' and visitors' money, and each arm's largest values, of an experiment's latest version.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sqlalchemy import Connection, func, select
 
 from ..errors import ConflictError, InputError, known_or_nearest
@@ -9,10 +11,26 @@ from ..experiments.snapshot import Published
 from .engine import Raced
 from .engines import insert_missing
 from .lookups import arm_ids, experiment_ids
-from .tables import definition, experiment
+from .tables import definition, experiment, look
 from .times import to_micros
 
-__all__ = ["add_version", "all_versions", "experiment_keys", "latest_version", "planned_shares"]
+__all__ = [
+    "Revision",
+    "add_version",
+    "all_versions",
+    "experiment_keys",
+    "latest_version",
+    "planned_shares",
+    "read_revisions",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What was last published of an experiment, and last recorded: numbers of its version and its look, 0 for none."""
+
+    version: int
+    look: int
 
 
 def add_version(connection: Connection, published: Published) -> None:
@@ -97,3 +115,16 @@ def experiment_keys(connection: Connection) -> list[str]:
     """Keys of all published experiments, sorted."""
     keys = select(experiment.c.key).where(experiment.c.id.in_(select(definition.c.experiment_id)))
     return sorted(connection.scalars(keys))
+
+
+def read_revisions(connection: Connection) -> dict[str, Revision]:
+    """The latest version and the latest look of each published experiment, by its key, sorted."""
+    looks = dict(
+        connection.execute(select(look.c.experiment_id, func.max(look.c.look)).group_by(look.c.experiment_id)).all()
+    )
+    versions = connection.execute(
+        select(experiment.c.key, experiment.c.id, func.max(definition.c.version))
+        .join(definition, definition.c.experiment_id == experiment.c.id)
+        .group_by(experiment.c.key, experiment.c.id)
+    )
+    return {key: Revision(version, looks.get(number, 0)) for key, number, version in sorted(versions)}

@@ -17,8 +17,8 @@ from offerlift.cli.output import Output, prints
 from offerlift.reports.csv_text import csv_text
 from offerlift.reports.markdown import code, escaped
 
-WRITES_FOR_MACHINES = {"schema", "completion"}
-"""Commands whose output is one thing alone: a schema, a script."""
+WRITES_FOR_MACHINES = {"schema", "completion", "serve"}
+"""Commands whose output is one thing alone: a schema, a script, pages for a browser."""
 
 
 def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
