@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -208,7 +208,9 @@ def shrink_together(
 
     `shrink` from four on. Below, with the `sceptical_prior` of the smallest effect on the difference of any two, so
     that each lies N(μ, (MDE/1.96)²/2) around the mean μ weighted by 1/(v_i + τ²) (Spiegelhalter, Freedman and Parmar
-    1994); None where nobody says how large that is, as two or three estimates cannot tell.
+    1994); None where nobody says how large that is, as two or three estimates cannot tell. `shrunk_se` has, beside that
+    of `shrink`, the error of μ: (1 - keep)²/Σ 1/(v_i + τ²), keep = τ²/(τ² + v_i) (Morris 1983). Where the estimates
+    differ by no more than chance, all are then the common mean, with its error rather than none.
 
     Assumes that no estimate is expected to lie above another. Not for arms against one control: `shrink_arms`.
 
@@ -222,12 +224,20 @@ def shrink_together(
     """
     y, v = _arrays(effects, variances)
     if len(y) >= LEAST_ARMS:
-        return shrink(y, v)
-    if smallest_effect is None or len(y) == 0:
+        found = shrink(y, v)
+    elif smallest_effect is None or len(y) == 0:
         return None
-    tau2 = sceptical_prior(smallest_effect) / 2
-    mu = _centre(y, v, tau2)
-    return [_blup(float(a), float(b), mu, tau2, "sceptical") for a, b in zip(y, v, strict=True)]
+    else:
+        tau2 = sceptical_prior(smallest_effect) / 2
+        mu = _centre(y, v, tau2)
+        found = [_blup(float(a), float(b), mu, tau2, "sceptical") for a, b in zip(y, v, strict=True)]
+    tau2 = found[0].prior_variance
+    of_mean = 1 / float((1 / (v + tau2)).sum())
+    drawn = (v / (v + tau2)).tolist()
+    return [
+        replace(one, shrunk_se=math.sqrt(one.shrunk_se**2 + share**2 * of_mean))
+        for one, share in zip(found, drawn, strict=True)
+    ]
 
 
 def shrink_by_experience(
