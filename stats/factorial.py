@@ -269,8 +269,8 @@ def _too_uncertain(usable: Mapping[Cell, Estimate]) -> str:
         relative = math.sqrt(estimate.variance) / estimate.mean
         if relative > MOST_RELATIVE_ERROR:
             return (
-                f"cell {show_cell(cell)} knows its mean to {relative:.0%} only: with so few orders intervals on the log "
-                "scale are too narrow, and the additive scale is the safer one"
+                f"cell {show_cell(cell)} knows its mean to {relative:.0%} only: with so few orders intervals on the "
+                "log scale are too narrow, and the additive scale is the safer one"
             )
     return ""
 

@@ -457,7 +457,7 @@ def test_family_error():
 
 @pytest.mark.parametrize(("orders", "warned"), [(20, True), (26, False), (100, False)])
 def test_few_orders_on_the_log_scale_are_said(orders, warned):
-    """Below about 25 conversions a cell, a relative standard error above .2, there is a warning; never on the additive."""
+    """Below about 25 conversions a cell (relative error above .2) there is a warning; none on the additive scale."""
     cells = {cell: zeros_and_ones(100, 1000) for cell in product(*TWO.values())} | {
         ("none", "free"): zeros_and_ones(orders, 1000)
     }
