@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from measured.clusters import CLUSTERS
 from measured.earnings import COURSE, EXPERIENCE, INCREMENTAL, MONEY, PROGRAMME
+from measured.factorial import BEST_CELL, FACTORIAL, FACTORIAL_TESTS, OVERLAPS, SEGMENTS
 from measured.few_orders import BOOTSTRAP, PERMUTATION
 from measured.fixed import ADJUSTED, CONVERSION, REVENUE, REVENUE_LIFT
 from measured.peeking import PEEKING
@@ -33,5 +35,11 @@ TABLES = {
         PROGRAMME,
         EXPERIENCE,
         COURSE,
+        FACTORIAL,
+        FACTORIAL_TESTS,
+        BEST_CELL,
+        SEGMENTS,
+        OVERLAPS,
+        CLUSTERS,
     )
 }

@@ -3,7 +3,7 @@
 python benchmarks/assignment.py --quick --json | python benchmarks/limits.py assignment
 python benchmarks/store.py --quick --json | python benchmarks/limits.py store
 python benchmarks/store.py --json | python benchmarks/limits.py store-at-length
-python benchmarks/store.py --quick --only-spark --json | python benchmarks/limits.py spark
+python benchmarks/store.py --quick --only spark --json | python benchmarks/limits.py spark
 python benchmarks/analysis.py --quick --json | python benchmarks/limits.py analysis
 python benchmarks/ingest.py --quick --json | python benchmarks/limits.py ingest
 python benchmarks/dashboard.py --quick --json | python benchmarks/limits.py dashboard

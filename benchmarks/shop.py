@@ -39,7 +39,8 @@ __all__ = [
 START = 1_767_225_600_000_000
 """2026-01-01 in microseconds."""
 
-AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
+AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
+"""Months after the last exposure, so that no outcome is later: the peers read all of them."""
 PURCHASE, OTHER = 1, 2
 """Numbers of the events: what the metrics are about, and what else visitors do."""
 

@@ -10,7 +10,7 @@ import click
 
 from ..errors import InputError
 from .importing import require_table_columns
-from .options import database_option, open_store, table_columns, warehouse_options
+from .options import database_option, experiment_argument, open_store, table_columns, warehouse_options
 from .output import Output, has_colour, prints
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ __all__ = ["analyze", "observations_of", "read_rows", "report"]
 
 
 @click.command(epilog="Example: offerlift analyze free-shipping --as-of 2026-05-04 --format markdown")
-@click.argument("experiment", required=False)
+@experiment_argument(required=False)
 @click.option("--table", type=click.Path(path_type=Path), help="Analyse this one-row-a-visitor file without a store.")
 @table_columns
 @warehouse_options
@@ -61,7 +61,7 @@ def analyze(
 
 
 @click.command(epilog="Example: offerlift report free-shipping -o free-shipping.html --png charts")
-@click.argument("experiment")
+@experiment_argument()
 @click.option(
     "-o",
     "--output",

@@ -43,6 +43,7 @@ SECTIONS = {
         "log": Place("log", "log", "Print what happened to EXPERIMENT, or to all, the newest last."),
         "analyze": Place("analysis", "analyze", "Analyse EXPERIMENT: health, the decision, the numbers."),
         "report": Place("analysis", "report", "Write the report of EXPERIMENT as one HTML page, or as charts."),
+        "programme": Place("programming", "programme", "Add up what all shipped offers bring, losers counted."),
         "serve": Place("serving", "serve", "Show all experiments live in a browser, read-only."),
         "check": Place("checking", "check", "Check the health of experiments; show no effects."),
     },

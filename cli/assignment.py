@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from .options import database_option, open_store
+from .options import database_option, experiment_argument, open_store
 from .output import Output, prints
 
 __all__ = ["assign"]
 
 
 @click.command(epilog='Example: offerlift assign free-shipping visitor-17 --attributes \'{"country": "DE"}\' --explain')
-@click.argument("experiment")
+@experiment_argument()
 @click.argument("visitor")
 @click.option("--attributes", metavar="JSON", default="{}", help="What is known of the visitor, as a JSON object.")
 @click.option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import database_option, open_store
+from .options import database_option, experiment_argument, open_store
 from .output import Output, prints
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ __all__ = ["audit"]
 
 
 @click.command(epilog="Example: offerlift audit free-shipping --limit 100")
-@click.argument("experiment")
+@experiment_argument()
 @click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Most mismatches to list.")
 @database_option
 @prints

@@ -6,14 +6,14 @@ from dataclasses import asdict
 
 import click
 
-from .options import database_option, open_store
+from .options import database_option, experiment_argument, open_store
 from .output import Output, prints, table
 
 __all__ = ["check"]
 
 
 @click.command(epilog="Example: offerlift check free-shipping || echo 'look at free-shipping'")
-@click.argument("experiments", metavar="[EXPERIMENT]...", nargs=-1)
+@experiment_argument("experiments", metavar="[EXPERIMENT]...", nargs=-1)
 @database_option
 @prints
 def check(experiments: tuple[str, ...], db: str) -> Output:

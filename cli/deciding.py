@@ -14,8 +14,8 @@ import click
 from .confirming import changes, confirm
 from .definitions import snapshot_option
 from .lifecycle import stop_experiment
-from .options import database_option, open_store, program
-from .output import Output, prints
+from .options import database_option, experiment_argument, open_store, program
+from .output import Output, printable, prints
 
 __all__ = ["decide"]
 
@@ -23,7 +23,7 @@ USER_ENV = "OFFERLIFT_USER"
 
 
 @click.command(epilog="Example: offerlift decide free-shipping ship free-from-39 --reason 'Margin holds' --by Ada")
-@click.argument("experiment")
+@experiment_argument()
 @click.argument("action", metavar="ship|stop_harm|stop_no_effect|continue")
 @click.argument("arm", required=False)
 @click.option("--reason", metavar="TEXT", default="", help="Why; needed where the report recommends something else.")
@@ -81,7 +81,7 @@ def decide(
         "dry_run": dry_run,
     }
     return Output(
-        text=f"{experiment}, decision{number} by {author}: {decided_in_words(made)}",
+        text=printable(f"{experiment}, decision{number} by {author}: {decided_in_words(made)}"),
         document=row,
         rows=[row],
         markdown=lambda: _markdown(experiment, f"decision{number} by {author}", decided_in_words(made)),
@@ -91,7 +91,7 @@ def decide(
 def _ask(experiment: str, said: str, author: str, does_stop: bool, yes: bool) -> None:
     refusal = f"stopping {experiment!r} cannot be taken back, and nobody is there to be asked" if does_stop else None
     question = "Record this, and stop the experiment for good?" if does_stop else "Record this?"
-    confirm(question, [f"{experiment}, by {author}: {said}"], yes=yes, refusal=refusal)
+    confirm(question, [printable(f"{experiment}, by {author}: {said}")], yes=yes, refusal=refusal)
 
 
 def _system_user() -> str:

@@ -11,7 +11,7 @@ import click
 
 from .confirming import changes, confirm, dry_run_option
 from .definitions import shown, snapshot_option, version_row, write_snapshot
-from .options import database_option, open_store
+from .options import database_option, experiment_argument, open_store
 from .output import Output, prints
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ __all__ = ["change", "pause", "phase", "resume", "start", "stop", "stop_experime
 
 
 @click.command(epilog="Example: offerlift start free-shipping")
-@click.argument("experiment")
+@experiment_argument()
 @snapshot_option
 @changes
 @database_option
@@ -74,7 +74,7 @@ def phase(file: Path, reshuffle: bool, snapshot: Path, dry_run: bool, yes: bool,
 
 
 @click.command(epilog="Example: offerlift pause free-shipping")
-@click.argument("experiment")
+@experiment_argument()
 @snapshot_option
 @dry_run_option
 @database_option
@@ -92,7 +92,7 @@ def pause(experiment: str, snapshot: Path, dry_run: bool, db: str) -> Output:
 
 
 @click.command(epilog="Example: offerlift resume free-shipping")
-@click.argument("experiment")
+@experiment_argument()
 @snapshot_option
 @changes
 @database_option
@@ -113,7 +113,7 @@ def resume(experiment: str, snapshot: Path, dry_run: bool, yes: bool, db: str) -
 
 
 @click.command(epilog="Example: offerlift stop free-shipping --serve free-from-39 --yes")
-@click.argument("experiment")
+@experiment_argument()
 @click.option("--serve", metavar="ARM", help="Ship it: everyone eligible gets this arm's offer from now on.")
 @snapshot_option
 @changes

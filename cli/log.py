@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import database_option, open_store
+from .options import database_option, experiment_argument, open_store
 from .output import Output, prints, table
 
 if TYPE_CHECKING:
-    from ..reports.changes import Change
+    from ..reports.tree import Change
 
 __all__ = ["log"]
 
 
 @click.command(epilog="Example: offerlift log free-shipping --format csv")
-@click.argument("experiment", required=False)
+@experiment_argument(required=False)
 @database_option
 @prints
 def log(experiment: str | None, db: str) -> Output:

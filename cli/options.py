@@ -9,15 +9,17 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..errors import InputError, StoreError
+from ..errors import InputError, OfferliftError, StoreError
 
 if TYPE_CHECKING:
     from ..experiments import Snapshot
     from ..storage.store import Store
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 __all__ = [
     "DATABASE_ENV",
@@ -25,6 +27,7 @@ __all__ = [
     "assigned_snapshot",
     "database_option",
     "delimiter_option",
+    "experiment_argument",
     "history_options",
     "open_store",
     "program",
@@ -49,6 +52,21 @@ def database_option(command: Callable[..., Any]) -> Callable[..., Any]:
         return context.invoke(command, *args, db=chosen, **kwargs)
 
     return with_database
+
+
+def experiment_argument(name: str = "experiment", **settings: Any) -> Callable[[Command], Command]:
+    """An argument that is the key of an experiment, which shells complete from the store."""
+    return click.argument(name, shell_complete=_stored_keys, **settings)
+
+
+def _stored_keys(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Keys of the store that begin so; none where it cannot be read: a completion says nothing of errors."""
+    named = context.params.get("db") or context.find_root().params.get("db")
+    try:
+        with open_store(named or os.environ.get(DATABASE_ENV) or DEFAULT_DATABASE, create=False) as store:
+            return [key for key in store.experiments() if key.startswith(incomplete)]
+    except OfferliftError:
+        return []
 
 
 def open_store(url: str, *, create: bool = True, currency: str | None = None, schema: str | None = None) -> Store:
@@ -140,7 +158,7 @@ def table_columns(command: Callable[..., Any]) -> Callable[..., Any]:
 def history_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command an EXPERIMENT, its definition, and where past visitors are: --from, --table and its columns."""
     options = (
-        click.argument("experiment"),
+        experiment_argument(),
         click.option(
             "--definitions",
             type=click.Path(path_type=Path),

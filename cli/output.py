@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import click
 
-__all__ = ["Format", "Output", "has_colour", "jsonable", "prints", "table"]
+__all__ = ["Format", "Output", "has_colour", "jsonable", "printable", "prints", "table"]
 
 Format = Literal["text", "json", "csv", "markdown"]
 Rows = Sequence[Mapping[str, Any]]
@@ -114,14 +114,21 @@ def has_colour() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def printable(text: str) -> str:
+    """The text with a mark in place of each character that a terminal would obey, on one line."""
+    return "".join(character if character.isprintable() else "�" for character in text)
+
+
 def table(rows: Iterable[Sequence[object]], *, right: Iterable[int] = ()) -> str:
     """Rows as columns that are as wide as their widest cell, two spaces apart.
+
+    Names come from files: escape sequences in them must not reach a terminal.
 
     Args:
         rows: of the same length, the headings first.
         right: columns that are aligned to the right.
     """
-    cells = [[str(cell) for cell in row] for row in rows]
+    cells = [[printable(str(cell)) for cell in row] for row in rows]
     widths = [max(len(row[at]) for row in cells) for at in range(len(cells[0]))] if cells else []
     to_right = set(right)
     return "\n".join(

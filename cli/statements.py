@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .options import database_option, open_store
+from .options import database_option, experiment_argument, open_store
 from .output import Output, prints
 
 __all__ = ["sql"]
@@ -13,7 +13,7 @@ _WHOSE = "Whose SQL: bigquery, snowflake, redshift, trino, spark, duckdb, mysql,
 
 
 @click.command(epilog="Example: offerlift sql free-shipping --dialect bigquery")
-@click.argument("experiment")
+@experiment_argument()
 @click.option("--dialect", metavar="NAME", default="postgres", show_default=True, help=_WHOSE)
 @database_option
 @prints

@@ -64,7 +64,7 @@ class Compiled:
         self.limits = tuple(accumulate(arm.weight for arm in self.arms))
         named = {arm.name: arm for arm in self.arms}
         self.control_arm = named[definition.control]
-        self.has_guards = any(offer.guards for offer in self.offers.values())
+        self.has_guards = any(offer.is_limited for offer in self.offers.values())
 
         self.shipped = named.get(published.serve or "") if published.is_shipped else None
         self.closed = None if self.shipped is not None else _CLOSED.get(published.state)

@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 from .metrics import Metric
+from .rules import Rule
 from .terms import Terms
 
 if TYPE_CHECKING:
@@ -38,18 +39,7 @@ WEEK = 7 * 86_400_000_000
 HOLDOUT_ARMS = ("held_out", "offered")
 """The arms of a holdout: those who get no offer of the covered experiments, and those who take part."""
 
-Operator = Literal["eq", "ne", "lt", "lte", "gt", "gte", "in", "not_in", "contains", "exists"]
-Scalar = str | int | float | bool
 State = Literal["draft", "running", "paused", "stopped"]
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One eligibility condition on an attribute: all rules must hold; a missing attribute is not eligible."""
-
-    attribute: str
-    op: Operator
-    value: Scalar | tuple[Scalar, ...] | None = None
 
 
 class Offer(Terms):

@@ -121,12 +121,12 @@ class Recording(ABC):
             InputError: not an assignment, an unknown step, an impossible offer or reason, or a naive `at`.
         """
         try:
-            name = assignment.offer.name if assignment.offer is not None else assignment.withheld_offer
+            shown = assignment.withheld_offer if assignment.offer is None else assignment.offer.name
             experiment, visitor, withheld = assignment.experiment, assignment.visitor, assignment.withheld
         except AttributeError as error:
             raise InputError(f"offer_step needs what assign() answered, seen {assignment!r}") from error
-        if offer is not None:
-            name = offer if isinstance(offer, str) else getattr(offer, "name", offer)
+        # What is neither text nor an offer is refused with the name's own words.
+        name: Any = shown if offer is None else getattr(offer, "name", offer)
         moment = time.time_ns() // 1_000 if at is None else micros(at)
         # Checked even where nothing is written: what is wrong should be seen in the control, too.
         fields = offer_step_fields(

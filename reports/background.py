@@ -3,63 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 
 from ..errors import InputError
-from ..experiments.snapshot import Published
 from ..storage import Store
 from ..storage.arrivals import Arrivals
-from ..storage.decisions import Decided
 from ..storage.observations import Observations
-from .changes import Change, change_log
+from .changes import change_log
 from .format import count, join, percent, quote
-from .monitoring import MonitoredArm, lift_course
-from .sensitivity import SensitivityRow, read_sensitivity
-from .tree import HealthCheck, Scorecard
+from .monitoring import lift_course
+from .sensitivity import read_sensitivity
+from .tree import Background, ExposureDay, HealthCheck, MonitoredArm, Scorecard
 
-__all__ = ["Background", "ExposureDay", "with_background"]
+__all__ = ["with_background"]
 
 LATE_SHARE = 0.05
 """Share of late outcomes from which on it is warned: so many may be missing of the latest visitors."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExposureDay:
-    """One day's new visitors by arm, and the share of them that the split of its phase gives each arm."""
-
-    day: datetime
-    phase: int
-    visitors: Mapping[str, int]
-    shares: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Background:
-    """What is read of an experiment for its page alone.
-
-    Attributes:
-        versions: all of them by then, the first one first.
-        changes: what happened to it, the newest last.
-        decisions: what was decided.
-        exposures: the days with new visitors, in order.
-        course: cumulative lift of each treatment arm; empty while effects are withheld, and where no days are known.
-        sensitivity: the primary metric read otherwise; empty while effects are withheld.
-        late: how late outcomes arrive.
-    """
-
-    versions: tuple[Published, ...]
-    changes: tuple[Change, ...]
-    decisions: tuple[Decided, ...]
-    exposures: tuple[ExposureDay, ...]
-    course: tuple[MonitoredArm, ...]
-    sensitivity: tuple[SensitivityRow, ...]
-    late: HealthCheck
-
-    @property
-    def started(self) -> Published | None:
-        """The version with which it was started, and its plan frozen; None of a draft."""
-        return next((one for one in self.versions if one.state != "draft"), None)
 
 
 def with_background(store: Store, observations: Observations, card: Scorecard) -> Scorecard:

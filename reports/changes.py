@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
 from itertools import groupby
-from typing import Literal
 
 from ..experiments.definition import Definition
 from ..experiments.snapshot import Published
@@ -16,53 +15,15 @@ from ..storage.looks import Look
 from .format import join, label, quote, setting
 from .look_sentences import share_reached
 from .looks import has_planned_looks
+from .tree import Change, ChangeKind
 
-__all__ = ["Change", "ChangeKind", "change_log", "changes_in_words", "decided_in_words"]
-
-ChangeKind = Literal[
-    "published",
-    "imported",
-    "started",
-    "phase",
-    "traffic",
-    "changed",
-    "paused",
-    "resumed",
-    "stopped",
-    "shipped",
-    "look",
-    "reveal",
-    "verdict",
-    "decision",
-]
+__all__ = ["change_log", "changes_in_words", "decided_in_words"]
 
 FINAL = {"ship": "ship", "stop_harm": "stop, harm", "stop_no_effect": "stop, no effect", "review": "needs people"}
 """Verdicts that a look ends with, in words; any other leaves its arm open."""
 
 TOLD_APART = ("arms", "traffic", "salt", "experiment")
 """Parts of a definition whose changes have sentences of their own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One thing that happened to an experiment.
-
-    Attributes:
-        at: when. Of looks, the moment that was looked at, which `--as-of` may have put before the review itself.
-        kind: what it was. `look` was planned and `reveal` was not; `verdict` is one that was recorded where no looks
-            are planned. `phase`, `traffic`, `paused` and `resumed` change who comes in, so charts mark them.
-        text: one sentence.
-        by: who did it, where that is known: of decisions.
-        phase: that holds from then on; 0 before the start.
-        number: of the version, look or decision.
-    """
-
-    at: datetime
-    kind: ChangeKind
-    text: str
-    by: str
-    phase: int
-    number: int
 
 
 def change_log(store: Store, key: str, as_of: datetime | None = None) -> tuple[Change, ...]:

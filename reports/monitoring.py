@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
 from ..storage.series import Series
 from .estimates import monitored
 from .phases import Pair
-from .tree import LiftRow
+from .tree import MonitoredArm, MonitoredDay
 
-__all__ = ["MonitoredArm", "MonitoredDay", "lift_course"]
+__all__ = ["lift_course"]
 
 MOST_POINTS = 70
 """Days that are drawn; of a longer course every second or third, and always the last."""
-
-
-@dataclass(frozen=True, slots=True)
-class MonitoredDay:
-    """The end of a day: the lift so far, and the always-valid interval of it."""
-
-    day: datetime
-    lift: LiftRow
-    band: LiftRow
-
-
-@dataclass(frozen=True, slots=True)
-class MonitoredArm:
-    """The days of one treatment arm against the control, on the primary metric."""
-
-    arm: str
-    days: tuple[MonitoredDay, ...]
-
-    @property
-    def last(self) -> MonitoredDay | None:
-        """The latest day that has a lift with two ends."""
-        return next((one for one in reversed(self.days) if one.band.kind == "bounded"), None)
 
 
 def lift_course(series: Series) -> tuple[MonitoredArm, ...]:

@@ -15,14 +15,14 @@ from ..storage.decisions import Decided
 from ..storage.looks import Look
 from ..storage.observations import Observations
 from ..storage.times import as_of_time
-from .changes import Change, change_log
+from .changes import change_log
 from .course import Course, course
 from .details import Details
 from .markdown import card_markdown
 from .pictures import charts
 from .rows import card_rows
 from .scorecard import scorecard
-from .tree import Scorecard
+from .tree import Change, Scorecard
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,9 +13,8 @@ from html import escape
 from itertools import pairwise
 
 from . import format as fmt
-from .background import ExposureDay
 from .bars import MARKERS, Scale, lift_scale, tone
-from .monitoring import MonitoredArm, MonitoredDay
+from .tree import ExposureDay, MonitoredArm, MonitoredDay
 
 __all__ = ["Marker", "exposure_panel", "lift_panel", "progress_bar"]
 

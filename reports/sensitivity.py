@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ..errors import InputError
 from ..experiments.currencies import minor_digits
@@ -13,28 +12,12 @@ from ..storage.observations import Observations
 from . import format as fmt
 from .estimates import metric_rows
 from .history import round_cap
-from .tree import DifferenceRow, LiftRow
+from .tree import SensitivityRow
 
-__all__ = ["SensitivityRow", "read_sensitivity"]
+__all__ = ["read_sensitivity"]
 
 CAP_SHARE = 0.99
 """Share of the control's orders that the cap of the sensitivity row leaves as they are."""
-
-
-@dataclass(frozen=True, slots=True)
-class SensitivityRow:
-    """One arm's primary metric read otherwise, with its fixed-sample interval, which never decides.
-
-    Attributes:
-        name: how it was read, in words.
-        reason: why there are no numbers; "" where there are.
-    """
-
-    arm: str
-    name: str
-    difference: DifferenceRow
-    lift: LiftRow
-    reason: str = ""
 
 
 def read_sensitivity(store: Store, observations: Observations) -> tuple[SensitivityRow, ...]:

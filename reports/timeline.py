@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import format as fmt
-from .changes import Change, changes_in_words
+from .changes import changes_in_words
 from .look_sentences import share_reached
 from .panels import Marker, exposure_panel, lift_panel, progress_bar
-from .tree import Scorecard
+from .tree import Change, Scorecard
 
 __all__ = ["course_panels", "exposure_panels", "plan_changes", "progress_shown"]
 

@@ -17,31 +17,55 @@ from ..experiments.metrics import Metric
 from .offers.tree import Offers
 
 if TYPE_CHECKING:
-    from .background import Background
+    from ..experiments.snapshot import Published
+    from ..storage.decisions import Decided
 
 __all__ = [
     "Action",
     "Adjusted",
     "AnytimeRow",
     "ArmRow",
+    "Background",
     "BayesRow",
+    "Change",
+    "ChangeKind",
     "ComparisonRow",
     "Decision",
     "DifferenceRow",
+    "ExposureDay",
     "GuardrailRow",
     "HealthCheck",
     "Interval",
     "LiftRow",
     "MetricArmRow",
     "MetricRow",
+    "MonitoredArm",
+    "MonitoredDay",
     "Progress",
     "RandomisationRow",
     "Scorecard",
+    "SensitivityRow",
     "SequentialRow",
     "plain",
 ]
 
 Action = Literal["do_not_read", "collecting", "ship", "stop_harm", "stop_no_effect", "review"]
+ChangeKind = Literal[
+    "published",
+    "imported",
+    "started",
+    "phase",
+    "traffic",
+    "changed",
+    "paused",
+    "resumed",
+    "stopped",
+    "shipped",
+    "look",
+    "reveal",
+    "verdict",
+    "decision",
+]
 CheckStatus = Literal["ok", "warn", "fail", "not_run"]
 GuardrailResult = Literal["passed", "failed", "inconclusive"]
 HIDDEN = {"json": False}
@@ -310,6 +334,104 @@ class Progress:
     look_due: bool
     looks: int
     decided: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that happened to an experiment.
+
+    Attributes:
+        at: when. Of looks, the moment that was looked at, which `--as-of` may have put before the review itself.
+        kind: what it was. `look` was planned and `reveal` was not; `verdict` is one that was recorded where no looks
+            are planned. `phase`, `traffic`, `paused` and `resumed` change who comes in, so charts mark them.
+        text: one sentence.
+        by: who did it, where that is known: of decisions.
+        phase: that holds from then on; 0 before the start.
+        number: of the version, look or decision.
+    """
+
+    at: datetime
+    kind: ChangeKind
+    text: str
+    by: str
+    phase: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoredDay:
+    """The end of a day: the lift so far, and the always-valid interval of it."""
+
+    day: datetime
+    lift: LiftRow
+    band: LiftRow
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoredArm:
+    """The days of one treatment arm against the control, on the primary metric."""
+
+    arm: str
+    days: tuple[MonitoredDay, ...]
+
+    @property
+    def last(self) -> MonitoredDay | None:
+        """The latest day that has a lift with two ends."""
+        return next((one for one in reversed(self.days) if one.band.kind == "bounded"), None)
+
+
+@dataclass(frozen=True, slots=True)
+class SensitivityRow:
+    """One arm's primary metric read otherwise, with its fixed-sample interval, which never decides.
+
+    Attributes:
+        name: how it was read, in words.
+        reason: why there are no numbers; "" where there are.
+    """
+
+    arm: str
+    name: str
+    difference: DifferenceRow
+    lift: LiftRow
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureDay:
+    """One day's new visitors by arm, and the share of them that the split of its phase gives each arm."""
+
+    day: datetime
+    phase: int
+    visitors: Mapping[str, int]
+    shares: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What is read of an experiment for its page alone.
+
+    Attributes:
+        versions: all of them by then, the first one first.
+        changes: what happened to it, the newest last.
+        decisions: what was decided.
+        exposures: the days with new visitors, in order.
+        course: cumulative lift of each treatment arm; empty while effects are withheld, and where no days are known.
+        sensitivity: the primary metric read otherwise; empty while effects are withheld.
+        late: how late outcomes arrive.
+    """
+
+    versions: tuple[Published, ...]
+    changes: tuple[Change, ...]
+    decisions: tuple[Decided, ...]
+    exposures: tuple[ExposureDay, ...]
+    course: tuple[MonitoredArm, ...]
+    sensitivity: tuple[SensitivityRow, ...]
+    late: HealthCheck
+
+    @property
+    def started(self) -> Published | None:
+        """The version with which it was started, and its plan frozen; None of a draft."""
+        return next((one for one in self.versions if one.state != "draft"), None)
 
 
 @dataclass(frozen=True, slots=True)

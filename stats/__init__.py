@@ -87,6 +87,9 @@ if TYPE_CHECKING:
         ClusterComparison,
         compare_clusters,
     )
+    from .combined import (
+        moments_over_strata,
+    )
     from .contrasts import (
         Contrast,
         WaldTest,
@@ -123,6 +126,7 @@ if TYPE_CHECKING:
         decompose_revenue,
     )
     from .demand import (
+        CurveFit,
         Demand,
         TestedRate,
         demand_curve,
@@ -285,6 +289,7 @@ _LATE = {
         "order_histogram",
         "threshold_bunching",
     ),
+    "combined": ("moments_over_strata",),
     "clusters": (
         "ClusterComparison",
         "FEW_CLUSTERS",
@@ -326,6 +331,7 @@ _LATE = {
         "decompose_revenue",
     ),
     "demand": (
+        "CurveFit",
         "Demand",
         "TestedRate",
         "demand_curve",
@@ -509,6 +515,7 @@ __all__ = [
     "Contrast",
     "Course",
     "CovariateBalance",
+    "CurveFit",
     "DayOfCourse",
     "DaysComparison",
     "Demand",
@@ -638,6 +645,7 @@ __all__ = [
     "mixture_lambda",
     "mixture_rho",
     "moments_by_arm",
+    "moments_over_strata",
     "money_per_week",
     "newcombe_difference",
     "next_boundary",

@@ -23,7 +23,7 @@ from .proportions import counts_of
 from .results import Amount
 from .showing import Row, Shown
 
-__all__ = ["Demand", "DemandForm", "LackOfFit", "TestedRate", "check_prices", "demand_curve"]
+__all__ = ["CurveFit", "Demand", "DemandForm", "TestedRate", "check_prices", "demand_curve"]
 
 Array = NDArray[np.float64]
 DemandForm = Literal["log", "logit"]
@@ -54,13 +54,13 @@ class TestedRate(Shown):
 
 
 @dataclass(frozen=True, slots=True)
-class LackOfFit(Shown):
+class CurveFit(Shown):
     """Whether the tested rates lie on the curve: (m - Xβ)'Σ⁻¹(m - Xβ), χ² with `df` = prices - 2.
 
     A small p-value says that the curve is the wrong one, and that only the rates themselves should be read.
 
     Example:
-        >>> LackOfFit(2.4, 1, 0.12).df
+        >>> CurveFit(2.4, 1, 0.12).df
         1
     """
 
@@ -105,7 +105,7 @@ class Demand(Shown):
     intercept: float | None
     slope: float | None
     covariance: tuple[float, float, float] | None = field(repr=False)
-    fit: LackOfFit | None
+    fit: CurveFit | None
     alpha: float
 
     def rate_at(self, price: float) -> Amount:
@@ -126,8 +126,7 @@ class Demand(Shown):
             InputError: as in `rate_at`.
         """
         curve, x = self.line_at(price)
-        a, ab, b = self._known()[2]
-        slope = self._known()[1]
+        _, slope, (a, ab, b) = self.parameters()
         if self.form == "log":
             return Amount.around(slope, b, self._quantile)
         q = self._rate(curve.estimate)
@@ -144,7 +143,7 @@ class Demand(Shown):
         Raises:
             InputError: as in `rate_at`.
         """
-        intercept, slope, (a, ab, b) = self._known()
+        intercept, slope, (a, ab, b) = self.parameters()
         low, high = self.tested[0].price, self.tested[-1].price
         if not low <= price <= high:
             raise InputError(
@@ -158,7 +157,12 @@ class Demand(Shown):
     def _quantile(self) -> float:
         return -float(ndtri(self.alpha / 2))
 
-    def _known(self) -> tuple[float, float, tuple[float, float, float]]:
+    def parameters(self) -> tuple[float, float, tuple[float, float, float]]:
+        """Intercept, slope and their covariance.
+
+        Raises:
+            InputError: there is no curve.
+        """
         if self.intercept is None or self.slope is None or self.covariance is None:
             raise InputError(f"there is no demand curve: {self.reason}")
         return self.intercept, self.slope, self.covariance
@@ -299,7 +303,7 @@ def _why_no_variance(one: TestedRate) -> str:
     return ""
 
 
-def _line(x: Array, y: Array, v: Array) -> tuple[float, float, tuple[float, float, float], LackOfFit | None]:
+def _line(x: Array, y: Array, v: Array) -> tuple[float, float, tuple[float, float, float], CurveFit | None]:
     """Weighted least squares of y on x with known variances: a, b, their covariance, and the lack of fit."""
     w = 1 / v
     total = w.sum()
@@ -311,5 +315,5 @@ def _line(x: Array, y: Array, v: Array) -> tuple[float, float, tuple[float, floa
     covariance = 1 / float(total) + centre * centre / spread, -centre / spread, 1 / spread
     left = y - level - slope * deviation
     chi_squared, df = float(w @ left**2), len(x) - 2
-    fit = LackOfFit(chi_squared, df, float(chdtrc(df, chi_squared))) if df > 0 else None
+    fit = CurveFit(chi_squared, df, float(chdtrc(df, chi_squared))) if df > 0 else None
     return level - slope * centre, slope, covariance, fit

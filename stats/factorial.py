@@ -31,7 +31,7 @@ __all__ = ["compare_factorial"]
 Array = NDArray[np.float64]
 Strata = Sequence[Moments]
 
-MOST_RANKED = 64
+MOST_RANKED = 32
 """Most cells for which the chance to be the best is computed: its cost grows with their square."""
 
 HOLM = "Holm (1979) within the family: over its terms, and over its single contrasts"

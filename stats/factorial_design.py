@@ -27,7 +27,7 @@ Term = tuple[str, ...]
 MEAN = "the mean"
 """The name of the term without factors."""
 
-MOST_CELLS = 1024
+MOST_CELLS = 256
 """Most combinations of levels: beyond, a table of all effects helps nobody."""
 
 
@@ -321,24 +321,26 @@ def _against_first(levels: int) -> Array:
 def _null_space(matrix: Array) -> Array:
     """Dependences among columns, one a row: each later column that earlier ones make up, with what they make it of."""
     kept: list[int] = []
-    basis = np.zeros((len(matrix), 0))
-    rows = []
+    made: list[int] = []
+    basis = np.zeros((len(matrix), min(matrix.shape)))
     for at, column in enumerate(matrix.T):
+        known = basis[:, : len(kept)]
         size = float(np.linalg.norm(column))
         # Twice, since one projection leaves rounding.
-        rest = column - basis @ (basis.T @ column)
-        rest = rest - basis @ (basis.T @ rest)
-        if size > 0 and float(np.linalg.norm(rest)) > 1e-9 * size:
+        rest = column - known @ (known.T @ column)
+        rest = rest - known @ (known.T @ rest)
+        length = float(np.linalg.norm(rest))
+        if size > 0 and length > 1e-9 * size:
+            basis[:, len(kept)] = rest / length
             kept.append(at)
-            basis = np.hstack([basis, (rest / np.linalg.norm(rest))[:, None]])
-            continue
-        row = np.zeros(matrix.shape[1])
-        row[at] = 1.0
-        if kept:
-            made_of = np.linalg.lstsq(matrix[:, kept], column, rcond=None)[0]
-            row[kept] = np.where(np.abs(made_of) > 1e-9, -made_of, 0.0)
-        rows.append(row)
-    return np.array(rows).reshape(len(rows), matrix.shape[1])
+        else:
+            made.append(at)
+    rows = np.zeros((len(made), matrix.shape[1]))
+    rows[np.arange(len(made)), made] = 1.0
+    if kept and made:
+        parts = np.linalg.lstsq(matrix[:, kept], matrix[:, made], rcond=None)[0].T
+        rows[:, kept] = np.where(np.abs(parts) > 1e-9, -parts, 0.0)
+    return rows
 
 
 def _components(null: Array) -> list[set[int]]:

@@ -105,7 +105,8 @@ def incrementality(
     """
     alpha = check_alpha(alpha)
     t, c = mean_estimate(treatment, orders), mean_estimate(control, orders)
-    treatment.index(margin), control.index(margin)
+    for arm in (treatment, control):
+        arm.index(margin)
     paid_t, paid_c = mean_estimate(treatment, cost), mean_estimate(control, cost)
     if isinstance(t, str) or isinstance(c, str) or isinstance(paid_t, str) or isinstance(paid_c, str):
         return _nothing(next(why for why in (t, c) if isinstance(why, str)))

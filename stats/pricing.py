@@ -271,9 +271,9 @@ def _model_profit(demand: Demand, price: float, unit_cost: float) -> Amount:
 
 def _model_chances(demand: Demand, price: Sequence[float], unit_cost: float) -> list[Chance]:
     earned = np.array(price) - unit_cost
-    mean = np.array([demand.intercept, demand.slope], dtype=np.float64)
-    a, ab, b = demand.covariance or (0.0, 0.0, 0.0)
-    found = (_log_chances if demand.form == "log" else _logit_chances)(np.array(price), earned, mean, (a, ab, b))
+    intercept, slope, covariance = demand.parameters()
+    by_form = _log_chances if demand.form == "log" else _logit_chances
+    found = by_form(np.array(price), earned, np.array([intercept, slope]), covariance)
     return [Chance(float(best), max(float(regret), 0.0)) for best, regret in zip(*found, strict=True)]
 
 

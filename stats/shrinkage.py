@@ -137,7 +137,7 @@ def shrink(effects: ArrayLike, variances: ArrayLike, *, method: Tau = "paule-man
     """
     y, v = effects_and_variances(effects, variances)
     tau2 = between_variance(y, v, method=method)
-    mu, of_mu = _centre(y, v, tau2)
+    mu, of_mu = _centre(y, v, tau2), float(1 / (1 / (v + tau2)).sum())
     return [_blup(float(a), float(b), mu, tau2, "effects", of_mu) for a, b in zip(y, v, strict=True)]
 
 
@@ -307,10 +307,9 @@ def effects_and_variances(effects: ArrayLike, variances: ArrayLike) -> tuple[Arr
     return y, v
 
 
-def _centre(y: Array, v: Array, tau2: float) -> tuple[float, float]:
-    """The weighted mean and its variance."""
+def _centre(y: Array, v: Array, tau2: float) -> float:
     w = 1 / (v + tau2)
-    return float((w @ y) / w.sum()), float(1 / w.sum())
+    return float((w @ y) / w.sum())
 
 
 def _spread(y: Array, v: Array, tau2: float) -> float:

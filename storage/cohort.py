@@ -54,13 +54,17 @@ class Cohort:
         return self.names.get(name, -1)
 
 
-def subjects(sources: Sources, cohort: Cohort) -> Subquery:
+def subjects(sources: Sources, cohort: Cohort, *, only_busy: bool = False) -> Subquery:
     """One row a visitor who was exposed by then: where and when that first happened.
+
+    With `only_busy` those without any outcome may be left out.
 
     Columns: phase, arm_id, visitor_id, at, crossover_at, returned (1 where another phase exposed the visitor again);
     with a segment its value, or "(missing)", and beside another experiment the arm_id there, as `segment`.
     """
     exposure = sources.exposure
+    if only_busy and sources.busy_exposure is not None:
+        exposure = sources.busy_exposure
     rows = select(exposure).where(
         exposure.c.experiment_id == cohort.experiment_id,
         exposure.c.phase == max(cohort.phases) if len(cohort.phases) == 1 else exposure.c.phase.in_(cohort.phases),

@@ -10,7 +10,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select, String, and_, case, cast, func, null, select
 
@@ -90,7 +89,10 @@ def read_funnel(connection: Connection, published: Published, as_of: int) -> Fun
     """The funnel of a published version, as of a time in microseconds."""
     origin = store_origin(connection, published, as_of)
     statement = funnel_statement(origin.sources, origin.cohort)
-    rows = [(int(row[0]), int(row[1]), *row[2:5], int(row[5]), int(row[6])) for row in connection.execute(statement)]
+    rows: list[Row] = [
+        (int(phase), int(arm_id), step, offer, reason, int(visitors), int(first))
+        for phase, arm_id, step, offer, reason, visitors, first in map(tuple, connection.execute(statement))
+    ]
     by_phase: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
         by_phase[row[0]].append(row)
@@ -103,7 +105,7 @@ def read_funnel(connection: Connection, published: Published, as_of: int) -> Fun
     )
 
 
-def funnel_statement(sources: Sources, cohort: Cohort) -> CompoundSelect[Any]:
+def funnel_statement(sources: Sources, cohort: Cohort) -> CompoundSelect:
     """One statement that gives every `Row`: by phase and arm all visitors, and those who took each step."""
     subject = subjects(sources, cohort)
     text = String(255)
@@ -119,7 +121,7 @@ def funnel_statement(sources: Sources, cohort: Cohort) -> CompoundSelect[Any]:
     return everybody.union_all(_steps(sources, cohort))
 
 
-def _steps(sources: Sources, cohort: Cohort) -> Select[Any]:
+def _steps(sources: Sources, cohort: Cohort) -> Select:
     subject = subjects(sources, cohort)
     ids, visitor_id = ids_of(sources, subject)
     offer, reason = name.alias("of_offer"), name.alias("of_reason")

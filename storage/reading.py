@@ -13,10 +13,12 @@ from sqlalchemy import Connection, Select
 from ..errors import InputError, StoreError, known_or_nearest
 from ..experiments.currencies import minor_digits
 from ..experiments.definition import Definition, State
+from ..experiments.metrics import CovariateUse
 from ..experiments.snapshot import Published
 from ..stats.moments import Moments
 from .cohort import Cohort, Key, keys_of, unpacked
 from .features import Feature
+from .late_covariates import refuse_late_covariates
 from .observations import ArmCounts, Breakdown, Observations, Stratum
 from .origins import Origin, store_origin
 from .sources import Sources
@@ -38,6 +40,7 @@ __all__ = [
     "require_segment",
     "split_by",
     "strata_by",
+    "visitors_of",
 ]
 
 SegmentCounts = dict[str, dict[int, dict[str, int]]]
@@ -111,6 +114,7 @@ def observed(
     definition, sources, cohort, names = origin.definition, origin.sources, origin.cohort, origin.arms
     layout = Layout(definition.metrics)
     groups, times = read_groups(connection, sources, cohort, names, layout)
+    refuse_late_covariates(connection, sources, cohort, _unseen(layout, groups))
     arms = {phase: _arms_of(definition, shares.get(phase, {})) for phase in cohort.phases[:-1]}
     *earlier, current = (
         replace(
@@ -135,6 +139,20 @@ def observed(
         unreported_rows=sum(group.sums.unreported for group in groups.values()),
         orphaned_refunds=0 if orphans is None else int(connection.scalar(orphans) or 0),
     )
+
+
+def _unseen(layout: Layout, groups: Mapping[Key, Group]) -> list[CovariateUse]:
+    """The covariates that no mature visitor has, where there are any."""
+    return [
+        use
+        for use, windows in layout.covariates.items()
+        if any(group.sums.visitors[window] for group in groups.values() for window in windows)
+        and all(
+            group.sums.first[layout.features.index(Feature(use, window, missing=True))] == group.sums.visitors[window]
+            for group in groups.values()
+            for window in windows
+        )
+    ]
 
 
 def require_segment(definition: Definition, segment: str) -> None:
@@ -184,6 +202,15 @@ def count_by(connection: Connection, origin: Origin) -> SegmentCounts:
             arms = found.setdefault(value, {}).setdefault(int(phase), {})
             arms[arm] = arms.get(arm, 0) + int(visitors)
     return found
+
+
+def visitors_of(breakdown: Breakdown) -> SegmentCounts:
+    """The visitors alone of what was read with the outcomes, as `count_by` finds them."""
+    counts = {
+        value: {one.phase: {arm: seen.visitors for arm, seen in one.arms.items() if seen.visitors} for one in strata}
+        for value, strata in breakdown.values.items()
+    }
+    return {value: {phase: arms for phase, arms in phases.items() if arms} for value, phases in counts.items()}
 
 
 def _stratum(

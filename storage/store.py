@@ -38,7 +38,14 @@ from .opening import open_tables
 from .origins import Origin, store_origin
 from .outcomes import prepare_covariates, prepare_outcomes, store_covariates, store_outcomes
 from .overlaps import Overlap, read_overlap
-from .reading import SegmentCounts, read_breakdown, read_counts, read_observations, read_variant
+from .reading import (
+    SegmentCounts,
+    read_breakdown,
+    read_counts,
+    read_observations,
+    read_variant,
+    visitors_of,
+)
 from .results import Tally, WriteResult
 from .series import Series, SinceExposure, read_series, read_since_exposure
 from .table import TableRow
@@ -400,10 +407,7 @@ class Store(AcrossForks):
             kept = read_kept_breakdown(connection, experiment, at, segment)
             if kept is None:
                 return read_counts(connection, published, now_micros() if at is None else at, segment)
-            return {
-                value: {one.phase: {arm: seen.visitors for arm, seen in one.arms.items()} for one in strata}
-                for value, strata in kept.values.items()
-            }
+            return visitors_of(kept)
 
         return read(self._engine, work)
 

@@ -95,7 +95,7 @@ INCREMENTAL = Table(
         for n, rate, lift in itertools.product((1_000, 10_000, 100_000), (0.05,), (0.0, 0.1, 0.5))
     ],
     measure_incremental,
-    lambda cell: 5_000 if cell["n"] < 100_000 else 2_000,
+    lambda cell: 4_000 if cell["n"] < 100_000 else 1_500,
 )
 
 
@@ -152,6 +152,7 @@ def measure_programme(cell: Mapping[str, Cell], runs: int, seed: int) -> Row:
         covered += found.total.low <= true <= found.total.high
         sums += true, found.raw, found.total.estimate
     return {
+        "any shipped": share(some, runs),
         "coverage": share(covered, some),
         "true": float(sums[0] / some),
         "raw": float(sums[1] / some),
@@ -172,7 +173,7 @@ PROGRAMME = Table(
         *({"experiments": k, "tau": tau, "se": 0.02} for k, tau in itertools.product((10, 40), (0.0, 0.01, 0.03))),
     ],
     measure_programme,
-    lambda cell: 10_000 if cell["experiments"] < 40 else 4_000,
+    lambda cell: 5_000 if cell["experiments"] < 40 else 2_000,
 )
 
 
@@ -204,7 +205,7 @@ EXPERIENCE = Table(
     "errors, and its squared error as a share of the raw estimate's.",
     [{"past experiments": k, "tau": tau} for k, tau in itertools.product((10, 40), (0.0, 0.01, 0.02, 0.04))],
     measure_experience,
-    lambda _: 10_000,
+    lambda _: 5_000,
 )
 
 
@@ -244,5 +245,5 @@ COURSE = Table(
         for early, later in ((0.0, 0.0), (0.5, 0.0), (0.5, -0.2), (0.5, 0.3), (2.0, -0.5))
     ],
     measure_course,
-    lambda _: 4_000,
+    lambda _: 2_000,
 )

@@ -72,7 +72,7 @@ DEMAND = Table(
         for form, n, elasticity in itertools.product(("log", "logit"), (500, 5_000, 50_000), (-0.8, -2.0))
     ],
     measure_demand,
-    lambda _: 10_000,
+    lambda _: 5_000,
 )
 
 
@@ -136,7 +136,7 @@ CHOICE = Table(
         for source, n in itertools.product(("arms", "log curve", "logit curve"), (1_000, 5_000, 50_000))
     ],
     measure_choice,
-    lambda cell: 2_000 if cell["chosen by"] == "logit curve" else 10_000,
+    lambda cell: 1_500 if cell["chosen by"] == "logit curve" else 5_000,
 )
 
 
@@ -181,11 +181,11 @@ DOSES = Table(
     "doses",
     "Discount depth as a dose",
     "Revenue a visitor at depths of 0, 10, 20 and 40 %; 5 % buy, sigma 1; flat, rising by 40 %, or highest in the "
-    "middle. Coverage of the linear and quadratic contrasts, and the regret of the best dose for 1,000 visitors as said "
-    "and as it was: where doses hardly differ, more is said than lost.",
+    "middle. Coverage of the linear and quadratic contrasts, and the regret of the best dose for 1,000 visitors, said "
+    "and lost: where doses hardly differ, more is said than lost.",
     [{"shape": shape, "n": n} for shape, n in itertools.product(("flat", "linear", "peak"), (1_000, 10_000))],
     measure_doses,
-    lambda cell: 10_000 if cell["n"] == 1_000 else 4_000,
+    lambda cell: 5_000 if cell["n"] == 1_000 else 2_000,
 )
 
 
@@ -230,5 +230,5 @@ BUNCHING = Table(
         for orders, filled, more in ((200, 0.0, 1), (200, 0.3, 1), (2_000, 0.0, 1), (2_000, 0.3, 1), (2_000, 0.3, 4))
     ],
     measure_bunching,
-    lambda cell: 4_000 if cell["orders"] == 200 else 2_000,
+    lambda _: 2_000,
 )

@@ -14,7 +14,7 @@ from ..segments import segments_of
 from ..wire import read_fields
 from .arms import FORCED_HERE
 
-__all__ = ["CapturingRecorder", "capture_exposures", "capture_outcomes"]
+__all__ = ["CapturingRecorder", "capture_exposures", "capture_outcomes", "exposures_of"]
 
 
 class CapturingRecorder(Recording):
@@ -34,7 +34,7 @@ class CapturingRecorder(Recording):
     def expose(self, assignment: Assignment, *, at: datetime | None = None) -> None:
         """Keep the exposure, and the holdout's, if the assignment belongs into the analysis or was forced by a test."""
         moment = at or datetime.now(UTC)
-        self.exposures += _exposures(assignment, moment)
+        self.exposures += exposures_of(assignment, moment)
         if assignment.withheld is not None:
             self.offer_step(assignment, "withheld", at=moment)
 
@@ -107,7 +107,8 @@ def _is_analysed(assignment: Assignment) -> bool:
     )
 
 
-def _exposures(assignment: Assignment, at: datetime) -> list[Exposure]:
+def exposures_of(assignment: Assignment, at: datetime) -> list[Exposure]:
+    """What the recorder would write of an assignment, and what a test forced."""
     due = []
     if _is_analysed(assignment):
         experiment, arm, phase, version = assignment.experiment, assignment.arm, assignment.phase, assignment.hash

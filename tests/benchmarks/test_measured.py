@@ -31,6 +31,15 @@ ROWS = [
     ("permutation", 4, 150),
     ("bootstrap", 0, 150),
     ("posteriors", 5, 300),
+    ("demand", 0, 1_000),
+    ("choice", 1, 300),
+    ("doses", 0, 500),
+    ("bunching", 1, 500),
+    ("incremental", 1, 500),
+    ("money", 4, 2_000),
+    ("programme", 4, 500),
+    ("experience", 1, 500),
+    ("course", 2, 100),
 ]
 """Table, number of the row, runs."""
 

@@ -157,10 +157,17 @@ def test_completion(shell, capsys):
 
 @pytest.mark.parametrize(
     ("words", "known"),
-    [("offerlift st", ["start", "stop", "status"]), ("offerlift stop x --se", ["--serve"])],
+    [
+        ("offerlift st", ["start", "stop", "status"]),
+        ("offerlift stop x --se", ["--serve"]),
+        ("offerlift analyze c", ["cart"]),
+        ("offerlift check cart c", ["cart"]),
+        ("offerlift --db none.db analyze c", []),
+        ("offerlift analyze --db none.db c", []),
+    ],
 )
-def test_completion_completes(words, known):
-    """What the script asks for is answered with commands and with options."""
+def test_completion_completes(planned, words, known):
+    """What the script asks for is answered with commands, options, and experiments of the store, where there is one."""
     asked = {"_OFFERLIFT_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
     code = "import sys; sys.argv[0] = 'offerlift'; from offerlift.cli import main; main()"
     done = subprocess.run(

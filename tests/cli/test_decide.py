@@ -91,8 +91,9 @@ def test_nobody_is_nobody(planned, capsys, monkeypatch):
 def test_the_log_has_it_all(planned, capsys):
     """Versions, the look that was revealed, decisions; of one experiment or of all, the newest last."""
     assert run(["review", "--as-of", "2026-03-09", "--reveal", "cart", "--yes"]) == 0
-    assert run(["decide", "cart", "continue", "--by", "Ada", "--reason", "Größe"]) == 0
+    assert run(["decide", "cart", "continue", "--by", "Ada", "--reason", "Größe \x1b[2J"]) == 0
     assert run(["pause", "cart"]) == 0
+    assert "\x1b" not in capsys.readouterr().out
     capsys.readouterr()
     assert run(["log", "cart", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["changes"]
@@ -103,7 +104,7 @@ def test_the_log_has_it_all(planned, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 5
     assert "not planned" in lines[0]
-    assert "Größe (Ada)" in lines[3]
+    assert "Größe �[2J (Ada)" in lines[3]
 
 
 def test_status_says_where_everything_is(planned, capsys):

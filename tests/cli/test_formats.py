@@ -42,6 +42,7 @@ def test_every_command_that_prints_data_has_the_same_formats():
             continue
         assert {"--format", "--json"} <= options, path
         chosen = next(one for one in command.params if one.name == "chosen")
+        assert isinstance(chosen.type, click.Choice)
         assert list(chosen.type.choices) == ["text", "json", "csv", "markdown"]
 
 

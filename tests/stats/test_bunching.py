@@ -18,13 +18,13 @@ def euros(*values):
 
 def test_shares_on_either_side_of_the_threshold():
     """Orders of exactly the threshold are above it, those a cent less below; the band's end is not in it."""
-    treatment = euros(39.99, 40.0, 49.99, 50.0, 59.99, 60.0)
+    treatment = euros(39.99, 40.0, 40.0, 49.99, 50.0, 50.0, 50.0, 59.99, 60.0)
     control = euros(45.0, 45.0, 70.0, 55.0)
     found = threshold_bunching(treatment, control, threshold=50, width=10)
-    assert (found.below.orders_treatment, found.above.orders_treatment) == (2, 2)
+    assert (found.below.orders_treatment, found.above.orders_treatment) == (3, 4)
     assert (found.below.share_control, found.above.share_control) == (0.5, 0.25)
     assert (found.below.start, found.below.end, found.above.end) == (40.0, 50.0, 60.0)
-    assert found.above.difference == miettinen_nurminen_difference(2, 6, 1, 4)
+    assert found.above.difference == miettinen_nurminen_difference(4, 9, 1, 4)
 
 
 def test_per_visitor_compares_what_was_randomised():

