@@ -18,6 +18,7 @@ from ..experiments.definition import Definition
 from ..experiments.metrics import Metric
 from ..stats import Contrast, Overlaps, PastExperiment, overlap_interactions, programme_total
 from ..storage import Store
+from ..storage.decisions import Decided
 from ..storage.observations import Observations
 from .details import Details
 from .offers.money import audience_of
@@ -41,7 +42,7 @@ class PastArm:
 
     Attributes:
         metric: of money, by which its lift is counted.
-        shipped: whether its verdict is to ship.
+        shipped: whether it was decided to ship; where nothing was decided yet, whether the verdict recommends it.
         lift: as seen; its interval is the fixed-sample one.
         shrunk: what to expect of it.
         money_per_week: that a lift of 1 is worth: the control's money a visitor times the audience.
@@ -118,10 +119,18 @@ class _Read:
 
     observations: Observations
     card: Scorecard
+    decided: tuple[Decided, ...] = ()
 
     @property
     def definition(self) -> Definition:
         return self.observations.definition
+
+    def is_shipped(self, arm: str) -> bool:
+        """Whether the arm was decided to ship; where nothing was decided yet, whether that is recommended."""
+        final = [one for one in self.decided if one.action != "continue"]
+        if final:
+            return (final[-1].action, final[-1].arm) == ("ship", arm)
+        return (self.card.decision.action, self.card.decision.arm) == ("ship", arm)
 
 
 def programme(store: Store, as_of: datetime | None = None) -> Programme:
@@ -148,7 +157,8 @@ def programme(store: Store, as_of: datetime | None = None) -> Programme:
         if reason:
             left_out.append(f"{key}: {reason}.")
         else:
-            readable.append(_Read(observations, card))
+            decided = tuple(one for one in store.decisions(key) if one.at <= at)
+            readable.append(_Read(observations, card, decided))
     arms, raw, total, prior, note = _total([one for read in readable for one in _past_arms(read)], readable)
     metric, interactions = _interactions(store, readable, at)
     return Programme(
@@ -181,14 +191,13 @@ def _past_arms(read: _Read) -> Iterator[tuple[PastArm, float]]:
         error = (lift.high - lift.low) / (2 * 1.959963984540054)
         if error > 0:
             found = Estimate(lift.estimate, lift.low, lift.high)
-            shipped = arm.verdict == "ship" and card.decision.arm in (None, arm.arm)
             yield (
                 PastArm(
                     card.experiment,
                     arm.arm,
                     metric.metric,
                     arm.verdict or "",
-                    shipped,
+                    read.is_shipped(arm.arm),
                     found,
                     Estimate(),
                     control * audience,

@@ -203,7 +203,7 @@ def shrink_together(
     if smallest_effect is None or len(y) == 0:
         return None
     tau2 = sceptical_prior(smallest_effect) / 2
-    mu, _ = _centre(y, v, tau2)
+    mu = _centre(y, v, tau2)
     return [_blup(float(a), float(b), mu, tau2, "sceptical") for a, b in zip(y, v, strict=True)]
 
 

@@ -85,7 +85,7 @@ def after_sale_of(seen: Seen) -> AfterSale | None:
             return None
         return AfterSale("undefined", "No metric has a window of days to follow.", maturity=waits, holdout=holdout)
     days = min(metric.window_end // DAY, LONGEST_COURSE)
-    course = seen.details.offers.since_exposure(days)
+    course = seen.details.offers.since_exposure(replace(metric, covariate=None), days)
     unit = metric_unit(metric, seen.definition.currency)
     empty = AfterSale("ok", "", metric.name, unit, waits, holdout)
     if isinstance(course, str):
@@ -144,7 +144,8 @@ def _row(
     if not course:
         return AfterSaleRow(arm, "insufficient", "Nobody was observed for a whole day in both arms yet.")
     if parts is None or isinstance(parts, str) or first is None:
-        return AfterSaleRow(arm, "ok", parts or "", tuple(course), Estimate(), Estimate(), None, "")
+        reason = parts if isinstance(parts, str) else ""
+        return AfterSaleRow(arm, "ok", reason, tuple(course))
     early, late = (_part(parts, name, arm, control) for name in ("early", "late"))
     shape = _shape(early, late)
     return AfterSaleRow(arm, "ok", "", tuple(course), early, late, shape, _in_words(shape, early, late, unit, first))
@@ -184,7 +185,8 @@ def _sign(found: Estimate) -> int:
 
 def _in_words(shape: Shape, early: Estimate, late: Estimate, unit: str, first: int) -> str:
     days = "the first day" if first == 1 else f"the first {first} days"
-    seen = f"{estimate_in_words(early, unit)} in {days}, {estimate_in_words(late, unit)} after"
+    rest = "nothing that varies" if late.estimate is None else estimate_in_words(late, unit)
+    seen = f"{estimate_in_words(early, unit)} in {days}, {rest} after"
     words = {
         "growing": "The difference keeps growing",
         "holding": "What came in the first days is not seen to be taken back",

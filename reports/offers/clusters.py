@@ -6,10 +6,10 @@ interval of the primary metric, and the decision, rest on it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
-from ...stats import Comparison, compare_clusters
+from ...stats import Comparison, Moments, compare_clusters
 from ...storage.observations import Observations
 from ..details import Details
 from .tree import Cluster, ClusterRow, Estimate
@@ -53,7 +53,7 @@ def clustered(observations: Observations, details: Details) -> Mapping[str, Clus
     if isinstance(split, str):
         return without(split.rstrip("."))
     metric = definition.metric(plan.primary)
-    arms = {
+    arms: dict[str, dict[Hashable, Moments | tuple[int, float]]] = {
         arm.name: {
             value: moments
             for value, strata in split.values.items()

@@ -49,7 +49,9 @@ def factorial_of(seen: Seen) -> Factorial | None:
         )
     except InputError as error:
         return _without(empty, "undefined", error.message)
-    names = {tuple(arm.levels[factor] for factor in definition.factors): arm.name for arm in definition.arms}
+    names: dict[tuple, str] = {
+        tuple(arm.levels[factor] for factor in definition.factors): arm.name for arm in definition.arms
+    }
     cells = tuple(_cell(names, one, list(definition.factors)) for one in found.cells)
     best = found.best
     return Factorial(

@@ -65,8 +65,10 @@ def _together(earned: Moments, given: Moments) -> Moments:
     m2[:2, :2] = earned.m2[::-1, ::-1]
     m2[0, 2] = m2[2, 0] = given.m2[0, 1]
     m2[2, 2] = given.m2[0, 0]
-    mean = [earned.mean[1], earned.mean[0], given.mean[0]]
-    return Moments((ORDERS, EARNED, COST), earned.n, mean, m2, [earned.m3[1], earned.m3[0], given.m3[0]])
+    mean, m3 = (
+        np.array([one[1], one[0], other[0]]) for one, other in ((earned.mean, given.mean), (earned.m3, given.m3))
+    )
+    return Moments((ORDERS, EARNED, COST), earned.n, mean, m2, m3)
 
 
 def _row(arm: str, treatment: Moments, control: Moments) -> IncrementalRow:

@@ -25,7 +25,7 @@ MOST_PANELS = 8
 def bunching_plot(arms: Sequence[Bunching], currency: str) -> Figure:
     """A panel an arm: the share of its orders in each bin, the first arm's as a line, thresholds dashed."""
     shown = arms[:MOST_PANELS]
-    figure = _figure(PANEL * len(shown) + 0.7)
+    figure = _figure(PANEL * len(shown) + 0.3)
     height = figure.get_figheight()
     first = shown[0]
     edges = [one.low for one in first.bins] + [first.bins[-1].high]
@@ -77,6 +77,8 @@ def describe_bunching(arms: Sequence[Bunching], currency: str) -> str:
 
 def course_plot(rows: Sequence[AfterSaleRow], unit: str, split: int | None) -> Figure:
     """The cumulative difference of each arm by days since the exposure, with fixed-sample 95 % bands."""
+    from matplotlib.ticker import MaxNLocator
+
     figure = _figure(2.7)
     axis = figure.add_axes((LEFT, 0.19, RIGHT - LEFT - 0.16, 0.72))
     plotting.style(axis)
@@ -105,7 +107,9 @@ def course_plot(rows: Sequence[AfterSaleRow], unit: str, split: int | None) -> F
         )
     axis.set_xlabel("days since the exposure", size=SIZE, color=MUTED)
     axis.yaxis.set_major_formatter(lambda y, _: fmt.change(y, unit))
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.yaxis.set_major_locator(MaxNLocator(5))
+    axis.tick_params(axis="y", left=False, labelleft=True, labelsize=SIZE, labelcolor=MUTED)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles, names = axis.get_legend_handles_labels()
     legend = axis.legend(handles, names, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=SIZE)
     for text in legend.get_texts():

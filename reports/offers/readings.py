@@ -29,14 +29,14 @@ class OfferReaders:
 
     Attributes:
         breakdown: counts and moments by a segment's values.
-        since_exposure: moments by days since the exposure, for at most so many days.
+        since_exposure: moments of a metric by days since the exposure, for at most so many days.
         measured: the same visitors by other metrics.
         funnel: how far visitors came with the offers.
         covered: keys of the experiments that a holdout covers.
     """
 
     breakdown: Callable[[str], Breakdown] | None = None
-    since_exposure: Callable[[int], SinceExposure] | None = None
+    since_exposure: Callable[[Metric, int], SinceExposure] | None = None
     measured: Callable[[Sequence[Metric]], Observations] | None = None
     funnel: Callable[[], Funnel] | None = None
     covered: Callable[[], Sequence[str]] | None = None
@@ -47,7 +47,7 @@ class OfferReaders:
         key, at = observations.definition.experiment, observations.as_of
         return cls(
             lambda segment: store.breakdown(key, segment, as_of=at),
-            lambda days: store.since_exposure(key, days=days, as_of=at),
+            lambda metric, days: store.since_exposure(key, days=days, as_of=at, metrics=[metric]),
             lambda metrics: store.measured(key, metrics, as_of=at),
             lambda: store.funnel(key, as_of=at),
             lambda: [one for one in store.experiments() if key in store.published(one).definition.holdouts],
@@ -82,10 +82,10 @@ class OfferDetails:
             for value, strata in found.values.items()
         }
 
-    def since_exposure(self, days: int) -> SinceExposure | str:
-        """Moments by days since the exposure."""
+    def since_exposure(self, metric: Metric, days: int) -> SinceExposure | str:
+        """Moments of a metric by days since the exposure."""
         read = self._readers.since_exposure
-        return self._once(("since_exposure", days), None if read is None else lambda: read(days))
+        return self._once(("since_exposure", metric, days), None if read is None else lambda: read(metric, days))
 
     def measured(self, metrics: Sequence[Metric]) -> Observations | str:
         """The same visitors by other metrics."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .. import format as fmt
-from ..terminal import short, table, wrapped
+from ..terminal import printable, short, table, wrapped
 from .section import INTERVALS, dose_in_words, elasticity, weeks
 from .showing import amount, estimate_in_words, money, probability, set_in_words
 from .tree import (
@@ -63,7 +63,7 @@ def funnel_text(part: Funnel | None) -> Iterator[list[str]]:
 
 
 def _clusters(part: Cluster) -> list[str]:
-    title = f"CLUSTERS ({fmt.label(part.cluster)}: the primary metric's intervals know of them)"
+    title = f"CLUSTERS ({printable(fmt.label(part.cluster))}: the primary metric's intervals know of them)"
     if part.status != "ok":
         return [title, *wrapped(part.reason)]
     lines = [title]
@@ -168,7 +168,7 @@ def _after_sale(part: AfterSale) -> list[str]:
 
 def _segments(part: Segments) -> list[str]:
     label = "pre-declared" if part.label == "pre_declared" else "exploratory"
-    title = f"BY {fmt.label(part.segment).upper()} ({label}; informs, never decides)"
+    title = f"BY {printable(fmt.label(part.segment)).upper()} ({label}; informs, never decides)"
     if part.status != "ok":
         return [title, *wrapped(part.reason)]
     rows = [["", "arm", "visitors", "to be expected", "as seen", "p adjusted"]]
@@ -180,7 +180,7 @@ def _segments(part: Segments) -> list[str]:
     lines = [title, *table(rows, left=(0, 1))]
     for test in part.tests:
         p = fmt.p_value(test.adjusted_p_value) if test.status == "ok" else test.reason
-        lines += wrapped(f"{short(test.arm)}: effects differ between the values, p adjusted {p}.")
+        lines += wrapped(f"{short(test.arm)}: do its effects differ between the values? p adjusted {p}.")
     return lines
 
 

@@ -16,6 +16,7 @@ from offerlift.reports.programme import programme
 from offerlift.reports.programme_text import render_programme
 from offerlift.stats import PastExperiment, programme_total
 from offerlift.storage import Store
+from offerlift.storage.decisions import Decided
 
 DAY = 86_400_000_000
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -124,6 +125,19 @@ def test_two_experiments_that_change_each_other_are_found():
         assert both.adjusted_p_value < 0.001
         assert pairs[frozenset(("one", "three"))].adjusted_p_value > 0.05
         assert "one changes what the other does" in render_programme(found)
+
+
+def test_what_people_decided_comes_before_what_was_recommended():
+    """A winner that was stopped all the same is not shipped, and brings nothing."""
+    with Store.open("sqlite://") as store:
+        publish(store, "winner")
+        buy(store, "winner", 0, {"control": 400, "ten": 700})
+        assert programme(store, AT).arms[0].shipped
+        stopped = Decided("stop_no_effect", None, "Ada", "no stock left", AT, "ship", "ten")
+        store.record_decision("winner", stopped)
+        found = programme(store, AT)
+        assert (found.arms[0].verdict, found.arms[0].shipped) == ("ship", False)
+        assert found.raw == 0
 
 
 def test_without_a_verdict_there_is_no_total():

@@ -14,7 +14,7 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from offerlift.errors import InputError
-from offerlift.stats import Moments, compare_factorial, compare_means, compare_ratios, shrink
+from offerlift.stats import Moments, adjust_p_values, compare_factorial, compare_means, compare_ratios, shrink
 from offerlift.stats.contrasts import detectable_effect, satterthwaite_contrasts
 from scipy.special import nctdtr, stdtrit
 
@@ -253,6 +253,19 @@ def test_holm_within_the_family():
     inside, outside = found["timing"].contrasts[0], found["discount"].contrasts[0]
     assert inside.detectable == pytest.approx(detectable_effect(inside.se, inside.df, 0.025, 0.8))
     assert outside.detectable == pytest.approx(detectable_effect(outside.se, outside.df, 0.05, 0.8))
+
+
+def test_holm_over_single_contrasts():
+    """With three levels the single contrasts are a list of their own, adjusted by Holm over all of the family's."""
+    _, cells = cells_of(SIX, np.random.default_rng(12), shift=3.0)
+    found = compare_factorial(cells, SIX, "y")
+    contrasts = [one for effect in found.effects for one in effect.contrasts]
+    assert [one.p_adjusted for one in contrasts] == pytest.approx(
+        adjust_p_values([one.p_value for one in contrasts], "holm")
+    )
+    tests = [effect.test for effect in found.effects]
+    assert [one.p_adjusted for one in tests] == pytest.approx(adjust_p_values([one.p_value for one in tests], "holm"))
+    assert len({one.p_adjusted for one in contrasts}) > 2
 
 
 @pytest.mark.parametrize(("df", "power"), [(30.0, 0.8), (1e5, 0.8), (1e5, 0.9)])

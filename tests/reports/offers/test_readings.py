@@ -286,7 +286,7 @@ def test_accept_rates_are_labelled_not_comparable(stepped):
     rows, _ = make_look(observations, [], reveal=True, details=details)
     card = scorecard(observations, rows, details)
     row = next(one for one in card.offers.funnel.arms if one.arm == "ten")
-    assert (row.accepted, row.accept_rate, dict(row.declined_reasons)) == (30, 0.3, {"too_expensive": 20})
+    assert (row.accepted, row.accept_rate, row.declined_reasons) == (30, 0.3, {"too_expensive": 20})
     page, text = render_html([card]), render_text(card)
     assert "Accept rates are not comparable between arms" in page
     assert "Accept rates are not comparable between arms" in text

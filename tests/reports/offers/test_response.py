@@ -115,10 +115,10 @@ def test_orders_that_gather_above_a_threshold_are_counted_and_drawn(threshold):
 
 
 def test_a_page_and_a_terminal_show_the_prices(prices):
-    """Each tested price, its chance and its regret; after the numbers, before the Bayesian view."""
+    """Each tested price, its chance and its regret; after the verdict, before the Bayesian view."""
     card = prices.card()
     page, text = render_html([card]), render_text(card)
-    assert page.index("How sure is the primary metric") < page.index("P(best tested)") < page.index("The Bayesian view")
+    assert page.index("Keep collecting") < page.index("P(best tested)") < page.index("The Bayesian view")
     for shown in (page, text):
         assert "€25.00" in shown
         assert "Elasticity of demand" in shown
