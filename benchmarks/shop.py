@@ -1,4 +1,4 @@
-"""A shop of any size for benchmarks/store.py: 28 days, three arms, three outcomes a visitor, 8 % of them buy.
+"""A shop of any size for benchmarks/store.py and dashboard.py: 28 days, three arms, three outcomes a visitor; 8 % buy.
 
 It is written to Parquet once, as a log of exposures and one of outcomes, and from there to each store's own tables by
 that database's fastest raw SQL: what is measured is reading. Texts of ids are left out; no analysis reads them.
@@ -7,7 +7,7 @@ that database's fastest raw SQL: what is measured is reading. Texts of ids are l
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -18,16 +18,29 @@ import pyarrow as pa
 import pyarrow.csv as csv
 import pyarrow.parquet as pq
 from offerlift.experiments import BUILT_IN_METRICS, Arm, Definition, Plan, publish
-from offerlift.experiments.metrics import DAY
+from offerlift.experiments.metrics import DAY, Metric
 from offerlift.storage import Store
 from sqlalchemy import NullPool, create_engine, make_url, text
 
-__all__ = ["AS_OF", "CONVERSION", "FILLS", "METRICS", "OFFER", "OTHER", "PURCHASE", "START", "make"]
+__all__ = [
+    "AS_OF",
+    "CONVERSION",
+    "EXPERIMENTS",
+    "FILLS",
+    "METRICS",
+    "OFFER",
+    "OTHER",
+    "PURCHASE",
+    "START",
+    "fill_sqlite",
+    "make",
+]
 
 START = 1_767_225_600_000_000
 """2026-01-01 in microseconds."""
 
-AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
+AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
+"""Months after the last exposure, so that no outcome is later: the peers read all of them."""
 PURCHASE, OTHER = 1, 2
 """Numbers of the events: what the metrics are about, and what else visitors do."""
 
@@ -125,12 +138,16 @@ def _with(rows: pa.Table, **constants: int | str) -> pa.Table:
     return rows
 
 
-def _publish(url: str) -> None:
-    """Create the store, with two experiments numbered 1 and 2 and the names of the events."""
+EXPERIMENTS = {OFFER: METRICS, CONVERSION: METRICS[:1]}
+"""Experiments of a store and their metrics, in the order of their numbers."""
+
+
+def _publish(url: str, experiments: Mapping[str, tuple[Metric, ...]] = EXPERIMENTS) -> None:
+    """Create the store, with the experiments numbered from 1 and the names of the events."""
     at = datetime.fromtimestamp(START / 1e6, UTC)
     arms = (Arm("a", 3_400), Arm("b", 3_300), Arm("c", 3_300))
     with Store.open(url) as store:
-        for key, metrics in ((OFFER, METRICS), (CONVERSION, METRICS[:1])):
+        for key, metrics in experiments.items():
             definition = Definition(key, "a", arms, metrics, Plan("conversion"))
             store.publish(publish(definition, None, state="running", at=at))
 
@@ -138,13 +155,13 @@ def _publish(url: str) -> None:
 NAMES = "INSERT INTO name (id, key) VALUES (1, 'purchase'), (2, 'view')"
 
 
-def fill_sqlite(folder: Path, url: str) -> None:
-    _publish(url)
+def fill_sqlite(folder: Path, url: str, experiments: Mapping[str, tuple[Metric, ...]] = EXPERIMENTS) -> None:
+    _publish(url, experiments)
     with sqlite3.connect(make_url(url).database or "") as connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute(NAMES)
-        # Both experiments: its tables are kept in the order of the experiments, so neither pays for the other.
-        for table, rows in _tables(folder, experiments=2):
+        # All experiments: its tables are kept in the order of the experiments, so none pays for another.
+        for table, rows in _tables(folder, experiments=len(experiments)):
             marks = ", ".join("?" * rows.num_columns)
             for batch in rows.to_batches(max_chunksize=BATCH):
                 columns = [column.to_pylist() for column in batch.columns]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,27 +10,23 @@ import click
 
 from ..errors import InputError
 from .importing import require_table_columns
-from .options import database_option, open_store, print_json, table_columns, warehouse_options
+from .options import database_option, experiment_argument, open_store, table_columns, warehouse_options
+from .output import Output, has_colour, prints
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from ..experiments.definition import Definition
     from ..experiments.warehouse import WarehouseTables
-    from ..reports.details import Details
-    from ..storage.looks import Look
+    from ..reports import Course, Scorecard
     from ..storage.observations import Observations
-    from ..storage.series import Series
     from ..storage.table import Table
 
-Printable = Any
-"""A scorecard or a course: what it is rendered by comes with it."""
-
-__all__ = ["analyze", "observations_of", "report"]
+__all__ = ["analyze", "observations_of", "read_rows", "report"]
 
 
-@click.command()
-@click.argument("experiment", required=False)
+@click.command(epilog="Example: offerlift analyze free-shipping --as-of 2026-05-04 --format markdown")
+@experiment_argument(required=False)
 @click.option("--table", type=click.Path(path_type=Path), help="Analyse this one-row-a-visitor file without a store.")
 @table_columns
 @warehouse_options
@@ -38,8 +34,8 @@ __all__ = ["analyze", "observations_of", "report"]
     "--as-of", metavar="DATE", help="As it was at the end of that day, or at a time such as 2026-05-04T12:00Z."
 )
 @click.option("--by", type=click.Choice(["day"]), help="Print how the numbers grew, day by day, and no decision.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @database_option
+@prints
 def analyze(
     experiment: str | None,
     table: Path | None,
@@ -47,93 +43,127 @@ def analyze(
     definitions: Path,
     as_of: str | None,
     by: str | None,
-    as_json: bool,
     db: str,
     **columns: Any,
-) -> None:
-    """Analyse EXPERIMENT: health first, then the decision, then the numbers."""
+) -> Output:
+    """Analyse EXPERIMENT: health, the decision, the numbers."""
     if table is not None:
         if warehouse is not None:
             raise click.UsageError("give either --table or --warehouse")
         for option, given in (("--as-of", as_of), ("--by", by)):
             if given is not None:
                 raise click.UsageError(f"{option} needs the times that a store has; a table has none")
-        found, render = _of_table(table, experiment, columns)
-    else:
-        key = _stored_experiment(experiment, columns)
-        if warehouse is not None:
-            found, render = _in_warehouse(warehouse, definitions, key, as_of, by)
-        else:
-            found, render = _in_store(db, key, as_of, by)
-    if as_json:
-        print_json(found.to_dict())
-    else:
-        click.echo(render(found))
+        return _card(_of_table(table, experiment, columns))
+    key = _stored_experiment(experiment, columns)
+    if by is not None:
+        return _course(_days(db, warehouse, definitions, key, as_of))
+    return _card(_read(db, warehouse, definitions, key, as_of))
 
 
-@click.command()
-@click.argument("experiment")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The HTML file.")
+@click.command(epilog="Example: offerlift report free-shipping -o free-shipping.html --png charts")
+@experiment_argument()
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The HTML file; or, where its name ends in .png, the chart of the lifts.",
+)
+@click.option(
+    "--png", "folder", type=click.Path(file_okay=False, path_type=Path), help="Write every chart to this folder."
+)
 @warehouse_options
 @database_option
-def report(experiment: str, output: Path, warehouse: str | None, definitions: Path, db: str) -> None:
-    """Write the report of EXPERIMENT as one HTML page that needs no network."""
+@prints
+def report(
+    experiment: str, output: Path | None, folder: Path | None, warehouse: str | None, definitions: Path, db: str
+) -> Output:
+    """Write the report of EXPERIMENT as one HTML page, or as charts.
+
+    The page needs no network. Charts are PNG files for slides and chats; what is withheld has none.
+    """
     from ..reports import render_html
 
-    if warehouse is None:
-        card, _ = _in_store(db, experiment, None, None)
-    else:
-        card, _ = _in_warehouse(warehouse, definitions, experiment, None, None)
-    output.write_text(render_html([card]), encoding="utf-8")
-    click.echo(str(output))
+    if output is None and folder is None:
+        raise click.UsageError("say where: -o FILE.html, -o FILE.png or --png FOLDER")
+    card = _read(db, warehouse, definitions, experiment, None, background=True)
+    written: list[Path] = []
+    if output is not None and output.suffix.lower() == ".png":
+        from ..reports.pictures import write_chart
+
+        written.append(write_chart(card, output))
+    elif output is not None:
+        output.write_text(render_html([card]), encoding="utf-8")
+        written.append(output)
+    if folder is not None:
+        from ..reports.pictures import write_charts
+
+        written += write_charts(card, folder)
+    rows = [{"experiment": experiment, "file": str(path)} for path in written]
+    return Output("\n".join(map(str, written)), {"experiment": experiment, "files": written}, rows)
 
 
-def _of_table(path: Path, experiment: str | None, columns: dict[str, Any]) -> tuple[Printable, Callable[[Any], str]]:
+def _card(card: Scorecard) -> Output:
+    from ..reports import render_text
+    from ..reports.markdown import card_markdown
+    from ..reports.rows import card_rows
+
+    return Output(
+        text=lambda: render_text(card, color=has_colour()),
+        document=card.to_dict(),
+        rows=lambda: card_rows(card),
+        markdown=lambda: card_markdown(card),
+    )
+
+
+def _course(found: Course) -> Output:
+    from ..reports import render_course
+    from ..reports.rows import course_rows
+
+    return Output(lambda: render_course(found), found.to_dict(), lambda: course_rows(found))
+
+
+def _of_table(path: Path, experiment: str | None, columns: dict[str, Any]) -> Scorecard:
+    from ..reports import scorecard
     from ..reports.details import Details
 
     table = read_rows(path, experiment, columns)
-    return _card(table.observations(), (), Details.of_table(table))
+    return scorecard(table.observations(), (), Details.of_table(table))
 
 
-def _in_store(db: str, key: str, as_of: str | None, by: str | None) -> tuple[Printable, Callable[[Any], str]]:
-    with open_store(db, create=False) as store:
-        at = _as_of(as_of, lambda: store.published(key).definition)
-        if by is None:
-            from ..reports.details import Details
+def _read(
+    db: str, warehouse: str | None, definitions: Path, key: str, as_of: str | None, *, background: bool = False
+) -> Scorecard:
+    """The scorecard, from the store or from a warehouse, of which nothing is recorded."""
+    from ..reports import scorecard
+    from ..reports.background import with_background
+    from ..reports.details import Details
 
+    if warehouse is None:
+        with open_store(db, create=False) as store:
+            at = _as_of(as_of, lambda: store.published(key).definition)
             observations = store.observations(key, as_of=at)
-            return _card(observations, store.looks(key), Details.of_store(store, observations))
-        return _course(store.cumulative(key, as_of=at), store.looks(key))
-
-
-def _in_warehouse(
-    url: str, definitions: Path, key: str, as_of: str | None, by: str | None
-) -> tuple[Printable, Callable[[Any], str]]:
+            card = scorecard(observations, store.looks(key), Details.of_store(store, observations))
+            return with_background(store, observations, card) if background else card
     from ..storage import Warehouse
 
     definition, tables = _mapped(definitions, key)
-    at = _as_of(as_of, lambda: definition)
-    with Warehouse.open(url) as warehouse:
-        if by is None:
-            from ..reports.details import Details
-
-            observations = warehouse.observations(definition, tables, as_of=at)
-            return _card(observations, None, Details.of_warehouse(warehouse, tables, observations))
-        return _course(warehouse.cumulative(definition, tables, as_of=at), None)
+    with Warehouse.open(warehouse) as opened:
+        observations = opened.observations(definition, tables, as_of=_as_of(as_of, lambda: definition))
+        return scorecard(observations, None, Details.of_warehouse(opened, tables, observations))
 
 
-def _card(
-    observations: Observations, looks: Sequence[Look] | None, details: Details
-) -> tuple[Printable, Callable[[Any], str]]:
-    from ..reports import render_text, scorecard
+def _days(db: str, warehouse: str | None, definitions: Path, key: str, as_of: str | None) -> Course:
+    from ..reports import course
 
-    return scorecard(observations, looks, details), render_text
+    if warehouse is None:
+        with open_store(db, create=False) as store:
+            at = _as_of(as_of, lambda: store.published(key).definition)
+            return course(store.cumulative(key, as_of=at), store.looks(key))
+    from ..storage import Warehouse
 
-
-def _course(series: Series, looks: Sequence[Look] | None) -> tuple[Printable, Callable[[Any], str]]:
-    from ..reports import course, render_course
-
-    return course(series, looks), render_course
+    definition, tables = _mapped(definitions, key)
+    with Warehouse.open(warehouse) as opened:
+        return course(opened.cumulative(definition, tables, as_of=_as_of(as_of, lambda: definition)), None)
 
 
 def _mapped(definitions: Path, key: str) -> tuple[Definition, WarehouseTables]:

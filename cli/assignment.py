@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
-from .options import database_option, open_store, print_json
+from .options import database_option, experiment_argument, open_store
+from .output import Output, prints
 
 __all__ = ["assign"]
 
 
-@click.command()
-@click.argument("experiment")
+@click.command(epilog='Example: offerlift assign free-shipping visitor-17 --attributes \'{"country": "DE"}\' --explain')
+@experiment_argument()
 @click.argument("visitor")
 @click.option("--attributes", metavar="JSON", default="{}", help="What is known of the visitor, as a JSON object.")
 @click.option(
@@ -24,10 +25,13 @@ __all__ = ["assign"]
 @click.option("--force", metavar="ARM", help="Answer as for staff whom the backend forces into this arm.")
 @click.option("--explain", is_flag=True, help="Print each step in words, with its salt and bucket, instead of JSON.")
 @database_option
+@prints
 def assign(
     experiment: str, visitor: str, attributes: str, snapshot: Path | None, force: str | None, explain: bool, db: str
-) -> None:
-    """Print, as JSON, the arm of VISITOR in EXPERIMENT and why. Nothing is recorded.
+) -> Output:
+    """Print the arm of VISITOR in EXPERIMENT and why.
+
+    As JSON, unless another format is asked for. Nothing is recorded.
 
     An offer with a frequency cap or a usage limit is shown as withheld: their counters are the backend's.
     """
@@ -50,8 +54,11 @@ def assign(
     assigner = Assigner(published, forced=None if force is None else {experiment: {visitor: force}})
     # Of an experiment that is not there, an error rather than its control.
     assigner.compiled(experiment)
-    if explain:
-        click.echo(str(assigner.explain(experiment, visitor, known)))
-        return
     assignment = assigner.assign(experiment, visitor, known)
-    print_json({name: encode(value) for name, value in assignment._asdict().items()})
+    document = {name: encode(value) for name, value in assignment._asdict().items()}
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    if explain:
+        text = str(assigner.explain(experiment, visitor, known))
+    row = {name: value for name, value in document.items() if name != "offer"}
+    offer = assignment.offer
+    return Output(text, document, [row | {"offer": None if offer is None else offer.name}])

@@ -1,26 +1,27 @@
-"""`offerlift db`: the store itself, whatever experiments are in it."""
+"""`offerlift db current|check|upgrade`: the layout of the store, whatever experiments are in it."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import InputError
-from .options import database_option, print_json
+from .confirming import changes, confirm
+from .lazy import Group
+from .options import database_option
+from .output import Output, prints
 
 if TYPE_CHECKING:
     from ..storage.upgrading import SchemaVersion
 
-__all__ = ["confirm", "database", "store_options"]
+__all__ = ["database", "store_options"]
 
 
-@click.group(name="db")
+@click.group(name="db", cls=Group)
 def database() -> None:
-    """Look after the store: its layout, what is in it, and taking rows out of it."""
+    """Look after the store: its layout, what is in it, taking rows out."""
 
 
 def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -32,24 +33,20 @@ def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return database_option(schema(command))
 
 
-@database.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@database.command(epilog="Example: offerlift db current --json")
 @store_options
-def current(as_json: bool, schema: str | None, db: str) -> None:
+@prints
+def current(schema: str | None, db: str) -> Output:
     """Print the schema version of the store and the one that this offerlift needs."""
     from ..storage.upgrading import schema_version
 
-    version = schema_version(db, schema=schema)
-    if as_json:
-        print_json(asdict(version))
-    else:
-        _print_version(version)
+    return _version(schema_version(db, schema=schema))
 
 
-@database.command()
+@database.command(epilog="Example: offerlift db check || offerlift db upgrade --yes")
 @store_options
-@click.pass_context
-def check(context: click.Context, schema: str | None, db: str) -> None:
+@prints
+def check(schema: str | None, db: str) -> Output:
     """Say whether the store has the layout that this offerlift needs.
 
     Exit code 1 where an upgrade is pending, 3 where the store is newer, or none.
@@ -57,16 +54,14 @@ def check(context: click.Context, schema: str | None, db: str) -> None:
     from ..storage.upgrading import check_version
 
     version = check_version(db, schema=schema)
-    _print_version(version)
-    if version.pending:
-        context.exit(1)
+    return _version(version, findings=bool(version.pending))
 
 
-@database.command()
-@click.option("--dry-run", is_flag=True, help="Print the SQL, and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@database.command(epilog="Example: offerlift db upgrade --dry-run")
+@changes
 @store_options
-def upgrade(dry_run: bool, yes: bool, schema: str | None, db: str) -> None:
+@prints
+def upgrade(dry_run: bool, yes: bool, schema: str | None, db: str) -> Output:
     """Bring the store to the layout that this offerlift needs, in place and without loss.
 
     Backends that still run an older offerlift go on writing while they have it open. When they next open it, it is
@@ -75,34 +70,32 @@ def upgrade(dry_run: bool, yes: bool, schema: str | None, db: str) -> None:
     from ..storage.upgrading import check_version, upgrade_sql
     from ..storage.upgrading import upgrade as upgrade_store
 
+    version = check_version(db, schema=schema)
     if dry_run:
         sql = upgrade_sql(db, schema=schema)
-        click.echo(sql or "Nothing is pending.", nl=not sql, err=not sql)
-        return
-    version = check_version(db, schema=schema)
-    if version.pending and not yes:
-        confirm(
-            f"Upgrade {version.store} from schema version {version.stored}?",
-            version.pending,
-            refusal=f"upgrading {version.store} changes its layout, and nobody is there to be asked",
-        )
-    if version.pending:
-        upgrade_store(db, schema=schema)
-        click.echo(f"{version.store}: upgraded from schema version {version.stored} to {version.needed}")
-    else:
-        _print_version(version)
+        if not sql:
+            click.echo("Nothing is pending.", err=True)
+        row = _row(version) | {"upgraded": False, "sql": sql}
+        return Output(sql.rstrip("\n"), row, [row])
+    if not version.pending:
+        return _version(version)
+    confirm(
+        f"Upgrade {version.store} from schema version {version.stored}?",
+        version.pending,
+        yes=yes,
+        refusal=f"upgrading {version.store} changes its layout, and nobody is there to be asked",
+    )
+    upgrade_store(db, schema=schema)
+    row = _row(version) | {"upgraded": True, "sql": None}
+    return Output(f"{version.store}: upgraded from schema version {version.stored} to {version.needed}", row, [row])
 
 
-def _print_version(version: SchemaVersion) -> None:
-    click.echo(f"{version.store}: schema version {version.stored}; this offerlift needs {version.needed}")
-    for one in version.pending:
-        click.echo(f"  pending {one}")
+def _row(version: SchemaVersion) -> dict[str, Any]:
+    return asdict(version)
 
 
-def confirm(question: str, details: Iterable[str], *, refusal: str) -> None:
-    """Ask at a terminal before something that cannot be taken back; elsewhere `refusal` says why it is not done."""
-    if not sys.stdin.isatty():
-        raise InputError(refusal, hint="Look with --dry-run, then say --yes.")
-    for line in details:
-        click.echo(line, err=True)
-    click.confirm(question, abort=True, err=True)
+def _version(version: SchemaVersion, *, findings: bool = False) -> Output:
+    lines = [f"{version.store}: schema version {version.stored}; this offerlift needs {version.needed}"]
+    lines += [f"  pending {one}" for one in version.pending]
+    row = _row(version)
+    return Output("\n".join(lines), row, [row], findings=findings)

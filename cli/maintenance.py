@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from ..errors import InputError
-from .database import confirm, database, store_options
-from .options import open_store, print_json
+from .confirming import changes, confirm
+from .database import database, store_options
+from .options import open_store
+from .output import Output, prints
 
 if TYPE_CHECKING:
     from ..storage.maintenance.forgetting import Forgetting
@@ -20,42 +23,38 @@ if TYPE_CHECKING:
 
 __all__ = ["database"]
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
-
-@database.command()
-@json_option
+@database.command(epilog="Example: offerlift db stats --json")
 @store_options
-def stats(as_json: bool, schema: str | None, db: str) -> None:
+@prints
+def stats(schema: str | None, db: str) -> Output:
     """Print rows, bytes and times of each table, how late facts arrive, and the visitors of each experiment."""
     from ..storage.maintenance.inventory import take_inventory
 
     with open_store(db, create=False, schema=schema) as store:
-        inventory = take_inventory(store)
-    if as_json:
-        print_json(_plain(asdict(inventory)))
-    else:
-        _print_inventory(inventory)
+        found = take_inventory(store)
+    rows = [asdict(one) for one in found.tables]
+    return Output(lambda: "\n".join(_inventory(found)), asdict(found), rows)
 
 
-def _print_inventory(found: Inventory) -> None:
+def _inventory(found: Inventory) -> Iterator[str]:
     size = "" if found.bytes is None else f", {found.bytes:,} bytes"
-    click.echo(f"{found.store}: {found.currency}, schema version {found.schema_version}{size}")
+    yield f"{found.store}: {found.currency}, schema version {found.schema_version}{size}"
     if found.pruned_before is not None:
-        click.echo(f"pruned: what is from before {found.pruned_before.isoformat()} is not taken any more")
-    click.echo("\ntable\trows\tbytes\toldest\tnewest")
+        yield f"pruned: what is from before {found.pruned_before.isoformat()} is not taken any more"
+    yield "\ntable\trows\tbytes\toldest\tnewest"
     for one in found.tables:
         size = "-" if one.bytes is None else f"{one.bytes:,}"
-        click.echo(f"{one.table}\t{one.rows:,}\t{size}\t{_time(one.oldest)}\t{_time(one.newest)}")
-    click.echo("\ndelivery\trows\tmedian\t95 %\tworst")
+        yield f"{one.table}\t{one.rows:,}\t{size}\t{_time(one.oldest)}\t{_time(one.newest)}"
+    yield "\ndelivery\trows\tmedian\t95 %\tworst"
     for delivery in found.delivery:
-        click.echo(_delivery(delivery))
-    click.echo("\nexperiment\tstate\tphase\tvisitors\tcrossovers\tfirst\tlast\tarms")
+        yield _delivery(delivery)
+    yield "\nexperiment\tstate\tphase\tvisitors\tcrossovers\tfirst\tlast\tarms"
     for one in found.experiments:
         state = f"{one.state}, pruned" if one.pruned else one.state
         arms = ", ".join(f"{arm} {count:,}" for arm, count in one.arms.items()) or "-"
         times = f"{_time(one.oldest)}\t{_time(one.newest)}"
-        click.echo(f"{one.experiment}\t{state}\t{one.phase}\t{one.visitors:,}\t{one.crossovers:,}\t{times}\t{arms}")
+        yield f"{one.experiment}\t{state}\t{one.phase}\t{one.visitors:,}\t{one.crossovers:,}\t{times}\t{arms}"
 
 
 def _delivery(one: Delivery) -> str:
@@ -76,24 +75,28 @@ def _time(at: datetime | None) -> str:
     return "-" if at is None else at.isoformat(timespec="seconds")
 
 
-@database.command()
+@database.command(epilog="Example: offerlift db export --to backup --files csv")
 @click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder.")
 @click.option(
-    "--format", type=click.Choice(["parquet", "csv"]), default="parquet", show_default=True, help="Of the files."
+    "--files",
+    "kind",
+    type=click.Choice(["parquet", "csv"]),
+    default="parquet",
+    show_default=True,
+    help="What the files are.",
 )
 @click.option("--table", "names", metavar="NAME", multiple=True, help="Only this table; may be given several times.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
-@json_option
 @store_options
+@prints
 def export(
     folder: Path,
-    format: Literal["parquet", "csv"],
+    kind: Literal["parquet", "csv"],
     names: tuple[str, ...],
     force: bool,
-    as_json: bool,
     schema: str | None,
     db: str,
-) -> None:
+) -> Output:
     """Write all tables to a folder, one Parquet or CSV file each, with text ids, UTC times and decimal money.
 
     Parquet needs pyarrow: pip install 'offerlift[parquet]'.
@@ -101,12 +104,9 @@ def export(
     from ..storage.maintenance.exporting import export_store
 
     with open_store(db, create=False, schema=schema) as store:
-        files = export_store(store, folder, format=format, names=names, force=force)
-    if as_json:
-        print_json({"files": [{**asdict(one), "path": str(one.path)} for one in files]})
-    else:
-        for one in files:
-            click.echo(f"{one.path}\t{one.rows:,}")
+        files = export_store(store, folder, format=kind, names=names, force=force)
+    rows = [asdict(one) | {"path": str(one.path)} for one in files]
+    return Output("\n".join(f"{one.path}\t{one.rows:,}" for one in files), {"files": rows}, rows)
 
 
 def _moment(context: click.Context, parameter: click.Parameter, value: str) -> datetime:
@@ -122,64 +122,65 @@ def _moment(context: click.Context, parameter: click.Parameter, value: str) -> d
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-@database.command()
+@database.command(epilog="Example: offerlift db prune --before 2025-06-01 --dry-run")
 @click.option("--before", metavar="DATE", required=True, callback=_moment, help="A day (UTC), or an ISO time.")
-@click.option("--yes", is_flag=True, help="Remove the rows; without it, only print what would go.")
-@json_option
+@changes
 @store_options
-def prune(before: datetime, yes: bool, as_json: bool, schema: str | None, db: str) -> None:
-    """Remove the exposures and outcomes from before DATE of experiments that are stopped and whose windows have closed.
+@prints
+def prune(before: datetime, dry_run: bool, yes: bool, schema: str | None, db: str) -> Output:
+    """Remove what is from before DATE of experiments that are over.
 
-    Their reports stay as they are. Outcomes that other experiments read stay too.
+    Those are stopped, and their windows have closed. Their exposures and outcomes go, their reports stay as they are.
+    Outcomes that other experiments read stay too.
     """
     from ..storage.maintenance.pruning import plan_pruning, prune_store
 
     with open_store(db, create=False, schema=schema) as store:
-        found = prune_store(store, before) if yes else plan_pruning(store, before)
-    if as_json:
-        print_json(_plain(asdict(found)))
-    else:
-        _print_pruning(found)
-    if not yes and found.pruned:
-        click.echo("Nothing was changed; --yes removes these rows, which cannot be taken back.", err=True)
+        found = plan_pruning(store, before)
+        if found.pruned and not dry_run:
+            confirm(
+                "Remove these rows? This cannot be taken back.",
+                _pruning(found),
+                yes=yes,
+                refusal="removing rows cannot be taken back, and nobody is there to be asked",
+            )
+            found = prune_store(store, before)
+    if dry_run and found.pruned:
+        click.echo("Dry run: nothing was changed.", err=True)
+    rows = [asdict(one) for one in found.experiments]
+    return Output(lambda: "\n".join(_pruning(found)), asdict(found), rows)
 
 
-def _print_pruning(found: Pruning) -> None:
+def _pruning(found: Pruning) -> Iterator[str]:
     verb = "removed" if found.done else "to be removed"
     for one in found.experiments:
         if one.kept is not None:
-            click.echo(f"{one.experiment}\tkept: {one.kept}")
+            yield f"{one.experiment}\tkept: {one.kept}"
             continue
-        click.echo(f"{one.experiment}\t{one.exposures:,} exposures {verb}; its report is kept")
+        yield f"{one.experiment}\t{one.exposures:,} exposures {verb}; its report is kept"
         if one.endless:
-            click.echo(
-                f"{one.experiment}\tno window: {', '.join(one.endless)}; what comes later does not count any more"
-            )
-    click.echo(f"{found.outcomes:,} outcomes {verb}, {found.needed:,} kept for other experiments")
+            yield f"{one.experiment}\tno window: {', '.join(one.endless)}; what comes later does not count any more"
+    yield f"{found.outcomes:,} outcomes {verb}, {found.needed:,} kept for other experiments"
     if found.pruned:
-        click.echo(f"outcomes and exposures from before {found.before.isoformat()} are refused from then on")
+        yield f"outcomes and exposures from before {found.before.isoformat()} are refused from then on"
 
 
-@database.command()
+@database.command(epilog="Example: offerlift db forget jane.doe@example.org --dry-run")
 @click.argument("visitor")
 @click.option("--linked", is_flag=True, help="Forget all ids that identity links connect with VISITOR, too.")
 @click.option("--outcome-ids", is_flag=True, help="Replace the ids of all their outcomes, such as order numbers.")
-@click.option("--dry-run", is_flag=True, help="Print what would be erased, and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@json_option
+@changes
 @store_options
-@click.pass_context
+@prints
 def forget(
-    context: click.Context,
     visitor: str,
     linked: bool,
     outcome_ids: bool,
     dry_run: bool,
     yes: bool,
-    as_json: bool,
     schema: str | None,
     db: str,
-) -> None:
+) -> Output:
     """Erase the id VISITOR everywhere in the store; every total stays as it is.
 
     The id becomes a random one that leads back to nobody. Exit code 1 where the store does not know the visitor.
@@ -189,23 +190,20 @@ def forget(
     with open_store(db, create=False, schema=schema) as store:
         found = plan_forgetting(store, visitor, linked=linked, outcome_ids=outcome_ids)
         if found.ids and not dry_run:
-            if not yes:
-                confirm(
-                    f"Forget {', '.join(found.ids)}? This cannot be taken back.",
-                    _forgetting(found),
-                    refusal=f"forgetting {visitor!r} cannot be taken back, and nobody is there to be asked",
-                )
+            confirm(
+                f"Forget {', '.join(found.ids)}? This cannot be taken back.",
+                _forgetting(found),
+                yes=yes,
+                refusal=f"forgetting {visitor!r} cannot be taken back, and nobody is there to be asked",
+            )
             found = forget_visitor(store, visitor, linked=linked, outcome_ids=outcome_ids)
-    if as_json:
-        print_json(asdict(found))
-    else:
-        click.echo("\n".join(_forgetting(found)))
-    if not found.ids:
-        context.exit(1)
     if found.done:
         click.echo(
             "Not looked at: recorders' spools, files of imports, their rejects and exports, backups and logs.", err=True
         )
+    rows = [{"id": one, "what": "erased" if found.done else "to be erased"} for one in found.ids]
+    rows += [{"id": one, "what": "linked, kept"} for one in found.linked]
+    return Output("\n".join(_forgetting(found)), asdict(found), rows, findings=not found.ids)
 
 
 def _forgetting(found: Forgetting) -> list[str]:
@@ -225,12 +223,3 @@ def _forgetting(found: Forgetting) -> list[str]:
 
 def _rows(number: int) -> str:
     return f"{number:,} row{'s' if number != 1 else ''}"
-
-
-def _plain(value: Any) -> Any:
-    """The value with times as ISO text, as JSON has none."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value

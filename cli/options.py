@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import shlex
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..errors import InputError, StoreError
+from ..errors import InputError, OfferliftError, StoreError
 
 if TYPE_CHECKING:
     from ..experiments import Snapshot
     from ..storage.store import Store
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 __all__ = [
     "DATABASE_ENV",
@@ -26,9 +27,9 @@ __all__ = [
     "assigned_snapshot",
     "database_option",
     "delimiter_option",
+    "experiment_argument",
     "history_options",
     "open_store",
-    "print_json",
     "program",
     "share_weights",
     "stored_currency",
@@ -47,9 +48,25 @@ def database_option(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.pass_context
     @functools.wraps(command)
     def with_database(context: click.Context, /, *args: Any, db: str | None, **kwargs: Any) -> Any:
-        return context.invoke(command, *args, db=db or context.obj, **kwargs)
+        chosen = db or context.obj or os.environ.get(DATABASE_ENV) or DEFAULT_DATABASE
+        return context.invoke(command, *args, db=chosen, **kwargs)
 
     return with_database
+
+
+def experiment_argument(name: str = "experiment", **settings: Any) -> Callable[[Command], Command]:
+    """An argument that is the key of an experiment, which shells complete from the store."""
+    return click.argument(name, shell_complete=_stored_keys, **settings)
+
+
+def _stored_keys(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Keys of the store that begin so; none where it cannot be read: a completion says nothing of errors."""
+    named = context.params.get("db") or context.find_root().params.get("db")
+    try:
+        with open_store(named or os.environ.get(DATABASE_ENV) or DEFAULT_DATABASE, create=False) as store:
+            return [key for key in store.experiments() if key.startswith(incomplete)]
+    except OfferliftError:
+        return []
 
 
 def open_store(url: str, *, create: bool = True, currency: str | None = None, schema: str | None = None) -> Store:
@@ -84,11 +101,6 @@ def stored_currency(url: str) -> str:
     except StoreError:
         # There is no store, or it cannot be opened: opening it to write says which.
         return "EUR"
-
-
-def print_json(document: object) -> None:
-    """Print one JSON document to standard output; a number that JSON does not have is a bug, not `NaN`."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def share_weights(context: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, str] | None:
@@ -146,7 +158,7 @@ def table_columns(command: Callable[..., Any]) -> Callable[..., Any]:
 def history_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command an EXPERIMENT, its definition, and where past visitors are: --from, --table and its columns."""
     options = (
-        click.argument("experiment"),
+        experiment_argument(),
         click.option(
             "--definitions",
             type=click.Path(path_type=Path),

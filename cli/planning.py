@@ -9,7 +9,8 @@ import click
 
 from ..errors import InputError
 from .analysis import observations_of
-from .options import database_option, history_options, open_store, print_json
+from .options import database_option, history_options, open_store
+from .output import Output, prints
 
 if TYPE_CHECKING:
     from ..experiments.definition import Definition
@@ -35,15 +36,15 @@ class Share(click.ParamType):
         return number
 
 
-@click.command()
+@click.command(epilog="Example: offerlift plan free-shipping --lift 5% --visitors-per-week 20000")
 @history_options
 @click.option("--baseline", type=Share(), help="The primary metric without an offer, such as 3.1% or 2.40.")
 @click.option("--sd", type=float, help="Standard deviation of one visitor's value, zeros included.")
 @click.option("--visitors-per-week", type=float, help="Eligible visitors; measured from the history if not given.")
 @click.option("--r-squared", type=Share(), help="Share of the variance that the covariate explains.")
 @click.option("--lift", type=Share(), help="The lift to detect, in place of the plan's minimum_detectable_effect.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @database_option
+@prints
 def plan(
     experiment: str,
     definitions: Path | None,
@@ -54,15 +55,16 @@ def plan(
     visitors_per_week: float | None,
     r_squared: float | None,
     lift: float | None,
-    as_json: bool,
     db: str,
     **columns: Any,
-) -> None:
-    """Tell how many weeks EXPERIMENT takes to decide, what it detects by when, and what would shorten it.
+) -> Output:
+    """Tell how many weeks EXPERIMENT takes, and what would shorten it.
 
-    The history is that of the experiment itself, or of the latest one that measures the same; or a file, or numbers.
+    Also what it detects by when. The history is that of the experiment itself, or of the latest one that measures the
+    same; or a file, or numbers.
     """
     from ..reports import forecast, render_forecast
+    from ..reports.rows import forecast_rows
 
     if (source is not None) + (table is not None) + (baseline is not None) > 1:
         raise click.UsageError("give one history: --from, --table or --baseline")
@@ -78,10 +80,7 @@ def plan(
         minimum_detectable_effect=lift,
         r_squared=r_squared,
     )
-    if as_json:
-        print_json(found.to_dict())
-    else:
-        click.echo(render_forecast(found))
+    return Output(lambda: render_forecast(found), found.to_dict(), lambda: forecast_rows(found))
 
 
 def _known(

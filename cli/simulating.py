@@ -13,7 +13,8 @@ import click
 
 from ..errors import InputError
 from .analysis import read_rows
-from .options import database_option, history_options, open_store, print_json
+from .options import database_option, history_options, open_store
+from .output import Output, prints
 from .planning import Share
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Known:
     notes: tuple[str, ...] = ()
 
 
-@click.command()
+@click.command(epilog="Example: offerlift simulate free-shipping --lift 5% --runs 1000")
 @history_options
 @click.option("--baseline", type=Share(), help="A conversion rate, such as 3.1%, in place of a history.")
 @click.option("--visitors-per-week", type=float, help="Eligible visitors; measured from the history if not given.")
@@ -58,8 +59,8 @@ class Known:
 @click.option("--harm", type=Harm(), multiple=True, help="A metric that the offer harms besides, in a third scenario.")
 @click.option("--runs", type=click.IntRange(100, 100_000), default=2_000, show_default=True, help="Of each scenario.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The same gives the same output.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @database_option
+@prints
 def simulate(
     experiment: str,
     definitions: Path | None,
@@ -71,17 +72,17 @@ def simulate(
     harm: tuple[tuple[str, float], ...],
     runs: int,
     seed: int,
-    as_json: bool,
     db: str,
     **columns: Any,
-) -> None:
-    """Try the plan of EXPERIMENT out on the shop's own visitors: false verdicts, power, weeks to the decision.
+) -> Output:
+    """Try the plan of EXPERIMENT out on the shop's own visitors.
 
-    Experiments are drawn from the control's visitors of a history, without any effect and with the lift worth finding,
-    and decided by the rule that will decide the real one.
+    It tells false verdicts, power and weeks to the decision. Experiments are drawn from the control's visitors of a
+    history, without any effect and with the lift worth finding, and decided by the rule that will decide the real one.
     """
     from ..reports import render_simulation
     from ..reports import simulate as simulated
+    from ..reports.rows import simulation_rows
 
     if (source is not None) + (table is not None) + (baseline is not None) > 1:
         raise click.UsageError("give one history: --from, --table or --baseline")
@@ -101,10 +102,7 @@ def simulate(
             notes=known.notes,
             progress=advance,
         )
-    if as_json:
-        print_json(found.to_dict())
-    else:
-        click.echo(render_simulation(found))
+    return Output(lambda: render_simulation(found), found.to_dict(), lambda: simulation_rows(found))
 
 
 @contextmanager

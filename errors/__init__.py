@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .nearest import known_or_nearest, nearest
+
 __all__ = [
     "ConflictError",
     "DefinitionError",
@@ -19,6 +21,8 @@ __all__ = [
     "RecorderError",
     "SnapshotError",
     "StoreError",
+    "known_or_nearest",
+    "nearest",
 ]
 
 

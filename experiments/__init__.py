@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .publishing import assignment_hash, plan_hash, publish, refusals, start
     from .quoting import Quote
     from .recorder import Recorder, RecorderStats
-    from .records import Covariate, Exposure, Link, Outcome
+    from .records import Covariate, Exposure, Link, OfferStep, Outcome
     from .refresh import LiveAssigner, SnapshotSource
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "LiveAssigner",
     "Metric",
     "Offer",
+    "OfferStep",
     "Outcome",
     "Plan",
     "Price",
@@ -91,6 +92,7 @@ _LAZY = {
     "GuardState": "guards",
     "Link": "records",
     "LiveAssigner": "refresh",
+    "OfferStep": "records",
     "Outcome": "records",
     "Quote": "quoting",
     "Recorder": "recorder",

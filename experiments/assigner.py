@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import InputError
+from ..errors import InputError, nearest
 from .assignment import NO_SEGMENTS, Assignment, Reason
 from .compiled import Compiled, Forced
 from .definition import Offer
@@ -81,7 +81,7 @@ class Assigner:
         Args:
             experiment: its key.
             visitor: text of 1 to 255 UTF-8 bytes, or an integer.
-            attributes: what eligibility rules look at; missing ones are not eligible.
+            attributes: what eligibility rules and the guard `requires` look at; what is missing does not meet them.
             at: the moment, aware; the present by default. Only start, end, frequency caps and timers look at it.
             counts: counters of the offer's guards, where the caller keeps them.
             prices: keywords of `offer.quote`, so that the price rules are applied here and not with the quote.
@@ -102,7 +102,7 @@ class Assigner:
             return self._error(text, experiment, compiled)
         assignment = compiled.assign(text, encoded, attributes, at)
         if (prices is not None or compiled.has_guards) and assignment.offer is not None:
-            return self._guarded(assignment, at, counts, prices)
+            return self._guarded(assignment, at, counts, prices, attributes)
         return assignment
 
     def explain(
@@ -164,6 +164,7 @@ class Assigner:
         at: datetime | None = None,
         counts: Counts | None = None,
         prices: Mapping[str, Any] | None = None,
+        attributes: Mapping[str, Any] | None = None,
     ) -> Assignment:
         """What follows in the visitor's arm: the same assignment with the next offer, or none at the funnel's end.
 
@@ -171,7 +172,7 @@ class Assigner:
             assignment: with the offer that was answered.
             response: what the visitor did.
             chosen: the name of the alternative that was answered, where several were shown at once.
-            at, counts, prices: as in `assign`, for the next offer.
+            at, counts, prices, attributes: as in `assign`, for the next offer.
 
         Raises:
             InputError: an unknown response, or a `chosen` that was not shown.
@@ -184,8 +185,8 @@ class Assigner:
         answered = assignment.offer if chosen is None else shown[chosen]
         name = None if answered is None else getattr(answered, _RESPONSES[response])
         follower = None if name is None else self._offer(assignment, name)
-        following = assignment._replace(offer=follower, withheld=None, detail="")
-        return following if follower is None else self._guarded(following, at, counts, prices)
+        following = assignment._replace(offer=follower, withheld=None, detail="", withheld_offer=None)
+        return following if follower is None else self._guarded(following, at, counts, prices, attributes)
 
     def alternatives(
         self,
@@ -194,17 +195,18 @@ class Assigner:
         at: datetime | None = None,
         counts: Mapping[str, Counts] | None = None,
         prices: Mapping[str, Any] | None = None,
+        attributes: Mapping[str, Any] | None = None,
     ) -> tuple[Offer, ...]:
         """The offers that are shown at once with the assignment's own; what a guard withholds is not among them.
 
         Args:
             assignment: what `assign` or `next_offer` answered.
-            at, prices: as in `assign`.
+            at, prices, attributes: as in `assign`.
             counts: name of the offer -> its counters, where the caller keeps them.
         """
         known = counts or {}
         answers = (
-            self._guarded(assignment._replace(offer=offer), at, known.get(offer.name), prices)
+            self._guarded(assignment._replace(offer=offer), at, known.get(offer.name), prices, attributes)
             for offer in self._beside(assignment)
         )
         return tuple(answer.offer for answer in answers if answer.offer is not None)
@@ -217,7 +219,10 @@ class Assigner:
         """
         compiled = self._experiments.get(experiment)
         if compiled is None or compiled.unusable:
-            raise InputError(self._problem(experiment, compiled))
+            near = None if compiled is not None else nearest(experiment, self._experiments)
+            raise InputError(
+                self._problem(experiment, compiled), hint=None if near is None else f"Did you mean {near!r}?"
+            )
         return compiled
 
     def _compile(self, snapshot: Mapping[str, Published]) -> dict[str, Compiled]:
@@ -234,7 +239,12 @@ class Assigner:
         return experiments
 
     def _guarded(
-        self, assignment: Assignment, at: datetime | None, counts: Counts | None, prices: Mapping[str, Any] | None
+        self,
+        assignment: Assignment,
+        at: datetime | None,
+        counts: Counts | None,
+        prices: Mapping[str, Any] | None,
+        attributes: Mapping[str, Any] | None,
     ) -> Assignment:
         # Late, as is all that most assignments do without: a worker's start should cost next to nothing.
         from .guards import withholding
@@ -248,6 +258,7 @@ class Assigner:
             counts=counts,
             state=self._guard_state,
             prices=prices,
+            attributes=attributes,
         )
         if withheld is None:
             return assignment
@@ -255,7 +266,8 @@ class Assigner:
             self._fault(
                 f"{assignment.experiment}/{withheld.guard}", f"{assignment.experiment!r}: {withheld.detail}", _HIDES
             )
-        return assignment._replace(offer=None, withheld=withheld.guard, detail=withheld.detail)
+        name = assignment.offer.name
+        return assignment._replace(offer=None, withheld=withheld.guard, detail=withheld.detail, withheld_offer=name)
 
     def _beside(self, assignment: Assignment) -> list[Offer]:
         names = () if assignment.offer is None else assignment.offer.alternatives

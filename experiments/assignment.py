@@ -51,6 +51,7 @@ class Assignment(NamedTuple):
         detail: a sentence on reason or guard where there is more to say, else "".
         holdout_phase: phase of the holdout; 0 without.
         holdout_hash: assignment hash of the holdout; "" without.
+        withheld_offer: name of the offer that was withheld; None where none was.
     """
 
     visitor: str
@@ -67,3 +68,4 @@ class Assignment(NamedTuple):
     detail: str = ""
     holdout_phase: int = 0
     holdout_hash: str = ""
+    withheld_offer: str | None = None

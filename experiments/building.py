@@ -16,7 +16,15 @@ from math import prod
 from ..errors import InputError
 from .currencies import minor_digits
 from .definition import BUCKETS, HOLDOUT_ARMS, Arm, Audience, Definition, Offer, Plan, Rule
-from .documents import BuiltInMetric, CovariateSection, CustomMetric, Document, LayerSection, MetricSettings
+from .documents import (
+    BuiltInMetric,
+    CovariateSection,
+    CustomMetric,
+    Document,
+    LayerSection,
+    MetricSettings,
+    NeverReturnSettings,
+)
 from .metrics import BUILT_IN_METRICS, DAY, Column, CovariateUse, Metric
 from .offer_sections import DISCOUNT_TYPES, FreeShippingFrom, OfferPiece, PriceSection
 from .reading import Path
@@ -198,6 +206,13 @@ def _offer(piece: OfferPiece, name: str, document: Document) -> Offer:
         alternatives=tuple(piece.alternatives or ()),
         on_decline=piece.on_decline,
         on_accept=piece.on_accept,
+        products=tuple(piece.products or ()),
+        days=piece.days,
+        occasion=piece.occasion,
+        available_from=piece.available and piece.available.from_,
+        available_until=piece.available and piece.available.until,
+        cost_basis=piece.cost_basis or "purchase",
+        decline_reasons=tuple(piece.decline_reasons or ()),
     )
 
 
@@ -207,8 +222,8 @@ def _price(price: Decimal | PriceSection | None, currency: str) -> Price | None:
     if isinstance(price, Decimal):
         return Price(amount=price, currency=currency)
     if price.amount is None:
-        return Price(relative=price.relative, tax=price.tax)
-    return Price(price.amount, None, price.currency or currency, price.tax)
+        return Price(relative=price.relative, tax=price.tax, per=price.per)
+    return Price(price.amount, None, price.currency or currency, price.tax, price.per)
 
 
 def _discount(piece: OfferPiece) -> Discount | None:
@@ -230,6 +245,7 @@ def _discount(piece: OfferPiece) -> Discount | None:
         get=bundle and bundle.get,
         code=section.code,
         description=description,
+        cost=section.cost,
     )
 
 
@@ -238,6 +254,9 @@ def _guards(piece: OfferPiece) -> tuple[Guard, ...]:
     if section is None:
         return ()
     guards: list[Guard] = []
+    if section.requires is not None:
+        rules = tuple(Rule(rule.attribute, *pair) for rule in section.requires for pair in rule.comparisons)
+        guards.append(Guard("requires", rules=rules))
     if section.frequency_cap is not None:
         guards.append(Guard("frequency_cap", Decimal(section.frequency_cap.times), section.frequency_cap.per))
     if section.usage_limit is not None:
@@ -261,6 +280,9 @@ def _metric(entry: str | BuiltInMetric | CustomMetric, digits: int) -> Metric:
                 numerator=replace(base.numerator, event=settings.event),
                 denominator=base.denominator and replace(base.denominator, event=settings.event),
             )
+        if isinstance(settings, NeverReturnSettings) and settings.between is not None:
+            start, end = settings.between
+            base = replace(base, window_start=start, window_end=end)
         return _with_settings(base, settings, digits)
     return _with_settings(_custom(entry), entry, digits)
 
@@ -292,7 +314,7 @@ def _with_settings(metric: Metric, settings: MetricSettings, digits: int) -> Met
         window_end=metric.window_end if settings.window is None else settings.window,
         refund_window=settings.refund_window or 0,
         covariate=use,
-        desired_change=settings.desired_change,
+        desired_change=settings.desired_change or metric.desired_change,
         non_inferiority_margin=settings.margin,
         cap=None if settings.cap is None else int(settings.cap * scale),
         filters=tuple((rule.column, op, value) for rule in settings.filter or () for op, value in rule.comparisons),
@@ -313,7 +335,13 @@ def _plan(document: Document) -> Plan:
         longest_duration=plan.longest_duration,
         scale=plan.scale,
         family=tuple(plan.family or ()),
-        audience=Audience(money.per_week, money.horizon, money.switching_cost or Decimal(0)) if money else Audience(),
+        audience=(
+            Audience(money.per_week, money.horizon, money.switching_cost or Decimal(0), money.one_off)
+            if money
+            else Audience()
+        ),
+        cluster=plan.cluster,
+        offer_cost=plan.offer_cost,
     )
 
 

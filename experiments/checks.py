@@ -1,7 +1,7 @@
 """Semantic checks: what a document says in several places must fit together.
 
 Each check names the places that it relies on; where one of these is broken already, the check is left out, so that a
-fault is reported once. The checks on offers are in `.offer_checks`.
+fault is reported once. The checks on offers are in `.offer_checks` and `.offer_limits`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from .building import MOST_ARMS, metrics_of, split, written_arms, written_offers
 from .currencies import minor_digits
 from .definition import BUCKETS, HOLDOUT_ARMS
 from .documents import BuiltInMetric, CustomMetric
-from .metrics import BUILT_IN_METRICS
+from .metrics import BUILT_IN_METRICS, GUARDRAIL_METRICS
 from .offer_checks import OFFER_CHECKS
+from .offer_limits import OFFER_LIMITS
 from .problems import Validated, near
 from .reading import Path, Source
 from .view import Check, Fault, View
@@ -35,11 +36,16 @@ def check_document(source: Source, validated: Validated) -> list[Finding]:
         return []
     document = validated.document
     view = View(document, written_arms(document), written_offers(document), metrics_of(document))
+    faults = (
+        fault
+        for check, places in (*_CHECKS, *OFFER_CHECKS, *OFFER_LIMITS, *WAREHOUSE_CHECKS)
+        if validated.reliable(*places)
+        for fault in check(view)
+    )
+    # Each once: factors make many offers of one line.
     return [
         source.finding(validated.original(path), message, hint=hint, seen=seen)
-        for check, places in (*_CHECKS, *OFFER_CHECKS, *WAREHOUSE_CHECKS)
-        if validated.reliable(*places)
-        for path, message, hint, seen in check(view)
+        for path, message, hint, seen in dict.fromkeys(faults)
     ]
 
 
@@ -195,19 +201,31 @@ def _metric_names(view: View) -> Iterator[Fault]:
         if name in names[:index]:
             first = names.index(name)
             yield ("metrics", index), f"{name} is already measured by metrics[{first}]", "Names are unique.", None
-        elif isinstance(entry, CustomMetric) and name in BUILT_IN_METRICS:
+        elif isinstance(entry, CustomMetric) and name in BUILT_IN_METRICS.keys() - GUARDRAIL_METRICS:
             yield ("metrics", index, "name"), "is the name of a built-in metric", f"Write `- {name}: {{...}}`.", None
 
 
 def _caps(view: View) -> Iterator[Fault]:
     for index, entry in enumerate(view.document.metrics):
         if isinstance(entry, BuiltInMetric) and (settings := entry.chosen[1]) is not None:
-            kind, name = view.metrics[index].kind, entry.chosen[0]
-            if settings.cap is not None and kind == "conversion":
+            metric, name = view.metrics[index], entry.chosen[0]
+            if settings.cap is not None and metric.kind == "conversion":
                 yield ("metrics", index, name, "cap"), "a conversion is 0 or 1 and has no `cap`", None, None
-            if settings.refund_window is not None and kind in ("conversion", "count"):
+            if settings.refund_window is not None and not metric.numerator.is_money:
                 message = f"{name} has no money to give back, so no `refund_window`: a refunded order stays an order"
                 yield ("metrics", index, name, "refund_window"), message, None, None
+
+
+def _two_events(view: View) -> Iterator[Fault]:
+    """`event` would be the name of both sides of a ratio."""
+    for index, entry in enumerate(view.document.metrics):
+        if isinstance(entry, BuiltInMetric) and entry.chosen[1].event is not None:
+            name = entry.chosen[0]
+            above, *below = BUILT_IN_METRICS[name].columns
+            if below and above.event != below[0].event:
+                message = f"{name} counts {above.event} per {below[0].event}, so that one `event` cannot name both"
+                hint = "Write a metric of your own: `kind: ratio` with `numerator` and `denominator`."
+                yield ("metrics", index, name, "event"), message, hint, None
 
 
 def _refund_windows(view: View) -> Iterator[Fault]:
@@ -290,11 +308,50 @@ def _factorial_plan(view: View) -> Iterator[Fault]:
     plan, factors = view.document.plan, list(view.document.factors or {})
     if not factors and plan.scale != "additive":
         yield ("plan", "scale"), "is for a factorial only; there are no `factors`", None, None
-    for index, contrast in enumerate(plan.family or ()):
-        unknown = [name for name in contrast.split(" x ") if name not in factors]
+    seen: dict[frozenset[str], str] = {}
+    for index, term in enumerate(plan.family or ()):
+        place, parts = ("plan", "family", index), term.split(":")
+        unknown = [name for name in parts if name not in factors]
         if unknown:
-            message = f"must be a factor, or factors joined by ' x ': {', '.join(factors) or 'there are no `factors`'}"
-            yield ("plan", "family", index), message, near(unknown[0], factors), None
+            listed = ", ".join(factors) or "there are no `factors`"
+            message = f"names {unknown[0]!r}, which is no factor; the factors are: {listed}"
+            yield place, message, near(unknown[0], factors), None
+        elif (same := seen.setdefault(frozenset(parts), term)) != term or term in (plan.family or ())[:index]:
+            yield place, f"is the same term as {same}, which is tested already", None, None
+
+
+def _cluster(view: View) -> Iterator[Fault]:
+    cluster, segments = view.document.plan.cluster, view.document.segments or []
+    if cluster is not None and cluster not in segments:
+        message = f"must be one of `segments`: {', '.join(segments) or 'none is declared'}"
+        hint = near(cluster, segments) or f"Declare it: `segments: [{cluster}]` records it with each exposure."
+        yield ("plan", "cluster"), message, hint, None
+
+
+def _offer_cost(view: View) -> Iterator[Fault]:
+    """What was given away is a sum of money of its own, and no part of what decides."""
+    plan, path = view.document.plan, ("plan", "offer_cost")
+    if plan.offer_cost is None:
+        return
+    metric, names = view.metric(plan.offer_cost), [one.name for one in view.metrics]
+    hint = "Such as `- {name: discount_given, kind: revenue, event: discount, window: 14d}`, recorded as its value."
+    if metric is None:
+        yield path, f"must be one of the metrics: {', '.join(names)}", near(plan.offer_cost, names) or hint, None
+    elif metric.kind != "revenue":
+        yield (
+            path,
+            f"must be a metric of kind revenue: the money given away; {metric.name} is a {metric.kind}",
+            hint,
+            None,
+        )
+    elif plan.offer_cost in (plan.primary, *plan.guardrails):
+        yield path, f"{metric.name} is judged already: what is given away is not what is earned", hint, None
+    else:
+        earned = [one for one in view.metrics if one.kind == "margin" or one.name == "revenue_per_visitor"]
+        same = next((one for one in earned if one.numerator.event == metric.numerator.event), None)
+        if same is not None:
+            message = f"has the event {metric.numerator.event!r} of {same.name}: all of its value would be given away"
+            yield path, message, hint, None
 
 
 def _repeated(path: tuple[str, ...], names: list[str], key: str | None, what: str) -> Iterator[Fault]:
@@ -319,6 +376,7 @@ _CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (_lists, ("segments", "columns", "holdouts")),
     (_metric_names, ("metrics.*.name",)),
     (_caps, ("metrics",)),
+    (_two_events, ("metrics",)),
     (_refund_windows, ("metrics",)),
     (_metric_columns, ("metrics", "columns")),
     (_reserved_events, ("metrics",)),
@@ -327,5 +385,7 @@ _CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (_adjusted, ("metrics", "plan.primary", "plan.adjusted")),
     (_planned_looks, ("metrics", "plan.primary", "plan.looks", "plan.sample_size", "plan.audience")),
     (_factorial_plan, ("factors", "plan.family", "plan.scale")),
+    (_cluster, ("segments", "plan.cluster")),
+    (_offer_cost, ("metrics", "plan.offer_cost", "plan.primary", "plan.guardrails")),
 )
 """Each check and the places that it relies on."""

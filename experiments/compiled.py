@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, known_or_nearest
 from .assignment import NO_SEGMENTS, Assignment, Reason
 from .definition import BUCKETS, HOLDOUT_ARMS, Arm, Offer
 from .eligibility import Eligibility
@@ -64,7 +64,7 @@ class Compiled:
         self.limits = tuple(accumulate(arm.weight for arm in self.arms))
         named = {arm.name: arm for arm in self.arms}
         self.control_arm = named[definition.control]
-        self.has_guards = any(offer.guards for offer in self.offers.values())
+        self.has_guards = any(offer.is_limited for offer in self.offers.values())
 
         self.shipped = named.get(published.serve or "") if published.is_shipped else None
         self.closed = None if self.shipped is not None else _CLOSED.get(published.state)
@@ -134,6 +134,7 @@ class Compiled:
                 "",
                 holdout_phase,
                 holdout_hash,
+                None,
             ),
         )
 
@@ -217,6 +218,7 @@ class Compiled:
                 detail,
                 holdout_phase,
                 holdout_hash,
+                None,
             ),
         )
 
@@ -232,5 +234,8 @@ class Compiled:
 
     def _forced_arm(self, named: Mapping[str, Arm], name: str) -> Arm:
         if name not in named:
-            raise InputError(f"experiment {self.experiment!r} has no arm {name!r} to force; it has {', '.join(named)}")
+            raise InputError(
+                f"experiment {self.experiment!r} has no arm {name!r} to force",
+                hint=known_or_nearest(name, named, whose="It has"),
+            )
         return named[name]

@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 from .metrics import Metric
+from .rules import Rule
 from .terms import Terms
 
 if TYPE_CHECKING:
@@ -38,18 +39,7 @@ WEEK = 7 * 86_400_000_000
 HOLDOUT_ARMS = ("held_out", "offered")
 """The arms of a holdout: those who get no offer of the covered experiments, and those who take part."""
 
-Operator = Literal["eq", "ne", "lt", "lte", "gt", "gte", "in", "not_in", "contains", "exists"]
-Scalar = str | int | float | bool
 State = Literal["draft", "running", "paused", "stopped"]
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One eligibility condition on an attribute: all rules must hold; a missing attribute is not eligible."""
-
-    attribute: str
-    op: Operator
-    value: Scalar | tuple[Scalar, ...] | None = None
 
 
 class Offer(Terms):
@@ -82,11 +72,15 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """What the money of a verdict is counted for. `horizon` is in microseconds, `switching_cost` in major units."""
+    """What the money of a verdict is counted for. `horizon` is in microseconds, `switching_cost` in major units.
+
+    `one_off` says that the offers are a campaign that ends by itself, so that its money is never projected.
+    """
 
     per_week: int | None = None
     horizon: int | None = None
     switching_cost: Decimal = Decimal(0)
+    one_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +98,10 @@ class Plan:
         sample_size: mature visitors in all arms at the planned end, if given.
         longest_duration: microseconds after which it ends undecided; None: no end.
         scale: of a factorial, whether effects add or multiply.
-        family: of a factorial, the tested contrasts.
+        family: of a factorial, the terms tested together: factors, and interactions such as `timing:price`.
         audience: what the money is counted for.
+        cluster: the segment whose visitors are alike, such as the support agent; None: visitors are independent.
+        offer_cost: name of the metric of money that is given away with the offers; None where none is measured.
     """
 
     primary: str
@@ -120,6 +116,8 @@ class Plan:
     scale: Literal["additive", "log"] = "additive"
     family: tuple[str, ...] = ()
     audience: Audience = Audience()
+    cluster: str | None = None
+    offer_cost: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

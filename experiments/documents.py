@@ -26,6 +26,7 @@ from .scalars import (
     PositiveMoney,
     Power,
     Share,
+    Term,
     Text,
     UtcOffset,
     problem,
@@ -70,12 +71,27 @@ class MetricSettings(Section):
     """A number known before the exposure, such as past_revenue."""
     margin: OpenShare | None = None
     """Of a guardrail: the relative loss that is still acceptable (non-inferiority margin), such as 2%."""
-    desired_change: Literal["increase", "decrease"] = "increase"
-    """Whether more or less is better."""
+    desired_change: Literal["increase", "decrease"] | None = None
+    """Whether more or less is better: more, unless the built-in metric is one of what should be rare."""
     cap: PositiveMoney | None = None
     """Largest value of one visitor that counts, in major units."""
     filter: list[FilterRule] | None = None
     """Conditions on declared columns of the outcomes."""
+
+
+class NeverReturnSettings(MetricSettings):
+    """How never_return is measured here."""
+
+    between: Annotated[list[Delay], Field(min_length=2, max_length=2)] | None = None
+    """From when to when after the exposure nobody sees the visitor again; [7d, 28d] unless given."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> NeverReturnSettings:
+        for key in self.given("window", "refund_window", "cap"):
+            raise problem(f"never_return has no `{key}`", "Its time is `between`, such as [7d, 28d].")
+        if self.between is not None and self.between[0] >= self.between[1]:
+            raise problem("`between` must end after it begins, such as [7d, 28d]")
+        return self
 
 
 class ColumnSection(Section):
@@ -123,7 +139,16 @@ _METRIC_KEYS = {
 """Keys that a metric of a kind needs, and those that it does not have."""
 
 BuiltInName = Literal[
-    "conversion", "orders_per_visitor", "revenue_per_visitor", "margin_per_visitor", "average_order_value"
+    "conversion",
+    "orders_per_visitor",
+    "revenue_per_visitor",
+    "margin_per_visitor",
+    "average_order_value",
+    "never_return",
+    "unsubscribe_rate",
+    "refund_rate",
+    "full_price_share",
+    "satisfaction",
 ]
 
 
@@ -140,6 +165,16 @@ class BuiltInMetric(Section):
     """Revenue less cost, per visitor."""
     average_order_value: MetricSettings | None = None
     """Revenue per order."""
+    never_return: NeverReturnSettings | None = None
+    """Share of visitors without any outcome in a late window."""
+    unsubscribe_rate: MetricSettings | None = None
+    """Share of visitors who unsubscribe."""
+    refund_rate: MetricSettings | None = None
+    """Refunds per order, from outcomes called refund."""
+    full_price_share: MetricSettings | None = None
+    """Orders at full price per order, from outcomes called full_price_purchase."""
+    satisfaction: MetricSettings | None = None
+    """Promoters per answer, from outcomes called promoter and survey."""
 
     @property
     def chosen(self) -> tuple[str, MetricSettings]:
@@ -182,7 +217,12 @@ class AudienceSection(Section):
     """How long the winner would be kept."""
     switching_cost: Money | None = None
     """What it costs once to build and roll out the winner."""
+    one_off: StrictBool = False
+    """Whether it is a campaign that ends by itself: its money is then never projected over a week or a year."""
 
+
+MOST_SEGMENTS = 10
+"""Each is a test of an interaction more, and what is split by everything finds something by chance."""
 
 MOST_LOOKS = 100
 LookCount = Annotated[StrictInt, Field(ge=1, le=MOST_LOOKS)]
@@ -215,8 +255,12 @@ class PlanSection(Section):
     """After so long it ends undecided."""
     scale: Literal["additive", "log"] = "additive"
     """Of a factorial: whether effects add or multiply."""
-    family: list[Label] | None = None
-    """Of a factorial: the tested contrasts, factor names or `a x b`."""
+    family: list[Term] | None = None
+    """Of a factorial: the terms that are tested together, a factor or an interaction such as timing:price."""
+    cluster: Label | None = None
+    """One of the `segments` whose visitors are alike, such as agent: reports take variances over clusters."""
+    offer_cost: Key | None = None
+    """The metric of money that was given away: discounts, shipping subsidies, gifts."""
     audience: AudienceSection | None = None
     """What the money of a verdict is counted for."""
 
@@ -271,8 +315,8 @@ class Document(Section):
     """Share of the eligible visitors who are let in, all unless given."""
     eligibility: list[EligibilityRule] = Field(default_factory=list)
     """Rules that must all hold, independent of the arm."""
-    segments: list[Label] | None = None
-    """Attributes recorded with the exposure."""
+    segments: Annotated[list[Label], Field(max_length=MOST_SEGMENTS)] | None = None
+    """At most ten attributes recorded with the exposure, by which reports split."""
     columns: list[Label] | None = None
     """Columns of the outcomes that metric filters name."""
     holdouts: list[Key] | None = None

@@ -12,7 +12,7 @@ from numbers import Real
 from operator import ge, gt, le, lt
 from typing import Any
 
-from .definition import Rule, Scalar
+from .rules import Rule, Scalar
 
 __all__ = ["Eligibility", "describe"]
 

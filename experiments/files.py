@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..errors import DefinitionError, Finding, InputError
+from ..errors import DefinitionError, Finding, InputError, known_or_nearest
 from .building import build
 from .checks import check_document
 from .definition import Definition
@@ -74,7 +74,7 @@ def find_definition(path: str | os.PathLike[str], experiment: str) -> tuple[Defi
     message = f"no definition of {experiment!r} in {os.fspath(path)}"
     if broken:
         raise DefinitionError(f"{message} that is valid", findings=broken)
-    raise InputError(message, hint=f"There are: {', '.join(sorted(known))}." if known else "Give another path.")
+    raise InputError(message, hint=known_or_nearest(experiment, sorted(known), none="Give another path."))
 
 
 def validate(path: str | os.PathLike[str]) -> list[Finding]:

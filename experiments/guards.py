@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from .definition import Offer
+from .eligibility import Eligibility
+from .quoting import unavailable
+from .rules import Rule
 from .terms import Guard
 
 __all__ = ["COUNTED", "Counts", "GuardState", "Withheld", "withholding"]
 
 COUNTED = ("frequency_cap", "usage_limit")
-"""Guards that need a counter; the others need the visitor's prices."""
+"""Guards that need a counter; `requires` needs the visitor's attributes, the others need prices."""
 
 
 class Counts(NamedTuple):
@@ -60,6 +64,7 @@ def withholding(
     counts: Counts | None = None,
     state: GuardState | None = None,
     prices: Mapping[str, Any] | None = None,
+    attributes: Mapping[str, Any] | None = None,
 ) -> Withheld | None:
     """The guard that withholds the offer from this visitor, None where all let it pass.
 
@@ -71,12 +76,20 @@ def withholding(
         counts: counters from the caller; what they leave open is asked from `state`.
         state: counters elsewhere; may fail, which withholds.
         prices: keywords for `offer.quote`; without them the price rules wait for the quote.
+        attributes: of the visitor, for `requires`; what is missing withholds.
 
     Raises:
         InputError: `prices` that are no amounts.
     """
+    closed = unavailable(offer, at or datetime.now(UTC)) if offer.is_limited else ""
+    if closed:
+        return Withheld("available", closed)
     for guard in offer.guards:
-        if guard.type in COUNTED:
+        if guard.type == "requires":
+            refusal = _rules(guard.rules).refusal(attributes)
+            if refusal:
+                return Withheld("requires", refusal)
+        elif guard.type in COUNTED:
             withheld = _counted(guard, offer, experiment, visitor, at, counts or Counts(), state)
             if withheld is not None:
                 return withheld
@@ -85,6 +98,11 @@ def withholding(
         if quote.withheld is not None:
             return Withheld(quote.withheld, quote.detail)
     return None
+
+
+@lru_cache(maxsize=1_000)
+def _rules(rules: tuple[Rule, ...]) -> Eligibility:
+    return Eligibility(rules)
 
 
 def _counted(

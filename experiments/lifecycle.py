@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from ..errors import PublishError
+from ..errors import PublishError, known_or_nearest
 from .definition import Definition
 from .neighbours import check_holdouts, check_layer
 from .publishing import (
@@ -145,7 +145,8 @@ def stop(previous: Published, at: datetime, *, serve: str | None = None) -> Publ
     if serve is not None:
         names = [arm.name for arm in definition.arms]
         if serve not in names:
-            raise PublishError(f"{key!r} has no arm {serve!r} to serve", hint=f"Its arms: {', '.join(names)}.")
+            hint = known_or_nearest(serve, names, whose="Its arms")
+            raise PublishError(f"{key!r} has no arm {serve!r} to serve", hint=hint)
         if definition.holdout:
             raise PublishError(f"{key!r} is a holdout and serves nothing", hint=f"`offerlift stop {key}` ends it.")
         if previous.state == "draft":

@@ -9,6 +9,7 @@ from typing import Literal
 
 __all__ = [
     "BUILT_IN_METRICS",
+    "GUARDRAIL_METRICS",
     "Column",
     "CovariateUse",
     "Measure",
@@ -17,7 +18,7 @@ __all__ = [
 ]
 
 MetricKind = Literal["conversion", "count", "revenue", "margin", "ratio", "retention"]
-Measure = Literal["converted", "count", "value", "margin"]
+Measure = Literal["converted", "count", "value", "margin", "absent"]
 
 DAY = 86_400_000_000
 """A day in microseconds, the unit of every duration in a frozen definition."""
@@ -27,8 +28,8 @@ DAY = 86_400_000_000
 class Column:
     """One per-visitor number: what is taken from the outcomes called `event` inside the metric's window.
 
-    `converted` is 1 for a visitor with at least one such outcome, `count` how many, `value` the sum of their values,
-    `margin` the sum of value - cost. An `event` of None means any outcome.
+    `converted` is 1 for a visitor with at least one such outcome and `absent` for one without, `count` how many,
+    `value` the sum of their values, `margin` the sum of value - cost. An `event` of None means any outcome.
     """
 
     event: str | None
@@ -115,6 +116,30 @@ class Metric:
 
 _PURCHASE = "purchase"
 
+_GUARDRAILS = (
+    Metric(
+        "never_return",
+        "retention",
+        Column(None, "absent"),
+        window_start=7 * DAY,
+        window_end=28 * DAY,
+        desired_change="decrease",
+    ),
+    Metric("unsubscribe_rate", "conversion", Column("unsubscribe", "converted"), desired_change="decrease"),
+    Metric(
+        "refund_rate",
+        "ratio",
+        Column("refund", "count"),
+        denominator=Column(_PURCHASE, "count"),
+        desired_change="decrease",
+    ),
+    Metric("full_price_share", "ratio", Column("full_price_purchase", "count"), denominator=Column(_PURCHASE, "count")),
+    Metric("satisfaction", "ratio", Column("promoter", "count"), denominator=Column("survey", "count")),
+)
+
+GUARDRAIL_METRICS = frozenset(metric.name for metric in _GUARDRAILS)
+"""Built-in metrics that an offer should not harm. A shop's own metric may have one of these names and comes first."""
+
 BUILT_IN_METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         metric.name: metric
@@ -124,7 +149,8 @@ BUILT_IN_METRICS: Mapping[str, Metric] = MappingProxyType(
             Metric("revenue_per_visitor", "revenue", Column(_PURCHASE, "value")),
             Metric("margin_per_visitor", "margin", Column(_PURCHASE, "margin")),
             Metric("average_order_value", "ratio", Column(_PURCHASE, "value"), denominator=Column(_PURCHASE, "count")),
+            *_GUARDRAILS,
         )
     }
 )
-"""Metrics that a definition can name without spelling them out; their event is `purchase`."""
+"""Metrics that a definition can name without spelling them out."""

@@ -166,7 +166,7 @@ def _margin_metric(view: View) -> Iterator[Fault]:
 def _enrolment(view: View) -> Iterator[Fault]:
     """Arms that differ in timing are exposed at different moments unless all are enrolled at one event before."""
     shown = [arm.written.offer for arm in view.arms if arm.written is not None]
-    timings = {(offer.trigger, offer.delay) for offer in shown}
+    timings = {(offer.trigger, offer.delay, offer.days, offer.occasion) for offer in shown}
     if len(timings) > 1 and view.document.enrol_on is None:
         message = "is required: the arms differ in trigger or delay, so all must be enrolled at one event before"
         yield ("enrol_on",), message, "Such as `enrol_on: purchase`.", ""
@@ -175,16 +175,23 @@ def _enrolment(view: View) -> Iterator[Fault]:
 def _windows(view: View) -> Iterator[Fault]:
     """A window counts from the enrolment, or from the trigger: it must leave the latest arm its time to respond."""
     shown = [arm.written.offer for arm in view.arms if arm.written is not None]
-    latest = max(shown, key=lambda offer: offer.delay + (offer.timer or 0), default=None)
-    if latest is None or latest.delay == 0:
+    enrolled = view.document.enrol_on is not None
+    latest = max(shown, key=lambda offer: _waiting(offer, enrolled=enrolled) + (offer.timer or 0), default=None)
+    if latest is None or _waiting(latest, enrolled=enrolled) == 0:
         return
-    needed = latest.delay + (latest.timer or 0)
+    waiting = _waiting(latest, enrolled=enrolled)
+    needed = waiting + (latest.timer or 0)
     for index, metric in enumerate(view.metrics):
         end = metric.window_end
-        if end is not None and (end < needed or end <= latest.delay):
+        if end is not None and (end < needed or end <= waiting):
             timer = f" and the timer of {_duration(latest.timer)}" if latest.timer else " and leave time to respond"
-            message = f"the window must cover the longest delay of {_duration(latest.delay)}{timer}"
+            message = f"the window must cover the longest delay of {_duration(waiting)}{timer}"
             yield ("metrics", index), message, f"See the offer {latest.name}.", _duration(end)
+
+
+def _waiting(offer: Offer, *, enrolled: bool) -> int:
+    """Microseconds from the exposure to the offer; days since the purchase pass before it unless all are enrolled."""
+    return offer.delay + (offer.days or 0) * DAY * enrolled
 
 
 def _followers(offer: Offer) -> Iterator[tuple[Path, str]]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictBool, StrictInt, Tag, model_validator
 
-from .definition import Operator
+from .rules import Operator
 from .scalars import (
     Currency,
     Delay,
@@ -18,6 +18,7 @@ from .scalars import (
     Effect,
     Key,
     Label,
+    Moment,
     Money,
     Multiple,
     OpenShare,
@@ -56,6 +57,7 @@ TRIGGERS = (
     "subscription_cancelled",
     "purchase",
     "milestone",
+    "support_closed",
     "quota_reached",
     "days_since_purchase",
     "occasion",
@@ -79,6 +81,9 @@ DISCOUNT_TYPES: tuple[DiscountType, ...] = (
     "trial",
     "voucher",
 )
+
+BONUSES: tuple[DiscountType, ...] = ("gift", "instalments", "points", "trial", "voucher")
+"""Discounts that leave the price as it is and cost the shop something else."""
 
 Count = Annotated[StrictInt, Field(ge=1, le=1_000_000_000)]
 
@@ -174,6 +179,8 @@ class DiscountSection(Section):
     """How long it is free at first."""
     voucher: PositiveMoney | None = None
     """An amount off a later purchase."""
+    cost: Money | None = None
+    """What a gift or another bonus costs the shop: the margin of a quote is less by it."""
     code: Text | None = None
     """The code that the customer enters."""
     description: Text | None = None
@@ -182,6 +189,9 @@ class DiscountSection(Section):
     @model_validator(mode="after")
     def _one_type(self) -> DiscountSection:
         _exactly_one(self, DISCOUNT_TYPES, "a discount has exactly one type")
+        if self.cost is not None and not self.given(*BONUSES):
+            message = f"`cost` is what a bonus costs the shop: {', '.join(BONUSES)}"
+            raise problem(message, "What lowers the price is taken off it already.")
         return self
 
 
@@ -196,6 +206,8 @@ class PriceSection(Section):
     """Of the amount; the experiment's unless given."""
     tax: Literal["included", "excluded"] = "included"
     """Whether the amount includes tax."""
+    per: Duration | None = None
+    """Of a membership or subscription: how often it is paid, such as 30d."""
 
     @model_validator(mode="after")
     def _one_price(self) -> PriceSection:
@@ -208,6 +220,23 @@ class FreeShippingFrom(Section):
 
     from_: Annotated[Money, Field(alias="from")]
     """Subtotal in major units."""
+
+
+class Availability(Section):
+    """When the offer can be had: an early-bird price until a day, a pre-sale from one on."""
+
+    from_: Annotated[Moment | None, Field(alias="from")] = None
+    """Withheld before."""
+    until: Moment | None = None
+    """Withheld from then on, for everybody at once."""
+
+    @model_validator(mode="after")
+    def _some_time(self) -> Availability:
+        if self.from_ is None and self.until is None:
+            raise problem("needs `from`, `until` or both")
+        if self.from_ is not None and self.until is not None and self.until <= self.from_:
+            raise problem("`until` must be after `from`")
+        return self
 
 
 class FrequencyCap(Section):
@@ -229,7 +258,9 @@ class GuardsSection(Section):
     min_margin: OpenShare | None = None
     """Smallest share of the price that must remain as margin."""
     max_price_increase: Effect | None = None
-    """Of an up-sell: how much dearer it may be; 25% unless given."""
+    """How much dearer than what was looked at it may be; of an up-sell 25% unless given."""
+    requires: Annotated[list[EligibilityRule], Field(min_length=1)] | None = None
+    """Rules on the visitor's attributes that this one offer asks, such as a satisfaction or what is in the cart."""
 
 
 def value_or(tag: str) -> Discriminator:
@@ -256,8 +287,14 @@ class OfferPiece(Section):
     """The event that brings it up, one of the usual ones or the shop's own."""
     delay: Delay | None = None
     """How long after the trigger it is shown."""
+    days: Annotated[StrictInt, Field(ge=1, le=3_660)] | None = None
+    """With the trigger days_since_purchase: how many."""
+    occasion: Label | None = None
+    """With the trigger occasion: which one, such as birthday."""
     product: Text | None = None
     """The product that is offered."""
+    products: Annotated[list[Text], Field(min_length=2, max_length=20)] | None = None
+    """Instead of `product`: what is in the bundle, or offered together."""
     price: PriceChoice | None = None
     """An amount, or {relative: 80%} of what was looked at."""
     discount: DiscountSection | None = None
@@ -267,13 +304,19 @@ class OfferPiece(Section):
     minimum_requirement: Money | None = None
     """Smallest subtotal with which the offer holds."""
     timer: Duration | None = None
-    """How long the offer stands; it really ends then."""
+    """How long the offer stands for a visitor from the first sight on; it really ends then."""
+    available: Availability | None = None
+    """From and until when the offer can be had, the same for everybody."""
+    cost_basis: Literal["purchase", "salvage"] | None = None
+    """What the margin counts as cost: what was paid for the goods, or, of overstock, what they are still worth."""
     message: Text | None = None
     """The words under test."""
     guards: GuardsSection | None = None
     """Limits that withhold the offer after the split."""
     alternatives: list[Key] | None = None
     """Names of `offers` shown at once with this one."""
+    decline_reasons: Annotated[list[Label], Field(min_length=2, max_length=20)] | None = None
+    """What a visitor who declines may choose from, so that reasons are categories."""
     on_decline: Key | None = None
     """Name of the offer that follows when this one is declined."""
     on_accept: Key | None = None

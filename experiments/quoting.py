@@ -15,7 +15,7 @@ from typing import Literal
 from ..errors import InputError
 from .terms import Discount, Terms
 
-__all__ = ["MAX_INCREASE", "Quote", "quote"]
+__all__ = ["MAX_INCREASE", "Quote", "quote", "unavailable"]
 
 MAX_INCREASE = Decimal("0.25")
 """How much dearer than the product looked at an up-sell may be unless its guard says otherwise."""
@@ -41,7 +41,7 @@ class Quote:
         tax: with a tax rate, the tax inside price and shipping, or on top of them; else 0.
         tax_basis: whether price and shipping include the tax, as the definition says.
         total: to pay in all, tax included.
-        margin: net price - cost - shipping waived; None without a cost.
+        margin: net price - cost - shipping waived - what a bonus costs; None without a cost.
         missing: what the subtotal lacks for the discount or free shipping to hold; 0 where nothing does.
         instalments: the payments that sum to the total, one where there is nothing to divide.
         expires_at: when the offer ends; None without a timer.
@@ -71,6 +71,7 @@ def quote(
     base_price: Amount,
     shipping: Amount = 0,
     cost: Amount | None = None,
+    salvage_value: Amount | None = None,
     subtotal: Amount | None = None,
     quantity: int | None = None,
     tax_rate: Amount = 0,
@@ -87,6 +88,7 @@ def quote(
             of its own); with or without tax, as the offer's price says.
         shipping: what shipping would cost the customer, on the same basis.
         cost: of one piece of the offered product, net; the margin needs it.
+        salvage_value: what one piece is still worth, net: the cost where the offer's `cost_basis` is salvage.
         subtotal: of the cart, for thresholds; the price of the offer by default.
         quantity: pieces; 1 by default, for buy-x-get-y one bundle.
         tax_rate: 0.19 is 19 %.
@@ -122,11 +124,15 @@ def quote(
     tax = _round((price + to_pay) / inside * rate, step)
     total = price + to_pay + (tax if basis == "excluded" else 0)
     waived = ship / inside if free else Decimal(0)
-    margin = None if cost is None else _round(net - _amount("cost", cost) * pieces - waived, step)
+    each = _cost(offer, cost, salvage_value)
+    bonus = offer.discount.cost if offer.discount is not None and not shortfall else None
+    margin = None if each is None else _round(net - each * pieces - waived - (bonus or 0), step)
     moment = _moment("at", at) or datetime.now(UTC)
     expires_at = None
     if offer.timer is not None:
         expires_at = (_moment("shown_at", shown_at) or moment) + timedelta(microseconds=offer.timer)
+    if offer.available_until is not None:
+        expires_at = offer.available_until if expires_at is None else min(expires_at, offer.available_until)
     withheld, detail = _withheld(offer, base * pieces, exact, net, margin, declined, expires_at, moment)
     return Quote(
         currency=money,
@@ -157,6 +163,9 @@ def _withheld(
     moment: datetime,
 ) -> tuple[str | None, str]:
     """The first rule that the quote breaks. Prices are compared before rounding: a cent more is no dearer offer."""
+    closed = unavailable(offer, moment)
+    if closed:
+        return "available", closed
     limits = {guard.type: guard.value for guard in offer.guards}
     increase = limits.get("max_price_increase", MAX_INCREASE if offer.kind == "upsell" else None)
     if increase is not None and exact > base * (1 + increase):
@@ -168,12 +177,31 @@ def _withheld(
     share = limits.get("min_margin")
     if share is not None:
         if margin is None:
-            return "min_margin", "no cost was given, so the margin is not known"
+            missing = "salvage_value" if offer.cost_basis == "salvage" else "cost"
+            return "min_margin", f"no {missing} was given, so the margin is not known"
         if margin < share * net or net <= 0:
             return "min_margin", f"a margin of {margin:f} is less than {share:%} of {net:.2f}"
     if expires_at is not None and moment >= expires_at:
         return "timer", f"it ended at {expires_at.isoformat()}"
     return None, ""
+
+
+def unavailable(offer: Terms, moment: datetime) -> str:
+    """Why the offer cannot be had at that moment by its `available`; "" where it can."""
+    if offer.available_from is not None and moment < offer.available_from:
+        return f"it begins at {offer.available_from.isoformat()}"
+    if offer.available_until is not None and moment >= offer.available_until:
+        return f"it ended at {offer.available_until.isoformat()}"
+    return ""
+
+
+def _cost(offer: Terms, cost: Amount | None, salvage_value: Amount | None) -> Decimal | None:
+    """The cost of one piece on the offer's basis, None where it was not given; both are looked at."""
+    bases = {
+        name: None if given is None else _amount(name, given)
+        for name, given in (("cost", cost), ("salvage_value", salvage_value))
+    }
+    return bases["salvage_value" if offer.cost_basis == "salvage" else "cost"]
 
 
 def _unit_price(offer: Terms, base: Decimal) -> Decimal:

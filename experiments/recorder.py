@@ -1,4 +1,4 @@
-"""The recorder: exposures, outcomes and identity links, from any thread of a backend to the store.
+"""The recorder: exposures, steps of offers, outcomes and identity links, from any thread of a backend to the store.
 
 A call checks its record, keeps it (in the spool, or in a bounded queue) and returns; a background thread delivers. No
 call waits for the store or raises because of it. Delivery is at least once; the store keeps each record once.
@@ -23,7 +23,7 @@ from .queues import FULL, MemoryQueue, Seen
 from .recording import Recording
 from .segments import segments_of
 from .sinks import Sink
-from .wire import EXPOSURE, exposure_fields, micros
+from .wire import EXPOSURE, OFFER_STEP, exposure_fields, micros
 
 if TYPE_CHECKING:
     from .spool import Refused
@@ -64,7 +64,8 @@ class Recorder(Recording):
     """Records what happens; use it as a context manager, or `close` it; the end of the interpreter does so as well.
 
     Args:
-        target: URL of a store, an open store, or an object with `write_exposures`, `write_outcomes`, `write_links`.
+        target: URL of a store, an open store, or an object with `write_exposures`, `write_outcomes`, `write_links`
+            and `write_offer_steps`.
         spool: path of a SQLite file on a local disk. With it a call returns after its record is committed there: a
             killed process or a store that is down loses nothing. Several processes may share one.
         capacity: most records in memory; without a spool, what comes on top is dropped and counted.
@@ -110,6 +111,7 @@ class Recorder(Recording):
         self._exit_timeout = exit_timeout
         self._queue = MemoryQueue(capacity)
         self._seen = Seen(self.remember)
+        self._seen_steps = Seen(self.remember)
         self._closed = False
         self._direct = self._spool is None and not self._block
         self._delivery = Delivery(
@@ -125,8 +127,9 @@ class Recorder(Recording):
     def expose(self, assignment: Assignment, *, at: datetime | None = None) -> None:
         """Record that a visitor reached the point where the arms could first differ, control included.
 
-        Writes the experiment's exposure where the reason is SPLIT, and that of the holdout experiment where the
-        assignment has one; nothing otherwise. What this process has recorded already is not recorded again.
+        Writes the experiment's exposure where the reason is SPLIT, with it that the offer was withheld where it was,
+        and the exposure of the holdout experiment where the assignment has one; nothing otherwise. What this process
+        has recorded already is not recorded again.
 
         Args:
             assignment: what `assign` answered.
@@ -137,8 +140,8 @@ class Recorder(Recording):
         """
         if self._direct and at is None and type(assignment) is Assignment:
             # The way of nearly every call, written out: what `assign` answered is valid, and the queue has room.
-            visitor, experiment, phase, arm, _, _, reason, _, holdout, segments, known = assignment[_UP_TO_HASH]
-            if holdout is None and segments is NO_SEGMENTS:
+            visitor, experiment, phase, arm, _, withheld, reason, _, holdout, segments, known = assignment[_UP_TO_HASH]
+            if holdout is None and segments is NO_SEGMENTS and withheld is None:
                 if reason is not _SPLIT:
                     return
                 try:
@@ -160,6 +163,8 @@ class Recorder(Recording):
             if assignment.reason is _SPLIT:
                 experiment, phase, arm, known = assignment.experiment, assignment.phase, assignment.arm, assignment.hash
                 self._expose(experiment, phase, assignment.visitor, arm, known, at, assignment.segments)
+                if assignment.withheld is not None:
+                    self.offer_step(assignment, "withheld", at=at)
             holdout, phase, known = assignment.holdout, assignment.holdout_phase, assignment.holdout_hash
         except AttributeError as error:
             raise InputError(f"expose needs what assign() answered, seen {assignment!r}") from error
@@ -187,6 +192,16 @@ class Recorder(Recording):
             if dropped:
                 self._delivery.drop_segments(experiment, dropped)
             self._seen.add(experiment, phase, visitor, arm)
+
+    def _record_step(self, fields: Sequence[Any], *, timed: bool) -> None:
+        experiment, visitor, step, offer, *_ = fields
+        if timed:
+            self._record(OFFER_STEP, fields)
+        # The step stands where an exposure has its arm, and there are no phases: the store has one row for all of them.
+        elif not self._seen_steps.has(experiment, 0, visitor, key := f"{step}/{offer}") and self._record(
+            OFFER_STEP, fields
+        ):
+            self._seen_steps.add(experiment, 0, visitor, key)
 
     def _record(self, kind: str, fields: Sequence[Any]) -> bool:
         delivery = self._delivery
@@ -328,6 +343,7 @@ class Recorder(Recording):
     def after_fork_in_child(self) -> None:
         """Called in the child after a fork."""
         self._seen.renew_lock()
+        self._seen_steps.renew_lock()
         self._delivery.after_fork_in_child()
 
     def at_exit(self) -> None:

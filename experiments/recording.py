@@ -1,4 +1,4 @@
-"""What every recorder takes: exposures, outcomes and identity links, with the arguments that all of them share."""
+"""What every recorder takes: exposures, steps of offers, outcomes and links, with the arguments that all share."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from .assignment import Assignment
-from .wire import LINK, OUTCOME, link_fields, micros, outcome_fields
+from ..errors import InputError
+from .assignment import Assignment, Reason
+from .wire import LINK, OFFER_STEP, OUTCOME, link_fields, micros, offer_step_fields, outcome_fields
 
 if TYPE_CHECKING:
     from .assigner import Assigner
+    from .definition import Offer
     from .guards import Counts
+    from .steps import Step
 
 __all__ = ["Recording"]
 
@@ -91,6 +94,59 @@ class Recording(ABC):
             outcome_id, visitor, name, at, value, cost, quantity, currency, refund_of, now, *reported
         )
         self._record(OUTCOME, fields)
+
+    def offer_step(
+        self,
+        assignment: Assignment,
+        step: Step,
+        *,
+        offer: Offer | str | None = None,
+        reason: str | None = None,
+        at: datetime | None = None,
+    ) -> None:
+        """Record how far a visitor came with the offer of an assignment, for the experiment's funnel.
+
+        Writes nothing where the reason is not SPLIT, or where the arm has no offer: a control takes no step. `expose`
+        records by itself that an offer was withheld.
+
+        Args:
+            assignment: what `assign` or `next_offer` answered, with its offer.
+            step: `reached`, `withheld`, `undelivered`, `delivered`, `accepted` or `declined`.
+            offer: of several alternatives the one that was answered, or its name; by default the assignment's own.
+            reason: a category: of `declined` what the visitor gave, of `undelivered` why, of `withheld` the guard (the
+                assignment's own by default).
+            at: when it happened, aware; the moment of this call by default.
+
+        Raises:
+            InputError: not an assignment, an unknown step, an impossible offer or reason, or a naive `at`.
+        """
+        try:
+            shown = assignment.withheld_offer if assignment.offer is None else assignment.offer.name
+            experiment, visitor, withheld = assignment.experiment, assignment.visitor, assignment.withheld
+        except AttributeError as error:
+            raise InputError(f"offer_step needs what assign() answered, seen {assignment!r}") from error
+        # What is neither text nor an offer is refused with the name's own words.
+        name: Any = shown if offer is None else getattr(offer, "name", offer)
+        moment = time.time_ns() // 1_000 if at is None else micros(at)
+        # Checked even where nothing is written: what is wrong should be seen in the control, too.
+        fields = offer_step_fields(
+            experiment,
+            visitor,
+            step,
+            "none" if name is None else name,
+            moment,
+            withheld if step == "withheld" and reason is None else reason,
+        )
+        if name is not None and self._is_analysed(assignment):
+            self._record_step(fields, timed=at is not None)
+
+    def _is_analysed(self, assignment: Assignment) -> bool:
+        """Whether what the visitor does belongs into the experiment's analysis."""
+        return assignment.reason is Reason.SPLIT
+
+    def _record_step(self, fields: Sequence[Any], *, timed: bool) -> None:
+        """Keep a checked step; `timed` says that its time was given."""
+        self._record(OFFER_STEP, fields)
 
     def link(self, anonymous: str | int, customer: str | int, *, at: datetime | None = None) -> None:
         """Record that an anonymous visitor turned out to be a customer. Assignment is not affected.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-__all__ = ["Covariate", "Exposure", "Link", "Outcome"]
+__all__ = ["Covariate", "Exposure", "Link", "OfferStep", "Outcome"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,22 @@ class Covariate:
     name: str
     value: float
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OfferStep:
+    """A visitor came so far with an offer: one of `offerlift.experiments.steps.STEPS`. `at` is aware.
+
+    `offer` is its name in the definition; of several alternatives the one that was answered. `reason` is a category:
+    the guard that withheld it, why it was refused or could not be delivered.
+    """
+
+    experiment: str
+    visitor: str | int
+    step: str
+    offer: str
+    at: datetime
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

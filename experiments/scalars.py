@@ -33,6 +33,7 @@ __all__ = [
     "Power",
     "Scalars",
     "Share",
+    "Term",
     "Text",
     "Threshold",
     "UtcOffset",
@@ -218,6 +219,17 @@ def _key(value: Any) -> str:
     return value
 
 
+def _term(value: Any) -> str:
+    if not isinstance(value, str):
+        raise problem("must be a factor, or factors joined by colons, such as timing:price")
+    parts = value.split(":")
+    if any(not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", part) for part in parts):
+        raise problem("must be a factor, or factors joined by colons without spaces, such as timing:price")
+    if len(set(parts)) != len(parts):
+        raise problem("names a factor twice")
+    return value
+
+
 def _label(value: Any) -> str:
     if not isinstance(value, str):
         raise problem("must be a name", "Put it in quotes if it is meant as text." if value is not None else None)
@@ -312,6 +324,8 @@ UtcOffset = Annotated[
 """Minutes east of UTC."""
 Key = Annotated[str, *_json(_key, {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"})]
 """A name of something in the definition."""
+Term = Annotated[str, *_json(_term, {"type": "string", "pattern": "^[^:]+(:[^:]+)*$", "examples": ["timing:price"]})]
+"""A factor of a factorial experiment, or the interaction of several, joined by colons."""
 Label = Annotated[str, *_json(_label, {"type": "string", "pattern": "^[^:]{1,100}$"})]
 """A name that the shop gave: an event, an attribute, a product."""
 Text = Annotated[str, *_json(_text, {"type": "string", "minLength": 1, "maxLength": 4_000})]

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from ..errors import ConflictError, InputError, StoreError
 from .records import Exposure, Link, Outcome
-from .wire import EXPOSURE, LINK, OUTCOME, Row, read_fields
+from .wire import EXPOSURE, LINK, OFFER_STEP, OUTCOME, Row, read_fields
 
 __all__ = ["Sink", "is_down", "open_sink", "write", "write_apart"]
 
@@ -19,6 +19,8 @@ class Sink(Protocol):
     Each method takes a batch, and may be called again with the same records. It raises StoreError or OSError while it
     is down, which is tried again for ever. It may return an object with `refused` and `conflicts`: entries with the
     `index` of a record in the batch that cannot be stored, and a `message`.
+
+    One that also has `write_offer_steps` gets the steps of offers; of another they are refused.
     """
 
     def write_exposures(self, records: Sequence[Exposure], /) -> Any:
@@ -51,7 +53,12 @@ def open_sink(url: str | os.PathLike[str]) -> Sink:
     return found.load().open(text, create=False)
 
 
-_METHODS = {EXPOSURE: "write_exposures", OUTCOME: "write_outcomes", LINK: "write_links"}
+_METHODS = {
+    EXPOSURE: "write_exposures",
+    OUTCOME: "write_outcomes",
+    LINK: "write_links",
+    OFFER_STEP: "write_offer_steps",
+}
 
 
 def write(sink: Sink, rows: Iterable[Row]) -> dict[int, str]:
@@ -66,6 +73,9 @@ def write(sink: Sink, rows: Iterable[Row]) -> dict[int, str]:
             refused[row.key] = str(error)
     for kind, batch in batches.items():
         if not batch:
+            continue
+        if kind == OFFER_STEP and not hasattr(sink, _METHODS[kind]):
+            refused |= {key: "the sink has no write_offer_steps: it takes no steps of offers" for key, _ in batch}
             continue
         result = getattr(sink, _METHODS[kind])([record for _, record in batch])
         for entry in (*getattr(result, "refused", ()), *getattr(result, "conflicts", ())):

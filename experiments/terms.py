@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Literal
+
+from .rules import Rule
 
 __all__ = ["Discount", "DiscountType", "Guard", "OfferKind", "Placement", "Price", "Terms"]
 
@@ -41,7 +44,10 @@ DiscountType = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Discount:
-    """How a price is lowered. `value` is a percentage, an amount or a number, as `type` says; `buy`, `get` count."""
+    """How a price is lowered. `value` is a percentage, an amount or a number, as `type` says; `buy`, `get` count.
+
+    `cost` is what a bonus (gift, points, instalments, trial, voucher) costs the shop, in major units.
+    """
 
     type: DiscountType
     value: Decimal | None = None
@@ -49,34 +55,42 @@ class Discount:
     get: int | None = None
     code: str | None = None
     description: str | None = None
+    cost: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
     """What the offered product costs: an `amount`, or `relative` to the price of what was looked at (0.8 is 20 % less).
 
-    `tax` says whether the amount includes tax.
+    `tax` says whether the amount includes tax. `per` is of a membership: microseconds after which it is paid again.
     """
 
     amount: Decimal | None = None
     relative: Decimal | None = None
     currency: str | None = None
     tax: Literal["included", "excluded"] = "included"
+    per: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A limit that withholds an offer after the split without changing arm or exposure."""
+    """A limit that withholds an offer after the split without changing arm or exposure.
 
-    type: Literal["frequency_cap", "usage_limit", "min_margin", "max_price_increase"]
-    value: Decimal
+    `rules` are those of `requires`, all of which the visitor's attributes must meet.
+    """
+
+    type: Literal["frequency_cap", "usage_limit", "min_margin", "max_price_increase", "requires"]
+    value: Decimal = Decimal(0)
     per: int | None = None
+    rules: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What an arm shows, where, when and at what price. `delay` and `timer` are microseconds.
 
+    `days` belongs to the trigger days_since_purchase, `occasion` to that name. Outside of `available_from` and
+    `available_until` the offer is withheld. Of `cost_basis` salvage the margin counts what the goods are still worth.
     `currency` is the experiment's; the assigner fills it in, and it is not part of the definition.
     """
 
@@ -97,7 +111,19 @@ class Terms:
     alternatives: tuple[str, ...] = ()
     on_decline: str | None = None
     on_accept: str | None = None
+    products: tuple[str, ...] = ()
+    days: int | None = None
+    occasion: str | None = None
+    available_from: datetime | None = None
+    available_until: datetime | None = None
+    cost_basis: Literal["purchase", "salvage"] = "purchase"
+    decline_reasons: tuple[str, ...] = ()
     currency: str = field(default="", compare=False)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether something may withhold it before its price is known."""
+        return bool(self.guards) or self.available_from is not None or self.available_until is not None
 
     @property
     def costs_money(self) -> bool:

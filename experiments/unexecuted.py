@@ -23,7 +23,7 @@ def refusals(definition: Definition, *, file: str = "") -> list[Finding]:
     """
     return [
         finding_in(definition, path, seen, message, file)
-        for part in (broken, _unexecuted_split, _unexecuted_metrics, _unexecuted_plan)
+        for part in (broken, _unexecuted_split, _unexecuted_metrics, _unknown_in_plan)
         for path, seen, message in part(definition)
     ]
 
@@ -52,16 +52,19 @@ def _unexecuted_metric(metric: Metric) -> Iterator[Refusal]:
         yield "covariate", metric.covariate.name, "a covariate of a ratio metric is not executed yet"
 
 
-def _unexecuted_plan(definition: Definition) -> Iterator[Refusal]:
-    plan = definition.plan
-    if plan.scale != "additive":
-        yield "plan.scale", plan.scale, "factorial effects on the log scale are not executed yet"
-    if plan.family:
-        yield (
-            "plan.family",
-            ", ".join(plan.family),
-            "factorial contrasts are not tested yet: each arm meets the control",
-        )
+def _unknown_in_plan(definition: Definition) -> Iterator[Refusal]:
+    """What a plan made in Python may name that is not there, and reading from YAML finds by itself."""
+    plan, metrics = definition.plan, {metric.name: metric for metric in definition.metrics}
+    if plan.cluster is not None and plan.cluster not in definition.segments:
+        yield "plan.cluster", plan.cluster, f"must be one of the segments: {', '.join(definition.segments) or 'none'}"
+    for term in plan.family:
+        unknown = [name for name in term.split(":") if name not in definition.factors]
+        if unknown:
+            yield "plan.family", term, f"names {unknown[0]!r}, which is no factor"
+    if plan.offer_cost is not None:
+        metric = metrics.get(plan.offer_cost)
+        if metric is None or metric.kind != "revenue":
+            yield "plan.offer_cost", plan.offer_cost, "must be a metric of kind revenue: the money given away"
 
 
 def finding_in(definition: Definition, path: str, seen: str, message: str, file: str = "") -> Finding:

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .metrics import Measure
-
 __all__ = [
     "AssignmentSource",
     "ComputedCovariate",
@@ -116,7 +114,7 @@ class ComputedCovariate:
 
     name: str
     event: str
-    measure: Measure
+    measure: Literal["converted", "count", "value", "margin"]
     window: int | None = None
 
 

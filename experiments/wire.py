@@ -15,11 +15,23 @@ from typing import Any, NamedTuple
 
 from ..errors import InputError
 from .hashing import canonical_visitor
-from .records import Exposure, Link, Outcome
+from .records import Exposure, Link, OfferStep, Outcome
+from .steps import check_reason, check_step
 
-__all__ = ["EXPOSURE", "LINK", "OUTCOME", "Row", "exposure_fields", "link_fields", "outcome_fields", "read_fields"]
+__all__ = [
+    "EXPOSURE",
+    "LINK",
+    "OFFER_STEP",
+    "OUTCOME",
+    "Row",
+    "exposure_fields",
+    "link_fields",
+    "offer_step_fields",
+    "outcome_fields",
+    "read_fields",
+]
 
-EXPOSURE, OUTCOME, LINK = "exposure", "outcome", "link"
+EXPOSURE, OUTCOME, LINK, OFFER_STEP = "exposure", "outcome", "link", "offer_step"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -123,7 +135,24 @@ def link_fields(anonymous: str | int, customer: str | int, at: int) -> tuple[Any
     return *pair, at
 
 
-def read_fields(kind: str, fields: Sequence[Any]) -> Exposure | Outcome | Link:
+def offer_step_fields(
+    experiment: str, visitor: str | int, step: str, offer: str, at: int, reason: str | None
+) -> tuple[Any, ...]:
+    """Fields of an offer's step; `at` in microseconds.
+
+    Raises:
+        InputError: an impossible visitor id, no experiment, or a step, offer or reason that cannot be.
+    """
+    if not isinstance(experiment, str) or not experiment:
+        raise InputError(f"a step of an offer needs the name of its experiment, seen {experiment!r}")
+    if not isinstance(offer, str):
+        raise InputError(f"the name of an offer is text, seen {offer!r}")
+    known = check_step(step)
+    who = canonical_visitor(visitor)
+    return experiment, who, known, _as_id("the name of an offer", offer), at, check_reason(known, reason)
+
+
+def read_fields(kind: str, fields: Sequence[Any]) -> Exposure | Outcome | Link | OfferStep:
     """The record of a row.
 
     Raises:
@@ -137,6 +166,9 @@ def read_fields(kind: str, fields: Sequence[Any]) -> Exposure | Outcome | Link:
         if kind == LINK:
             anonymous, customer, at = fields
             return Link(anonymous, customer, _time(at))
+        if kind == OFFER_STEP:
+            experiment, visitor, step, offer, at, reason = fields
+            return OfferStep(experiment, visitor, step, offer, _time(at), reason)
         if kind == OUTCOME:
             outcome_id, visitor, name, at, value, cost, quantity, currency, refund_of, recorded_at, *reported = fields
             reporting_value, reporting_cost = reported or (None, None)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from .changes import Change, change_log
 from .course import Course, course
 from .history import History, given_history, read_history, table_history
 from .html import render_html
+from .notebook import open_store
 from .planning import Forecast, forecast
 from .planning_text import render_forecast
 from .recording import Reviewed, make_look, record_look
@@ -19,6 +21,7 @@ from .tree import Scorecard
 from .trial import PastVisitors, given_visitors, past_visitors
 
 __all__ = [
+    "Change",
     "Course",
     "Forecast",
     "History",
@@ -28,11 +31,13 @@ __all__ = [
     "Reviewed",
     "Scorecard",
     "Simulation",
+    "change_log",
     "course",
     "forecast",
     "given_history",
     "given_visitors",
     "make_look",
+    "open_store",
     "past_visitors",
     "read_history",
     "record_look",

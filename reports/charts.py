@@ -1,4 +1,4 @@
-"""Charts of a scorecard: the forest plot of lifts and the money per visitor, for HTML and notebooks.
+"""Charts of a scorecard: the forest plot of lifts and the money per visitor, for PNG files and notebooks.
 
 Intervals, palette and panels are those of `offerlift.stats.plotting`, by matplotlib's object interface.
 """
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Truth",
     "can_draw_forest",
-    "describe_forest",
-    "describe_money",
     "forest_plot",
-    "lifts_in_words",
     "money_plot",
 ]
 
@@ -107,40 +104,11 @@ def money_plot(card: Scorecard, metrics: Sequence[MetricRow]) -> Figure:
     return figure
 
 
-def describe_forest(card: Scorecard) -> str:
-    """The forest plot's numbers in words, for readers who do not see it."""
-    name = "fixed-sample 95% interval"
-    if card.progress is not None:
-        name = f"sequential interval (of guardrails {name})"
-    return f"Lift against {card.control}, estimate and {name}. {lifts_in_words(card)}"
-
-
 def can_draw_forest(card: Scorecard) -> bool:
     """Whether any lift has two ends: without one, a forest plot has no scale and nothing on it."""
     return any(
         _shown(metric, comparison)[0].kind == "bounded" for metric in card.metrics for comparison in metric.comparisons
     )
-
-
-def lifts_in_words(card: Scorecard) -> str:
-    """Every lift with the interval that is drawn, as a sentence."""
-    said = []
-    for metric in card.metrics:
-        for comparison in metric.comparisons:
-            lift, _ = _shown(metric, comparison)
-            words = fmt.lift_in_words(lift.kind, lift.estimate, lift.low, lift.high)
-            said.append(f"{fmt.label(metric.metric)}, {comparison.arm}: {words}")
-    return "; ".join(said) + "."
-
-
-def describe_money(metrics: Sequence[MetricRow]) -> str:
-    """The money plot's numbers in words."""
-    said = []
-    for metric in metrics:
-        for row in metric.arms:
-            half = fmt.half_width(row.interval.low, row.interval.high)
-            said.append(f"{fmt.label(metric.metric)}, {row.arm}: {fmt.level(row.value, metric.unit, half)}")
-    return "; ".join(said) + "."
 
 
 def _figure(height: float, panels: int | None = None) -> tuple[Figure, Any]:

@@ -39,6 +39,16 @@ SMALLEST_ORDERS = 250
 
 EVEN_SPLIT = (0.4, 0.6)
 
+NOT_SHIPPED = (
+    Finding.HARM,
+    Finding.HARM_IN_DOUBT,
+    Finding.GUARDRAIL_FAILED,
+    Finding.GUARDRAIL_FAILED_AT_END,
+    Finding.GUARDRAIL_INCONCLUSIVE,
+    Finding.ALARM,
+)
+"""Findings against an arm, whose reason says where it sells more all the same."""
+
 
 def blocked(observations: Observations, health: Sequence[HealthCheck]) -> tuple[Action, str] | None:
     """Why no effect is read at all: a health check that fails, or nobody to read it of."""
@@ -97,6 +107,7 @@ def _reading(
         observations=observations,
         primary=primary,
         guardrails=tuple(row for row in metrics if row.role == "guardrail"),
+        metrics=tuple(metrics),
         budget=budget_of(observations),
         conversions=_conversions(observations, primary),
         ended=ended(observations) or (say.END_OF_PLAN if look is not None and look.last else ""),
@@ -183,6 +194,8 @@ def _verdict(arm: str, finding: Finding, reading: Reading) -> Verdict:
     """The finding in words."""
     comparison = reading.primary.comparison(arm)
     reason, cause = _words(finding, comparison, reading)
+    if finding in NOT_SHIPPED:
+        reason += say.sells_more_earns_less(reading, arm)
     judged = judged_row(comparison)
     sign = 1 if reading.primary.desired_change == "increase" else -1
     p, z = comparison.anytime.p_value, _z(comparison.sequential)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from ..errors import InputError
 from ..stats import Histogram, LargestValues, PermutationTest, permutation_test
 from ..storage.distributions import LARGEST
+from .offers.readings import OfferDetails, OfferReaders
 
 if TYPE_CHECKING:
     from ..experiments.warehouse import WarehouseTables
@@ -47,8 +48,12 @@ class Details:
     """
 
     def __init__(
-        self, values: Callable[[], Values] | None = None, counts: Callable[[str], Counts] | None = None
+        self,
+        values: Callable[[], Values] | None = None,
+        counts: Callable[[str], Counts] | None = None,
+        offers: OfferReaders | None = None,
     ) -> None:
+        self.offers = OfferDetails(offers)
         self._read_values, self._read_counts = values, counts
         self._values: Values | str | None = None
         self._counts: dict[str, Counts | str] = {}
@@ -61,13 +66,18 @@ class Details:
         return cls(
             lambda: store.distributions(key, as_of=at).by_phase,
             lambda segment: store.visitors_by(key, segment, as_of=at),
+            OfferReaders.of_store(store, observations),
         )
 
     @classmethod
     def of_warehouse(cls, warehouse: Warehouse, tables: WarehouseTables, observations: Observations) -> Details:
-        """The visitors of segments; a warehouse gives no values of single visitors."""
+        """What is split by segments; a warehouse gives no values of single visitors."""
         definition, at = observations.definition, observations.as_of
-        return cls(None, lambda segment: warehouse.visitors_by(definition, tables, segment, as_of=at))
+        return cls(
+            None,
+            lambda segment: warehouse.visitors_by(definition, tables, segment, as_of=at),
+            OfferReaders.of_warehouse(warehouse, tables, observations),
+        )
 
     @classmethod
     def of_table(cls, table: Table) -> Details:
@@ -83,7 +93,11 @@ class Details:
     def counts(self, segment: str) -> Counts | str:
         """The visitors by a segment's values; or why there are none."""
         if segment not in self._counts:
-            read = self._read_counts
+            # Where the moments were split already, they have the visitors too.
+            split, read = self.offers.counts(segment), self._read_counts
+            if split is not None:
+                self._counts[segment] = split
+                return split
             self._counts[segment] = _read(
                 None if read is None else lambda: read(segment), "The visitors of segments are not read here."
             )

@@ -1,12 +1,13 @@
-"""Drawing: figures as inline SVG or PNG, and the small interval cells of tables.
+"""Drawing: figures of matplotlib as inline SVG or PNG.
 
 An SVG is deterministic, and its colours are CSS variables with the colour itself as the fallback, so that a page can
-follow the reader's light or dark preference.
+follow the reader's light or dark preference. It has no `style`, which the pages' content security policy would block.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,10 @@ from ..stats.plotting import GAIN, GRID, INK, LOSS, MUTED, PAPER, TRUE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["interval_cell", "to_png", "to_svg"]
+__all__ = ["to_png", "to_svg"]
+
+_drawing = threading.Lock()
+"""Held while matplotlib draws: its settings, and the filters of warnings, are those of the process."""
 
 VARIABLES = {INK: "ink", MUTED: "muted", GRID: "rule", PAPER: "paper", GAIN: "gain", LOSS: "loss", TRUE: "true"}
 
@@ -37,7 +41,7 @@ def to_svg(figure: Figure, *, title: str, description: str, prefix: str) -> str:
 
     buffer = StringIO()
     metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": prefix}), _any_script():
+    with _any_script(), mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": prefix}):
         FigureCanvasSVG(figure).print_svg(buffer, metadata=metadata)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
@@ -50,12 +54,13 @@ def to_svg(figure: Figure, *, title: str, description: str, prefix: str) -> str:
     svg = re.sub(r"font: (?:(\d+|bold) )?(?:italic )?([\d.]+)px [^;\"]*", _font, svg)
     for colour, name in VARIABLES.items():
         svg = svg.replace(colour, f"var(--{name}, {colour})")
+    svg = re.sub(r' style="([^"]*)"', _attributes, svg)
     view = re.search(r'viewBox="([^"]+)"', svg)
     box = view.group(1) if view else "0 0 720 200"
-    look = "stroke-linejoin: round; font-family: var(--font, sans-serif)"
+    look = 'stroke-linejoin="round" font-family="var(--font, sans-serif)"'
     head = (
         f'<svg class="chart" role="img" aria-labelledby="{prefix}-title {prefix}-desc" viewBox="{box}" width="100%" '
-        f'style="{look}"><title id="{prefix}-title">{escape(title)}</title>'
+        f'{look}><title id="{prefix}-title">{escape(title)}</title>'
         f'<desc id="{prefix}-desc">{escape(description)}</desc>'
     )
     return head + svg[svg.index(">") + 1 :].strip()
@@ -71,50 +76,10 @@ def to_png(figure: Figure, *, dpi: int = 150) -> bytes:
     return buffer.getvalue()
 
 
-def interval_cell(
-    low: float | None, estimate: float | None, high: float | None, scale_low: float, scale_high: float
-) -> str:
-    """A small inline SVG of one interval for a table cell: zero line, bar, dot; arrows where it leaves the scale.
-
-    An end of None does not exist and is drawn as an arrow. The numbers stand in the table; the drawing is hidden from
-    screen readers.
-    """
-    width, middle, pad = 132.0, 9.0, 7.0
-    span = (scale_high - scale_low) or 1.0
-
-    def at(x: float) -> float:
-        return pad + (min(max(x, scale_low), scale_high) - scale_low) / span * (width - 2 * pad)
-
-    parts = [f'<svg class="cell" viewBox="0 0 {width:g} 18" width="{width:g}" height="18" aria-hidden="true">']
-    if scale_low <= 0 <= scale_high:
-        parts.append(f'<line class="zero" x1="{at(0):.1f}" x2="{at(0):.1f}" y1="1" y2="17"/>')
-    if estimate is not None:
-        left, right = at(scale_low if low is None else low), at(scale_high if high is None else high)
-        tone = _tone(low, high)
-        parts.append(f'<g class="{tone}"><line x1="{left:.1f}" x2="{right:.1f}" y1="{middle:g}" y2="{middle:g}"/>')
-        if low is None or low < scale_low:
-            parts.append(f'<path d="M{left:.1f} {middle - 4:g}L{left - 6:.1f} {middle:g}L{left:.1f} {middle + 4:g}Z"/>')
-        if high is None or high > scale_high:
-            parts.append(
-                f'<path d="M{right:.1f} {middle - 4:g}L{right + 6:.1f} {middle:g}L{right:.1f} {middle + 4:g}Z"/>'
-            )
-        if scale_low <= estimate <= scale_high:
-            parts.append(f'<circle cx="{at(estimate):.1f}" cy="{middle:g}" r="3.4"/>')
-        parts.append("</g>")
-    parts.append("</svg>")
-    return "".join(parts)
-
-
-def _tone(low: float | None, high: float | None) -> str:
-    if low is not None and low > 0:
-        return "above"
-    return "below" if high is not None and high < 0 else "open"
-
-
 @contextmanager
 def _any_script() -> Iterator[None]:
     """Names in scripts that matplotlib's own font lacks: the reader's browser has a font for them."""
-    with warnings.catch_warnings():
+    with _drawing, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
         yield
 
@@ -122,3 +87,9 @@ def _any_script() -> Iterator[None]:
 def _font(found: re.Match[str]) -> str:
     weight = f"; font-weight: {found.group(1)}" if found.group(1) else ""
     return f"font-size: {found.group(2)}px{weight}"
+
+
+def _attributes(found: re.Match[str]) -> str:
+    """The declarations of a style as attributes of the same names, which SVG has for each that matplotlib writes."""
+    pairs = (one.partition(":") for one in found.group(1).split(";") if one.strip())
+    return "".join(f' {name.strip()}="{value.strip()}"' for name, _, value in pairs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from scipy.special import ndtr, ndtri, stdtrit
 
@@ -54,7 +54,10 @@ from .tree import (
 from .verdict import LookAt
 from .words import column_in_words
 
-__all__ = ["ALPHA", "guardrail_result", "metric_rows", "metric_unit"]
+if TYPE_CHECKING:
+    from .offers.clusters import Clustered
+
+__all__ = ["ALPHA", "guardrail_result", "metric_rows", "metric_unit", "monitored"]
 
 ALPHA = 0.05
 """All intervals are two-sided at 95 %, whatever the plan's alpha, which enters the decision only."""
@@ -66,23 +69,36 @@ SMALLEST_LEVEL = 1e-12
 """Below this level Student's quantile no longer resembles the boundary."""
 
 
-def metric_rows(observations: Observations, look: LookAt | None = None) -> tuple[MetricRow, ...]:
+def metric_rows(
+    observations: Observations, look: LookAt | None = None, *, clusters: Mapping[str, Clustered] | None = None
+) -> tuple[MetricRow, ...]:
     """One row a metric: the primary first, then guardrails, then the others, each in the definition's order.
 
     With a look, every comparison has its repeated interval, of a guardrail at the boundary of its alarm.
+
+    Args:
+        observations: what was seen.
+        look: that is being made.
+        clusters: of each treatment arm the primary's comparison by clusters, where the plan names them; it takes the
+            place of that of independent visitors, in all that is made of it.
     """
     definition = observations.definition
     order = {"primary": 0, "guardrail": 1, "secondary": 2}
     metrics = sorted(definition.metrics, key=lambda metric: order[definition.role(metric.name)])
-    return tuple(_metric_row(observations, metric, look) for metric in metrics)
+    primary = definition.plan.primary
+    return tuple(
+        _metric_row(observations, metric, look, clusters if metric.name == primary else None) for metric in metrics
+    )
 
 
-def _metric_row(observations: Observations, metric: Metric, look: LookAt | None) -> MetricRow:
+def _metric_row(
+    observations: Observations, metric: Metric, look: LookAt | None, clusters: Mapping[str, Clustered] | None
+) -> MetricRow:
     definition = observations.definition
     arms = strata_of(observations, metric)
     visitors = visitors_by_phase(arms)
     values = {name: value_over_phases(metric, strata, visitors) for name, strata in arms.items()}
-    posterior = _posterior(metric, arms, values, definition.control)
+    posterior = None if clusters is not None else _posterior(metric, arms, values, definition.control)
     best = posterior.probability_best if posterior else {}
     return MetricRow(
         metric=metric.name,
@@ -97,13 +113,15 @@ def _metric_row(observations: Observations, metric: Metric, look: LookAt | None)
                 sum(moments.n for moments in strata),
                 values[name][0],
                 best.get(name),
-                _level_interval(metric, strata, values[name]),
+                # Alike visitors know less of an arm than the interval of independent ones says.
+                _level_interval(metric, strata, values[name]) if clusters is None else Interval(),
                 values[name][1],
             )
             for name, strata in arms.items()
         ),
         comparisons=tuple(
-            _comparison(definition, metric, name, arms, posterior, look) for name in definition.treatments
+            _comparison(definition, metric, name, arms, posterior, look, None if clusters is None else clusters[name])
+            for name in definition.treatments
         ),
         definition=metric,
     )
@@ -116,9 +134,10 @@ def _comparison(
     arms: Mapping[str, Strata],
     posterior: ArmsPosterior | None,
     look: LookAt | None,
+    clusters: Clustered | None,
 ) -> ComparisonRow:
     pair = Pair(arms[arm], arms[definition.control], visitors_by_phase(arms))
-    comparison = _compare(metric, pair)
+    comparison = _compare(metric, pair) if clusters is None else clusters.comparison
     adjusted, adjusted_by = _adjust(metric, pair)
     judged_by: Literal["difference", "adjusted"] = "difference"
     judged = comparison
@@ -131,7 +150,9 @@ def _comparison(
     def band(boundary: float | None) -> LiftRow:
         if judged is adjusted:
             return _adjusted_band(metric, pair, boundary)
-        return _band(lift, *pair.values(metric), boundary)
+        treatment, control = pair.values(metric)
+        inflation = 1.0 if clusters is None else clusters.inflation or math.inf
+        return _band(lift, _inflated(treatment, inflation), _inflated(control, inflation), boundary)
 
     return ComparisonRow(
         arm=arm,
@@ -143,7 +164,7 @@ def _comparison(
         lift=lift,
         adjusted=adjusted_by,
         adjusted_reason=_in_words(adjusted.reason, metric) if adjusted is not None else "",
-        bayes_reason="" if against else _no_posterior(comparison, metric),
+        bayes_reason="" if against else _no_posterior(comparison, metric, clusters),
         judged_by=judged_by,
         anytime=replace(anytime, lift=band(anytime.boundary)),
         sequential=None if look is None else _sequential(definition, metric, judged, look, band),
@@ -155,9 +176,31 @@ def _comparison(
     )
 
 
-def _no_posterior(comparison: Comparison, metric: Metric) -> str:
-    """Why there is no posterior: no comparison, or a difference although one arm does not vary."""
+def monitored(definition: Definition, metric: Metric, arm: str, pair: Pair) -> tuple[LiftRow, AnytimeRow]:
+    """What may be looked at on any day of one pair: the lift as it is judged, and the always-valid interval."""
+    comparison = _compare(metric, pair)
+    lift = _lift(comparison.lift)
+    if definition.plan.adjusted and metric.name == definition.plan.primary:
+        judged, row = _adjust(metric, pair)
+        anytime = _anytime(definition, metric, judged, (arm, definition.control), pair.n)
+        return row.lift if row is not None else LiftRow(), replace(
+            anytime, lift=_adjusted_band(metric, pair, anytime.boundary)
+        )
+    anytime = _anytime(definition, metric, comparison, (arm, definition.control), pair.n)
+    return lift, replace(anytime, lift=_band(lift, *pair.values(metric), anytime.boundary))
+
+
+def _inflated(value: Value, inflation: float) -> Value:
+    """A value with so many times its variance."""
+    mean, variance = value
+    return mean, None if variance is None else variance * inflation
+
+
+def _no_posterior(comparison: Comparison, metric: Metric, clusters: Clustered | None) -> str:
+    """Why there is no posterior: clusters, no comparison, or a difference although one arm does not vary."""
     reason = _in_words(comparison.reason, metric)
+    if clusters is not None and not reason:
+        return "visitors come in clusters, of which the posterior does not know"
     return reason or f"{label(metric.name)} does not vary in one of the arms, which leaves it no posterior"
 
 

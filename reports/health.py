@@ -12,9 +12,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
-from ..experiments.definition import Definition
+from ..experiments.definition import Arm, Definition
 from ..stats import homogeneity_test, running_sample_ratio_test, sample_ratio_test
 from ..storage.observations import Observations, Stratum
+from .completeness import currencies, outcomes, refunds, rows
+from .counts import mature_counts
 from .details import Details
 from .diagnostics import covariates, outliers, srm_by_day, srm_by_segment
 from .format import count, join, p_value, percent, quote
@@ -26,9 +28,7 @@ __all__ = [
     "SRM_SEQUENTIAL_ALARM",
     "SRM_WARNING",
     "health_checks",
-    "mature_counts",
     "planned_shares",
-    "visitor_counts",
 ]
 
 SRM_ALARM = 0.001
@@ -44,12 +44,6 @@ CROSSOVER_ALARM = 0.001
 SMALLEST_EXPECTED_CROSSOVERS = 5
 """Below this many expected crossovers in an arm, the chi-square tail says nothing, and the check can only warn."""
 
-OUTCOMES_EXPECTED = 20
-"""An arm without outcomes fails where the other arms' rate makes this many expected."""
-
-VISITORS_WITHOUT_OUTCOMES = 100
-"""So many mature visitors without a single outcome in any arm fail; fewer may just not have bought yet."""
-
 
 def health_checks(observations: Observations, details: Details | None = None) -> tuple[HealthCheck, ...]:
     """All health checks, each with a status, a sentence and, where it is a test, its p-value.
@@ -64,30 +58,18 @@ def health_checks(observations: Observations, details: Details | None = None) ->
         _over_phases(_srm_sequential, observations),
         _over_phases(_srm_mature, observations),
         _over_phases(srm_by_day, observations),
-        _over_phases(lambda one, phases: srm_by_segment(one, phases, details), observations),
+        # Segments are read by the arms of today.
+        _over_phases(lambda one, phases: srm_by_segment(one, phases, details), observations, with_dropped=False),
         _over_phases(_crossovers, observations),
-        _over_phases(_outcomes, observations),
-        _currencies(observations),
-        _refunds(observations),
+        _over_phases(outcomes, observations),
+        currencies(observations),
+        refunds(observations),
         outliers(observations, details),
         _over_phases(covariates, observations),
         _phases(observations),
         _unknown_arms(observations),
-        _rows(observations),
+        rows(observations),
     )
-
-
-def mature_counts(observations: Observations) -> dict[str, int]:
-    """Mature visitors of the primary metric in all phases, by arm."""
-    primary = observations.definition.plan.primary
-    found = [stratum.moments.get(primary, {}) for stratum in observations.strata]
-    return {arm: sum(moments[arm].n for moments in found if arm in moments) for arm in observations.arms}
-
-
-def visitor_counts(observations: Observations) -> dict[str, int]:
-    """Visitors in all phases, by arm."""
-    phases = [stratum.arms for stratum in observations.strata]
-    return {arm: sum(arms[arm].visitors for arms in phases if arm in arms) for arm in observations.arms}
 
 
 Check = Callable[[Observations, int], HealthCheck]
@@ -96,9 +78,11 @@ Check = Callable[[Observations, int], HealthCheck]
 SEVERITY = ("not_run", "ok", "warn", "fail")
 
 
-def _over_phases(check: Check, observations: Observations) -> HealthCheck:
+def _over_phases(check: Check, observations: Observations, *, with_dropped: bool = True) -> HealthCheck:
     """The check of the phase that does worst, since each has a split of its own."""
-    phases = [(stratum.phase, _of_phase(observations, stratum)) for stratum in observations.strata]
+    phases = [
+        (stratum.phase, _of_phase(observations, stratum, with_dropped=with_dropped)) for stratum in observations.strata
+    ]
     phases = [(number, one) for number, one in phases if any(arm.visitors for arm in one.arms.values())]
     if len(phases) < 2:
         return check(phases[0][1] if phases else observations, 1)
@@ -107,11 +91,15 @@ def _over_phases(check: Check, observations: Observations) -> HealthCheck:
     return replace(worst, reason=f"Phase {number}: {worst.reason}")
 
 
-def _of_phase(observations: Observations, stratum: Stratum) -> Observations:
+def _of_phase(observations: Observations, stratum: Stratum, *, with_dropped: bool) -> Observations:
     """One phase as if it were all, with the arms and the split that it had."""
     definition, shares = observations.definition, stratum.shares
     if shares:
         arms = tuple(replace(arm, ratio=Fraction(shares[arm.name])) for arm in definition.arms if arm.name in shares)
+        if with_dropped:
+            known = {arm.name for arm in definition.arms}
+            gone = [arm for arm in stratum.arms if arm in shares and arm not in known]
+            arms += tuple(Arm(arm, 0, ratio=Fraction(shares[arm])) for arm in gone)
         definition = replace(definition, arms=arms)
     return replace(
         observations,
@@ -239,65 +227,6 @@ def _crossovers(observations: Observations, phases: int) -> HealthCheck:
     )
 
 
-def _outcomes(observations: Observations, _phases: int) -> HealthCheck:
-    if observations.definition.source == "table":
-        return HealthCheck("outcomes", "ok", "The outcome columns came with the table.")
-    mature = sum(mature_counts(observations).values())
-    if mature == 0:
-        return HealthCheck("outcomes", "not_run", "No visitor's window has passed yet.")
-    rows = {arm: sum(counts.outcomes.values()) for arm, counts in observations.arms.items()}
-    total, visitors = sum(rows.values()), sum(counts.visitors for counts in observations.arms.values())
-    if total == 0:
-        return HealthCheck(
-            "outcomes",
-            "fail" if mature >= VISITORS_WITHOUT_OUTCOMES else "warn",
-            f"No outcome is recorded for any of the {count(mature)} visitors whose window has passed: outcomes are "
-            f"probably not arriving, or under another event name or visitor id.",
-        )
-    for arm, counts in observations.arms.items():
-        others = visitors - counts.visitors
-        expected = counts.visitors * (total - rows[arm]) / others if others else 0.0
-        if rows[arm] == 0 and expected >= OUTCOMES_EXPECTED:
-            return HealthCheck(
-                "outcomes",
-                "fail",
-                f"{quote(arm)} has no outcome at all, where about {count(round(expected))} were to be expected from "
-                f"the other arms: its outcomes are not arriving.",
-            )
-    seen = join([f"{count(n)} in {quote(arm)}" for arm, n in rows.items()])
-    return HealthCheck("outcomes", "ok", f"Outcomes are arriving: {seen}.")
-
-
-def _currencies(observations: Observations) -> HealthCheck:
-    currency = observations.definition.currency
-    if observations.definition.source == "table":
-        return HealthCheck("currencies", "ok", f"A table has one currency, {currency}.")
-    rows = observations.unreported_rows
-    if rows == 0:
-        return HealthCheck("currencies", "ok", f"Every amount is in {currency} or has its value in {currency}.")
-    return HealthCheck(
-        "currencies",
-        "fail",
-        f"{count(rows)} {'outcome is' if rows == 1 else 'outcomes are'} in another currency without a reporting value "
-        f"in {currency}, and missing from every amount of money; what is left may be another mix of customers in each "
-        f"arm.",
-    )
-
-
-def _refunds(observations: Observations) -> HealthCheck:
-    if observations.definition.source == "table":
-        return HealthCheck("refunds", "not_run", "A table has no refunds of their own.")
-    orphans = observations.orphaned_refunds
-    if orphans == 0:
-        return HealthCheck("refunds", "ok", "Every refund names an order that is stored.")
-    return HealthCheck(
-        "refunds",
-        "warn",
-        f"{count(orphans)} {'refund names an order that is' if orphans == 1 else 'refunds name orders that are'} not "
-        f"stored, and nothing is taken away for them: orders are probably still arriving, or under another id.",
-    )
-
-
 def _phases(observations: Observations) -> HealthCheck:
     returned = sum(arm.returned for stratum in observations.strata for arm in stratum.arms.values())
     if len(observations.strata) == 1:
@@ -318,22 +247,9 @@ def _unknown_arms(observations: Observations) -> HealthCheck:
         return HealthCheck("unknown_arms", "ok", "Every exposure names an arm of the definition.")
     listed = join([f"{quote(arm)} ({count(n)})" for arm, n in unknown.items()])
     return HealthCheck(
-        "unknown_arms", "warn", f"Exposures name arms that the definition does not have, and are left out: {listed}."
-    )
-
-
-def _rows(observations: Observations) -> HealthCheck:
-    if observations.definition.source != "table":
-        return HealthCheck("rows", "not_run", "Not a table: the report of each import lists what it refused.")
-    refused = observations.refused_rows
-    if refused == 0:
-        return HealthCheck("rows", "ok", "Every row of the table was read.")
-    total = refused + sum(counts.visitors for counts in observations.arms.values())
-    return HealthCheck(
-        "rows",
+        "unknown_arms",
         "warn",
-        f"{count(refused)} of {count(total)} rows could not be read and are not in the numbers; if they are not spread "
-        f"evenly over the arms, they bias the comparison.",
+        f"Exposures name arms that the definition of their phase does not have, and are left out: {listed}.",
     )
 
 

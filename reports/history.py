@@ -24,6 +24,7 @@ __all__ = [
     "given_history",
     "read_history",
     "recent_traffic",
+    "round_cap",
     "same_metric",
     "table_history",
 ]
@@ -308,14 +309,18 @@ def _capped(store: Store, past: Definition, metric: Metric, endpoint: Endpoint) 
     cap = seen.orders.quantile(CAP_SHARE) if seen is not None else None
     if seen is None or cap is None or not cap > 0:
         return None
-    # A bound that people would choose: two digits, rounded up.
-    unit = 10.0 ** (math.floor(math.log10(cap)) - 1)
-    cap = math.ceil(cap / unit) * unit
+    cap = round_cap(cap)
     (mean, variance), (cut_mean, cut_variance) = (_moments_of(seen.visitors, limit) for limit in (math.inf, cap))
     if not variance > 0 or not cut_mean > 0:
         return None
     # Ratios of two histograms: what bins round off cancels.
     return Capped(cap, Mean(endpoint.mean * cut_mean / mean, endpoint.variance * cut_variance / variance))
+
+
+def round_cap(cap: float) -> float:
+    """A bound that people would choose: two digits, rounded up."""
+    unit = 10.0 ** (math.floor(math.log10(cap)) - 1)
+    return math.ceil(cap / unit) * unit
 
 
 def _moments_of(histogram: Histogram, cap: float) -> tuple[float, float]:

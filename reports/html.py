@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
 from . import format as fmt
+from .bars import axis
 from .charts import Truth
-from .section import CHECKS, ICONS, STATUS_ICONS, lifts, section
+from .overview import lifts, overview_scale
+from .section import CHECKS, ICONS, STATUS_ICONS, section
 from .tree import Scorecard
 
-__all__ = ["Truth", "render_html", "render_page"]
+__all__ = ["Truth", "render_html", "render_page", "style_hash"]
 
 
 def render_html(
@@ -29,6 +33,7 @@ def render_html(
     """
     truth = truth or {}
     sections = [section(at, card, truth.get(card.experiment)) for at, card in enumerate(scorecards, start=1)]
+    scale = overview_scale(scorecards)
     names = fmt.join([card.experiment for card in scorecards])
     return render_page(
         "report.html.j2",
@@ -36,7 +41,8 @@ def render_html(
         # One experiment has its key as the heading below; the page's must not say it again.
         heading=title or ("Experiment report" if len(scorecards) == 1 else f"{names}: experiment report"),
         sections=sections,
-        overview=[{**shown, "lifts": lifts(shown["card"])} for shown in sections] if len(scorecards) > 1 else None,
+        overview=[{**shown, "lifts": lifts(shown["card"], scale)} for shown in sections] if len(sections) > 1 else None,
+        lift_axis=axis(scale, lambda x: fmt.lift(x, 0.2) if x else "0%", most=4),
         simulated=any(shown["truth"] for shown in sections),
         generated_by=scorecards[0].generated_by if scorecards else "offerlift",
     )
@@ -44,7 +50,14 @@ def render_html(
 
 def render_page(template: str, **shown: Any) -> str:
     """One of the templates, filled; every name in it is escaped."""
-    return _environment().get_template(template).render(css=_resource("report.css"), **shown)
+    return _environment().get_template(template).render(css=_resource("report.css"), style_hash=style_hash(), **shown)
+
+
+@cache
+def style_hash() -> str:
+    """The style sheet of every page as a source of a content security policy, which then allows no other style."""
+    sheet = f"\n{_resource('report.css')}\n"
+    return f"sha256-{b64encode(sha256(sheet.encode()).digest()).decode()}"
 
 
 @cache

@@ -11,7 +11,7 @@ from ..experiments.definition import Definition
 from ..stats import ErrorBudget, Finding, error_budget, next_boundary, stagewise_estimate
 from ..storage.looks import Look
 from ..storage.observations import Observations
-from .health import mature_counts, visitor_counts
+from .counts import mature_counts, visitor_counts
 from .phases import primary_variances
 from .tree import Action, ComparisonRow, LiftRow, MetricRow, Progress, SequentialRow
 from .verdict import LookAt, Verdict

@@ -30,6 +30,7 @@ from .looks import (
     recorded_verdicts,
     verdict_rows,
 )
+from .offers.clusters import clustered
 from .scorecard import scorecard
 from .tree import Scorecard
 
@@ -92,10 +93,10 @@ def review_observations(
     past = store.looks(key)
     details = Details.of_store(store, observations)
     made, reason = make_look(observations, past, reveal=reveal, details=details)
-    before = scorecard(observations, past, details)
     if not made:
-        return Reviewed(before, None, reason)
+        return Reviewed(scorecard(observations, past, details), None, reason)
     if dry_run:
+        before = scorecard(observations, past, details)
         return Reviewed(before, made[0].look, _would_record(observations, made), made[0].planned)
     card = scorecard(observations, [*past, *made], details)
     rows = [replace(one, report_hash=report_hash(card)) for one in made]
@@ -140,7 +141,9 @@ def make_look(
         return [], say.NOT_LATER
     before = recorded_verdicts(definition, past)
     if not has_planned_looks(definition):
-        metrics = with_randomisation(metric_rows(observations), observations, details)
+        metrics = with_randomisation(
+            metric_rows(observations, clusters=clustered(observations, details)), observations, details
+        )
         _, verdicts = decide(observations, health, metrics, before=before)
         rows = verdict_rows(metrics, verdicts, before, observations, past)
         return rows, say.verdict_recorded([one.arm for one in rows]) if rows else say.ANY_DAY
@@ -151,7 +154,9 @@ def make_look(
         progress = progress_of(observations, past)
         return [], say.nothing_due(progress) if progress.clock > 0 else say.NO_VISITOR_YET
     look = look_at(observations, past, due, budget_of(observations))
-    metrics = with_randomisation(metric_rows(observations, look), observations, details)
+    metrics = with_randomisation(
+        metric_rows(observations, look, clusters=clustered(observations, details)), observations, details
+    )
     _, verdicts = decide(observations, health, metrics, look=look, before=before)
     findings = {arm: verdict.finding or Finding.OPEN for arm, verdict in verdicts.items()}
     rows = look_rows(corrected(metrics, look, findings), look, verdicts, before)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from ..errors import InputError
+from ..errors import InputError, known_or_nearest
 from ..experiments.metrics import DAY
 from ..experiments.snapshot import Published
 from ..storage import Store
 from ..storage.observations import Observations
 from ..storage.times import as_of_time
 from . import format as fmt
-from .health import visitor_counts
+from .background import with_background
+from .counts import visitor_counts
 from .history import recent_traffic
 from .looks import ended
 from .questions import window_days
@@ -24,7 +24,19 @@ from .recording import Reviewed, review_observations
 from .sentences import SUBJECTS
 from .tree import Action, ComparisonRow, Scorecard
 
-__all__ = ["GROUPS", "Group", "Review", "ReviewRow", "Step", "review_store", "weeks_in_words", "weeks_left"]
+__all__ = [
+    "GROUPS",
+    "Group",
+    "Review",
+    "ReviewRow",
+    "Step",
+    "check_known",
+    "in_order",
+    "review_experiment",
+    "review_store",
+    "weeks_in_words",
+    "weeks_left",
+]
 
 Group = Literal["needs_decision", "unhealthy", "running", "concluded", "others"]
 
@@ -117,7 +129,12 @@ class Review:
 
 
 def review_store(
-    store: Store, as_of: datetime | str | None = None, *, reveal: Collection[str] = (), dry_run: bool = False
+    store: Store,
+    as_of: datetime | str | None = None,
+    *,
+    reveal: Collection[str] = (),
+    dry_run: bool = False,
+    background: bool = False,
 ) -> Review:
     """Review all experiments of a store: record the looks that are due, and say what is to be done about each.
 
@@ -129,32 +146,61 @@ def review_store(
             None: now.
         reveal: keys of experiments that are looked at although no look is due, which spends.
         dry_run: whether to record nothing, and say what would be.
+        background: whether to read what only pages show besides.
 
     Raises:
         InputError: a moment in the future, or a key to reveal that the store does not have.
     """
     keys = store.experiments()
-    _check_known(reveal, keys)
+    check_known(reveal, keys)
     now = datetime.now(UTC)
-    rows = []
-    for key in keys:
-        published = store.published(key)
-        at = as_of_time(as_of, published.definition.utc_offset_minutes) if isinstance(as_of, str) else as_of or now
-        observations = store.observations(key, as_of=at)
-        reviewed = review_observations(store, observations, reveal=key in reveal, dry_run=dry_run)
-        rows.append(_row(published, observations, reviewed, is_revealed=key in reveal))
-    rows.sort(key=_order)
-    return Review(max((row.card.as_of for row in rows), default=now), tuple(rows), dry_run)
+    rows = [
+        review_experiment(store, key, as_of or now, reveal=key in reveal, dry_run=dry_run, background=background)
+        for key in keys
+    ]
+    return in_order(rows, now, dry_run=dry_run)
 
 
-def _check_known(reveal: Collection[str], keys: Sequence[str]) -> None:
+def review_experiment(
+    store: Store,
+    key: str,
+    as_of: datetime | str | None = None,
+    *,
+    reveal: bool = False,
+    dry_run: bool = False,
+    background: bool = False,
+) -> ReviewRow:
+    """Review one experiment, as `review_store` does all of them.
+
+    Raises:
+        InputError: no experiment of that key, or a moment in the future.
+    """
+    published = store.published(key)
+    if isinstance(as_of, str):
+        as_of = as_of_time(as_of, published.definition.utc_offset_minutes)
+    observations = store.observations(key, as_of=as_of or datetime.now(UTC))
+    reviewed = review_observations(store, observations, reveal=reveal, dry_run=dry_run)
+    if background:
+        reviewed = replace(reviewed, scorecard=with_background(store, observations, reviewed.scorecard))
+    return _row(published, observations, reviewed, is_revealed=reveal)
+
+
+def in_order(rows: Iterable[ReviewRow], now: datetime, *, dry_run: bool = False) -> Review:
+    """The review that these rows make, in the order in which a meeting goes through them; without any, as of `now`."""
+    found = sorted(rows, key=_order)
+    return Review(max((row.card.as_of for row in found), default=now), tuple(found), dry_run)
+
+
+def check_known(reveal: Collection[str], keys: Sequence[str]) -> None:
+    """Refuse to reveal what the store does not have, before anything is recorded.
+
+    Raises:
+        InputError: a key that is not among those of the store.
+    """
     for key in reveal:
         if key not in keys:
-            near = difflib.get_close_matches(key, keys, n=1)
-            meant = f" Did you mean {near[0]!r}?" if near else ""
-            known = ", ".join(keys) or "none"
             raise InputError(
-                f"no experiment {key!r} in this store, so nothing was recorded", hint=f"It has: {known}.{meant}"
+                f"no experiment {key!r} in this store, so nothing was recorded", hint=known_or_nearest(key, keys)
             )
 
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from . import format as fmt
+from .bars import Scale, axis
 from .html import render_page
 from .look_sentences import share_reached
+from .overview import lifts, overview_scale, week_money
 from .review import GROUPS, Review, ReviewRow
 from .review_text import summary
-from .section import lifts, section
+from .section import section
 from .tree import Scorecard
 
-__all__ = ["render_review_html"]
+__all__ = ["overview", "overview_axis", "render_review_html"]
 
 
 def render_review_html(review: Review) -> str:
     """The page as a string; it needs neither network nor JavaScript."""
     sections = [section(at, row.card, note=row.reviewed.reason) for at, row in enumerate(review.rows, start=1)]
-    shown = list(zip(review.rows, sections, strict=True))
+    ids = {row.card.experiment: one["id"] for row, one in zip(review.rows, sections, strict=True)}
     heading = f"Review of {fmt.moment(review.at)}"
     return render_page(
         "review.html.j2",
@@ -26,15 +29,34 @@ def render_review_html(review: Review) -> str:
         heading=heading,
         summary=summary(review),
         recorded=_recorded(review),
-        to_overview=True,
+        to_overview="#overview",
         sections=sections,
-        groups=[
-            (words, [_overview_row(row, one) for row, one in shown if row.group == group])
-            for group, words in GROUPS.items()
-            if review.count(group)
-        ],
+        look_heading="Recorded now",
+        groups=overview(review, lambda key: f"#{ids[key]}"),
+        lift_axis=overview_axis(review),
         generated_by=review.rows[0].card.generated_by if review.rows else "offerlift",
     )
+
+
+def overview(review: Review, href: Callable[[str], str]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The groups of the overview that are not empty: their headings and what is shown of each experiment.
+
+    Args:
+        review: whose rows they are.
+        href: where the page of an experiment is, by its key.
+    """
+    scale = overview_scale([row.card for row in review.rows])
+    return [
+        (words, [_overview_row(row, href(row.card.experiment), scale) for row in review.rows if row.group == group])
+        for group, words in GROUPS.items()
+        if review.count(group)
+    ]
+
+
+def overview_axis(review: Review) -> str:
+    """The ticks of the scale that all bars of the overview share."""
+    scale = overview_scale([row.card for row in review.rows])
+    return axis(scale, lambda x: fmt.lift(x, 0.2) if x else "0%", most=4)
 
 
 def _recorded(review: Review) -> str:
@@ -49,13 +71,14 @@ def _recorded(review: Review) -> str:
     return f"This review recorded {fmt.join(said)}." if said else "This review recorded no look."
 
 
-def _overview_row(row: ReviewRow, shown: dict[str, Any]) -> dict[str, Any]:
+def _overview_row(row: ReviewRow, href: str, scale: Scale) -> dict[str, Any]:
     return {
-        "id": shown["id"],
+        "href": href,
         "card": row.card,
         "state": row.state,
         "step": row.step,
-        "lifts": lifts(row.card),
+        "lifts": lifts(row.card, scale),
+        "money": week_money(row.card),
         "weeks": _weeks(row.weeks_left),
         "look": _look(row),
         "progress": _progress(row.card),

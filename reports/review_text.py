@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from . import format as fmt
+from .overview import lifts
 from .review import GROUPS, Review, ReviewRow
-from .section import lifts
 from .terminal import wrapped
 
 __all__ = ["render_review", "summary"]

@@ -12,14 +12,16 @@ from importlib.metadata import PackageNotFoundError, version
 from ..storage.looks import Look
 from ..storage.observations import Observations
 from . import look_sentences as say
+from .counts import mature_counts, visitor_counts
 from .decision import blocked, decide, overall
 from .details import Details
 from .diagnostics import with_randomisation
 from .estimates import metric_rows
-from .health import health_checks, mature_counts, visitor_counts
+from .health import health_checks
 from .looks import has_planned_looks, progress_of, recorded_rows, recorded_verdicts
 from .offers.building import offers_of
-from .sentences import not_shown
+from .offers.clusters import Clustered, clustered
+from .sentences import dropped_in_words
 from .tree import ArmRow, Decision, HealthCheck, MetricRow, Progress, Scorecard
 from .verdict import Verdict
 from .withholding import withhold, withhold_counts
@@ -47,8 +49,13 @@ def scorecard(
     definition = observations.definition
     past = [one for one in looks or () if one.at <= observations.as_of]
     details = details or Details()
+    if past or looks is None or not has_planned_looks(definition):
+        # What is split by segments has their visitors too, which health asks for: one reading for both.
+        for segment in definition.segments:
+            details.offers.breakdown(segment)
     health = health_checks(observations, details)
-    metrics = metric_rows(observations)
+    clusters = clustered(observations, details)
+    metrics = metric_rows(observations, clusters=clusters)
     if looks is None or not has_planned_looks(definition):
         metrics = with_randomisation(metrics, observations, details)
         at = {one.arm: one.at for one in past}
@@ -57,14 +64,14 @@ def scorecard(
             for arm, verdict in recorded_verdicts(definition, past).items()
         }
         decision, verdicts = decide(observations, health, metrics, before=before)
-        return _card(observations, health, metrics, decision, verdicts, None, details)
+        return _card(observations, health, metrics, decision, verdicts, None, details, clusters)
     progress = progress_of(observations, past)
     decision, verdicts = _between_looks(observations, health, past, progress)
     if past:
         metrics = recorded_rows(metrics, past, recorded_verdicts(definition, past))
     else:
         health, metrics = withhold_counts(health), withhold(metrics)
-    return _card(observations, health, metrics, decision, verdicts, progress, details, withheld=not past)
+    return _card(observations, health, metrics, decision, verdicts, progress, details, clusters, withheld=not past)
 
 
 def _between_looks(
@@ -93,6 +100,7 @@ def _card(
     verdicts: Mapping[str, Verdict],
     progress: Progress | None,
     details: Details,
+    clusters: Mapping[str, Clustered] | None,
     *,
     withheld: bool = False,
 ) -> Scorecard:
@@ -113,10 +121,10 @@ def _card(
         first_exposure=observations.first_exposure,
         last_exposure=observations.last_exposure,
         generated_by=f"offerlift {_version()}",
-        notes=not_shown(definition),
+        notes=dropped_in_words(observations),
         progress=progress,
         definition=definition,
-        offers=offers_of(observations, metrics, details, has_looks=progress is not None, withheld=withheld),
+        offers=offers_of(observations, metrics, details, clusters, has_looks=progress is not None, withheld=withheld),
     )
 
 

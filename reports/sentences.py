@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..storage.observations import Observations
+from .counts import dropped_arms, mature_counts, visitor_counts
 from .format import change, count, half_width, interval, join, label, lift, p_value, quote, setting
-from .health import mature_counts, visitor_counts
 from .tree import ComparisonRow, HealthCheck, MetricRow, RandomisationRow, Scorecard
 from .verdict import Reading, Verdict
 
 if TYPE_CHECKING:
-    from ..experiments.definition import Definition
+    pass
 
 SUBJECTS = {
     "srm": "the sample ratio check",
@@ -29,19 +29,15 @@ END_OF_PLAN = "the planned sample is reached"
 SRM_SUSPECTED = "the sample ratio test fails, although the sequential check does not (yet)"
 
 
-def not_shown(definition: Definition) -> tuple[str, ...]:
-    """What a definition asks for and the report does not show, a sentence each."""
-    notes = []
-    if definition.segments:
-        notes.append(_segments_not_shown(definition))
-    return tuple(notes)
-
-
-def _segments_not_shown(definition: Definition) -> str:
-    names = join([quote(name) for name in definition.segments])
-    which = "Segment" if len(definition.segments) == 1 else "Segments"
-    pronoun = "it" if len(definition.segments) == 1 else "them"
-    return f"{which} {names}: recorded with the exposures; this report does not split by {pronoun} yet."
+def dropped_in_words(observations: Observations) -> tuple[str, ...]:
+    """What became of the arms that an earlier phase had and a later one dropped, a sentence each."""
+    visitors, mature = visitor_counts(observations), mature_counts(observations)
+    phases = {arm: one.phase for one in observations.earlier for arm in one.arms}
+    return tuple(
+        f"{quote(arm)} was taken out after phase {phases[arm]}: its {count(visitors[arm])} visitors, "
+        f"{count(mature[arm])} of them analysed, stay counted in the planned sample and in the checks of that phase."
+        for arm in dropped_arms(observations)
+    )
 
 
 def do_not_read(failed: Sequence[HealthCheck]) -> str:
@@ -190,6 +186,29 @@ def no_worthwhile_effect(reading: Reading, comparison: ComparisonRow) -> str:
         f"Stop, there is no effect worth having: {seen}, wholly inside "
         f"±{setting(smallest or 0.0)} of {quote(comparison.reference)}, the smallest effect that the plan looks for."
     )
+
+
+def sells_more_earns_less(reading: Reading, arm: str) -> str:
+    """That the arm converts more and earns less, where both are seen: the trap that a promotion sets; "" elsewhere."""
+    more = next((row for row in reading.metrics if _is_conversion(row) and _sign(row, arm) > 0), None)
+    less = next((row for row in reading.metrics if row.kind == "margin" and _sign(row, arm) < 0), None)
+    if more is None or less is None:
+        return ""
+    return f" It sells more and earns less: {cause([more], arm)}, but {cause([less], arm)}."
+
+
+def _is_conversion(row: MetricRow) -> bool:
+    return row.kind in ("conversion", "count") and row.desired_change == "increase"
+
+
+def _sign(row: MetricRow, arm: str) -> int:
+    """1 or -1 where the fixed-sample interval leaves out 0, else 0; of the row that is judged."""
+    comparison = row.comparison(arm)
+    judged = comparison.adjusted if comparison.judged_by == "adjusted" and comparison.adjusted else comparison
+    low, high = judged.difference.low, judged.difference.high
+    if low is None or high is None:
+        return 0
+    return 1 if low > 0 else -1 if high < 0 else 0
 
 
 def cause(rows: Sequence[MetricRow], arm: str, note: str = "") -> str:

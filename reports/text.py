@@ -6,7 +6,7 @@ import textwrap
 
 from . import format as fmt
 from .course import Course
-from .offers.text import offers_text
+from .offers.text import funnel_text, offers_text
 from .sentences import decides
 from .terminal import WIDTH, printable, short, table, wrapped
 from .tree import ComparisonRow, MetricRow, Scorecard
@@ -32,6 +32,7 @@ def render_text(card: Scorecard, *, color: bool = False) -> str:
         color: colour statuses and the action with ANSI codes; off, so that NO_COLOR and pipes need no care.
     """
     parts: list[str | list[str]] = [_head(card), _health(card, color), _decision(card, color), _arms(card)]
+    parts += funnel_text(card.offers.funnel)
     if card.withheld:
         parts.append("The effects are withheld until the first planned look is recorded.")
     elif card.healthy:

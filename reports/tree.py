@@ -10,35 +10,62 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..experiments.definition import Definition
 from ..experiments.metrics import Metric
 from .offers.tree import Offers
+
+if TYPE_CHECKING:
+    from ..experiments.snapshot import Published
+    from ..storage.decisions import Decided
 
 __all__ = [
     "Action",
     "Adjusted",
     "AnytimeRow",
     "ArmRow",
+    "Background",
     "BayesRow",
+    "Change",
+    "ChangeKind",
     "ComparisonRow",
     "Decision",
     "DifferenceRow",
+    "ExposureDay",
     "GuardrailRow",
     "HealthCheck",
     "Interval",
     "LiftRow",
     "MetricArmRow",
     "MetricRow",
+    "MonitoredArm",
+    "MonitoredDay",
     "Progress",
     "RandomisationRow",
     "Scorecard",
+    "SensitivityRow",
     "SequentialRow",
     "plain",
 ]
 
 Action = Literal["do_not_read", "collecting", "ship", "stop_harm", "stop_no_effect", "review"]
+ChangeKind = Literal[
+    "published",
+    "imported",
+    "started",
+    "phase",
+    "traffic",
+    "changed",
+    "paused",
+    "resumed",
+    "stopped",
+    "shipped",
+    "look",
+    "reveal",
+    "verdict",
+    "decision",
+]
 CheckStatus = Literal["ok", "warn", "fail", "not_run"]
 GuardrailResult = Literal["passed", "failed", "inconclusive"]
 HIDDEN = {"json": False}
@@ -310,11 +337,110 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that happened to an experiment.
+
+    Attributes:
+        at: when. Of looks, the moment that was looked at, which `--as-of` may have put before the review itself.
+        kind: what it was. `look` was planned and `reveal` was not; `verdict` is one that was recorded where no looks
+            are planned. `phase`, `traffic`, `paused` and `resumed` change who comes in, so charts mark them.
+        text: one sentence.
+        by: who did it, where that is known: of decisions.
+        phase: that holds from then on; 0 before the start.
+        number: of the version, look or decision.
+    """
+
+    at: datetime
+    kind: ChangeKind
+    text: str
+    by: str
+    phase: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoredDay:
+    """The end of a day: the lift so far, and the always-valid interval of it."""
+
+    day: datetime
+    lift: LiftRow
+    band: LiftRow
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoredArm:
+    """The days of one treatment arm against the control, on the primary metric."""
+
+    arm: str
+    days: tuple[MonitoredDay, ...]
+
+    @property
+    def last(self) -> MonitoredDay | None:
+        """The latest day that has a lift with two ends."""
+        return next((one for one in reversed(self.days) if one.band.kind == "bounded"), None)
+
+
+@dataclass(frozen=True, slots=True)
+class SensitivityRow:
+    """One arm's primary metric read otherwise, with its fixed-sample interval, which never decides.
+
+    Attributes:
+        name: how it was read, in words.
+        reason: why there are no numbers; "" where there are.
+    """
+
+    arm: str
+    name: str
+    difference: DifferenceRow
+    lift: LiftRow
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureDay:
+    """One day's new visitors by arm, and the share of them that the split of its phase gives each arm."""
+
+    day: datetime
+    phase: int
+    visitors: Mapping[str, int]
+    shares: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What is read of an experiment for its page alone.
+
+    Attributes:
+        versions: all of them by then, the first one first.
+        changes: what happened to it, the newest last.
+        decisions: what was decided.
+        exposures: the days with new visitors, in order.
+        course: cumulative lift of each treatment arm; empty while effects are withheld, and where no days are known.
+        sensitivity: the primary metric read otherwise; empty while effects are withheld.
+        late: how late outcomes arrive.
+    """
+
+    versions: tuple[Published, ...]
+    changes: tuple[Change, ...]
+    decisions: tuple[Decided, ...]
+    exposures: tuple[ExposureDay, ...]
+    course: tuple[MonitoredArm, ...]
+    sensitivity: tuple[SensitivityRow, ...]
+    late: HealthCheck
+
+    @property
+    def started(self) -> Published | None:
+        """The version with which it was started, and its plan frozen; None of a draft."""
+        return next((one for one in self.versions if one.state != "draft"), None)
+
+
+@dataclass(frozen=True, slots=True)
 class Scorecard:
     """Everything that is said about an experiment at one moment: health, decision, numbers.
 
     `notes` are sentences on what its definition asks for and this report does not show; `progress` is None where no
-    looks are planned; `offers` is what is said of offers beyond the metrics.
+    looks are planned; `offers` is what is said of offers beyond the metrics. `background` is what a page shows besides,
+    where it was read; it is no part of the JSON.
     """
 
     experiment: str
@@ -335,6 +461,7 @@ class Scorecard:
     progress: Progress | None
     offers: Offers
     definition: Definition = field(metadata=HIDDEN)
+    background: Background | None = field(default=None, metadata=HIDDEN)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object: plain dicts, lists, strings and finite floats; None for what is absent."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, known_or_nearest
 from ..experiments.definition import WEEK, Definition
 from ..experiments.metrics import Column, CovariateUse, Metric
 from ..stats import (
@@ -221,7 +221,7 @@ def changed_visitors(
         if name not in past.columns:
             raise InputError(
                 f"no history of {name!r} to change",
-                hint=f"Metrics with one: {', '.join(past.columns)}.",
+                hint=known_or_nearest(name, past.columns, whose="Metrics with one"),
             )
         at, metric = past.columns[name][0], definition.metric(name)
         covariates = [i for i, one in enumerate(past.values.columns) if isinstance(one, CovariateUse)]

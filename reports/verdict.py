@@ -67,12 +67,14 @@ class Reading:
         conversions: converted visitors (or orders) by arm; None where no metric counts them.
         ended: why no more data will come, or "" while it may.
         srm_suspected: the fixed sample ratio test fails, the sequential one does not.
+        metrics: all of them, for the reasons: none but the primary and the guardrails enters the rule.
         look: the planned look, whose boundaries decide; None where the always-valid interval does.
     """
 
     observations: Observations
     primary: MetricRow
     guardrails: tuple[MetricRow, ...]
+    metrics: tuple[MetricRow, ...]
     budget: ErrorBudget
     conversions: Mapping[str, int] | None
     ended: str

@@ -243,11 +243,13 @@ def column_in_words(column: Column, *, total: bool = False) -> str:
     event = f"“{fmt.label(column.event)}”" if column.event else "any outcome"
     words = {
         "converted": f"visitors with {event}" if total else f"share of visitors with {event}",
+        "absent": f"visitors without {event}" if total else f"share of visitors without {event}",
         "count": f"number of {event}",
         "value": f"value of {event}",
         "margin": f"value minus cost of {event}",
     }
-    return words[column.measure] if total or column.measure == "converted" else f"{words[column.measure]} per visitor"
+    alone = total or column.measure in ("converted", "absent")
+    return words[column.measure] if alone else f"{words[column.measure]} per visitor"
 
 
 def _money(amount: Decimal | None, currency: str) -> str:

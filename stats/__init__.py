@@ -63,7 +63,7 @@ from .proportions import (
     wilson_interval,
 )
 from .ratios import compare_ratios, linearised, ratio_of
-from .results import Anytime, Comparison, Difference, Inputs, Lift, Posterior, RatioInterval, SampleRatio
+from .results import Amount, Anytime, Comparison, Difference, Inputs, Lift, Posterior, RatioInterval, SampleRatio
 from .showing import Shown
 from .skewness import SKEW_LIMIT, skew_kappa
 from .srm import (
@@ -75,9 +75,34 @@ from .srm import (
 )
 
 if TYPE_CHECKING:
-    from .clusters import FEW_CLUSTERS, ClusterComparison, compare_clusters
-    from .contrasts import Contrast, WaldTest
-    from .days import DaysComparison, compare_days
+    from .bunching import (
+        Band,
+        Bunching,
+        OrderHistogram,
+        order_histogram,
+        threshold_bunching,
+    )
+    from .clusters import (
+        FEW_CLUSTERS,
+        ClusterComparison,
+        compare_clusters,
+    )
+    from .combined import (
+        moments_over_strata,
+    )
+    from .contrasts import (
+        Contrast,
+        WaldTest,
+    )
+    from .course import (
+        Course,
+        DayOfCourse,
+        course_since_exposure,
+    )
+    from .days import (
+        DaysComparison,
+        compare_days,
+    )
     from .decision_rule import (
         ACTIONS,
         HARM_SHARE,
@@ -95,12 +120,39 @@ if TYPE_CHECKING:
         judge,
         planned_looks,
     )
-    from .decomposition import Factor, RevenueDecomposition, decompose_revenue
-    from .endpoints import Endpoint, Mean, Rate, Signal
-    from .exact import conditional_mid_p
-    from .factorial import compare_factorial
-    from .factorial_design import Aliases, factorial_aliases
-    from .factorial_results import FactorialCell, FactorialComparison, FactorialEffect, LackOfFit
+    from .decomposition import (
+        Factor,
+        RevenueDecomposition,
+        decompose_revenue,
+    )
+    from .demand import (
+        CurveFit,
+        Demand,
+        TestedRate,
+        demand_curve,
+    )
+    from .endpoints import (
+        Endpoint,
+        Mean,
+        Rate,
+        Signal,
+    )
+    from .exact import (
+        conditional_mid_p,
+    )
+    from .factorial import (
+        compare_factorial,
+    )
+    from .factorial_design import (
+        Aliases,
+        factorial_aliases,
+    )
+    from .factorial_results import (
+        FactorialCell,
+        FactorialComparison,
+        FactorialEffect,
+        LackOfFit,
+    )
     from .group_sequential import (
         Boundaries,
         Boundary,
@@ -112,8 +164,27 @@ if TYPE_CHECKING:
         sequential_boundaries,
         spent_by,
     )
-    from .histogram import LARGEST_SHARE_LIMIT, Histogram, LargestValues
-    from .overlaps import OverlapInteraction, Overlaps, overlap_interactions
+    from .histogram import (
+        LARGEST_SHARE_LIMIT,
+        Histogram,
+        LargestValues,
+    )
+    from .incremental import (
+        Incrementality,
+        incrementality,
+    )
+    from .money import (
+        Audience,
+        Money,
+        campaign_total,
+        customer_value,
+        money_per_week,
+    )
+    from .overlaps import (
+        OverlapInteraction,
+        Overlaps,
+        overlap_interactions,
+    )
     from .power import (
         Design,
         Duration,
@@ -124,7 +195,22 @@ if TYPE_CHECKING:
         required_visitors,
         time_to_decide,
     )
-    from .quantiles import QuantileComparison, QuantileEstimate, compare_quantiles, quantile_interval
+    from .pricing import (
+        PriceChoice,
+        TestedPrice,
+        choose_price,
+    )
+    from .programme import (
+        PastExperiment,
+        Programme,
+        programme_total,
+    )
+    from .quantiles import (
+        QuantileComparison,
+        QuantileEstimate,
+        compare_quantiles,
+        quantile_interval,
+    )
     from .repeated import (
         RepeatedInterval,
         StagewiseEstimate,
@@ -134,22 +220,43 @@ if TYPE_CHECKING:
         repeated_p_value,
         stagewise_estimate,
     )
-    from .resampling import BootstrapPosterior, PermutationTest, bayesian_bootstrap, permutation_test
-    from .rope import rope_means, rope_rates
-    from .segment_results import Segmentation, SegmentEffect, SegmentsComparison
-    from .segments import MOST_DECLARED, compare_segments
+    from .resampling import (
+        BootstrapPosterior,
+        PermutationTest,
+        bayesian_bootstrap,
+        permutation_test,
+    )
+    from .response import (
+        Dose,
+        DoseResponse,
+        dose_response,
+    )
+    from .rope import (
+        rope_means,
+        rope_rates,
+    )
+    from .segment_results import (
+        Segmentation,
+        SegmentEffect,
+        SegmentsComparison,
+    )
+    from .segments import (
+        MOST_DECLARED,
+        compare_segments,
+    )
     from .shrinkage import (
-        Programme,
         Shrunk,
         between_variance,
-        programme_total,
         sceptical_prior,
         shrink,
         shrink_arms,
         shrink_by_experience,
         shrink_together,
     )
-    from .spending import Spending, spent_alpha
+    from .spending import (
+        Spending,
+        spent_alpha,
+    )
     from .strata import (
         beta_posteriors_over_strata,
         compare_adjusted_over_strata,
@@ -161,10 +268,28 @@ if TYPE_CHECKING:
         skew_kappa_over_strata,
         stratum_weights,
     )
-    from .value import expected_net_gain, gain_of_waiting, value_of_more_visitors, value_of_perfect_information
-    from .winsor import cap_from_orders, capped_moments
+    from .value import (
+        Waiting,
+        expected_net_gain,
+        gain_of_waiting,
+        value_of_more_visitors,
+        value_of_perfect_information,
+        value_of_waiting,
+    )
+    from .winsor import (
+        cap_from_orders,
+        capped_moments,
+    )
 
 _LATE = {
+    "bunching": (
+        "Band",
+        "Bunching",
+        "OrderHistogram",
+        "order_histogram",
+        "threshold_bunching",
+    ),
+    "combined": ("moments_over_strata",),
     "clusters": (
         "ClusterComparison",
         "FEW_CLUSTERS",
@@ -173,6 +298,11 @@ _LATE = {
     "contrasts": (
         "Contrast",
         "WaldTest",
+    ),
+    "course": (
+        "Course",
+        "DayOfCourse",
+        "course_since_exposure",
     ),
     "days": (
         "DaysComparison",
@@ -199,6 +329,12 @@ _LATE = {
         "Factor",
         "RevenueDecomposition",
         "decompose_revenue",
+    ),
+    "demand": (
+        "CurveFit",
+        "Demand",
+        "TestedRate",
+        "demand_curve",
     ),
     "endpoints": (
         "Endpoint",
@@ -234,6 +370,17 @@ _LATE = {
         "LARGEST_SHARE_LIMIT",
         "LargestValues",
     ),
+    "incremental": (
+        "Incrementality",
+        "incrementality",
+    ),
+    "money": (
+        "Audience",
+        "Money",
+        "campaign_total",
+        "customer_value",
+        "money_per_week",
+    ),
     "overlaps": (
         "OverlapInteraction",
         "Overlaps",
@@ -248,6 +395,16 @@ _LATE = {
         "detectable_lift",
         "required_visitors",
         "time_to_decide",
+    ),
+    "pricing": (
+        "PriceChoice",
+        "TestedPrice",
+        "choose_price",
+    ),
+    "programme": (
+        "PastExperiment",
+        "Programme",
+        "programme_total",
     ),
     "quantiles": (
         "QuantileComparison",
@@ -270,6 +427,11 @@ _LATE = {
         "bayesian_bootstrap",
         "permutation_test",
     ),
+    "response": (
+        "Dose",
+        "DoseResponse",
+        "dose_response",
+    ),
     "rope": (
         "rope_means",
         "rope_rates",
@@ -284,10 +446,8 @@ _LATE = {
         "compare_segments",
     ),
     "shrinkage": (
-        "Programme",
         "Shrunk",
         "between_variance",
-        "programme_total",
         "sceptical_prior",
         "shrink",
         "shrink_arms",
@@ -310,10 +470,12 @@ _LATE = {
         "stratum_weights",
     ),
     "value": (
+        "Waiting",
         "expected_net_gain",
         "gain_of_waiting",
         "value_of_more_visitors",
         "value_of_perfect_information",
+        "value_of_waiting",
     ),
     "winsor": (
         "cap_from_orders",
@@ -336,21 +498,31 @@ __all__ = [
     "AdjustedComparison",
     "Adjustment",
     "Aliases",
+    "Amount",
     "Anytime",
     "ArmComparison",
     "ArmValue",
     "ArmsComparison",
     "ArmsPosterior",
+    "Audience",
+    "Band",
     "BootstrapPosterior",
     "Boundaries",
     "Boundary",
+    "Bunching",
     "ClusterComparison",
     "Comparison",
     "Contrast",
+    "Course",
     "CovariateBalance",
+    "CurveFit",
+    "DayOfCourse",
     "DaysComparison",
+    "Demand",
     "Design",
     "Difference",
+    "Dose",
+    "DoseResponse",
     "Duration",
     "Endpoint",
     "ErrorBudget",
@@ -362,18 +534,23 @@ __all__ = [
     "FactorialEffect",
     "Finding",
     "Histogram",
+    "Incrementality",
     "Inputs",
     "LackOfFit",
     "LargestValues",
     "Lift",
     "Mean",
     "Moments",
+    "Money",
     "NonInferiority",
+    "OrderHistogram",
     "OverlapInteraction",
     "Overlaps",
+    "PastExperiment",
     "PermutationTest",
     "PlannedLooks",
     "Posterior",
+    "PriceChoice",
     "Programme",
     "QuantileComparison",
     "QuantileEstimate",
@@ -393,7 +570,10 @@ __all__ = [
     "Signal",
     "Spending",
     "StagewiseEstimate",
+    "TestedPrice",
+    "TestedRate",
     "Verdicts",
+    "Waiting",
     "WaldTest",
     "achieved_power",
     "adjust_p_values",
@@ -404,8 +584,10 @@ __all__ = [
     "beta_posteriors",
     "beta_posteriors_over_strata",
     "between_variance",
+    "campaign_total",
     "cap_from_orders",
     "capped_moments",
+    "choose_price",
     "classical_boundaries",
     "compare",
     "compare_adjusted",
@@ -425,10 +607,14 @@ __all__ = [
     "conditional_mid_p",
     "control_share_for",
     "counts_of",
+    "course_since_exposure",
     "covariate_balance",
     "crossing_probabilities",
+    "customer_value",
     "decompose_revenue",
+    "demand_curve",
     "detectable_lift",
+    "dose_response",
     "drift_for_power",
     "dunnett_critical",
     "dunnett_p_values",
@@ -444,6 +630,7 @@ __all__ = [
     "follow_rule",
     "gain_of_waiting",
     "homogeneity_test",
+    "incrementality",
     "inflation_factor",
     "intersection_union",
     "is_over",
@@ -458,6 +645,8 @@ __all__ = [
     "mixture_lambda",
     "mixture_rho",
     "moments_by_arm",
+    "moments_over_strata",
+    "money_per_week",
     "newcombe_difference",
     "next_boundary",
     "nominal_level",
@@ -468,6 +657,7 @@ __all__ = [
     "normal_mixture_log_martingale",
     "normal_posteriors",
     "normal_update",
+    "order_histogram",
     "overlap_interactions",
     "permutation_test",
     "planned_looks",
@@ -499,12 +689,14 @@ __all__ = [
     "spent_by",
     "stagewise_estimate",
     "stratum_weights",
+    "threshold_bunching",
     "time_to_decide",
     "tuning_one_look",
     "tuning_with_plan",
     "tuning_without_plan",
     "value_of_more_visitors",
     "value_of_perfect_information",
+    "value_of_waiting",
     "wilson_interval",
 ]
 

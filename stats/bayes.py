@@ -20,10 +20,11 @@ from .beta import (
     probability_b_beats_a,
     probability_best,
 )
+from .largest import normal_rule, probability_largest
 from .moments import Moments
 from .proportions import counts_of
 from .results import Posterior
-from .rules import laguerre, legendre
+from .rules import laguerre
 from .showing import Row, Shown
 
 __all__ = [
@@ -268,7 +269,7 @@ def _normal_best(
     if prior is None:
         means = np.array([[sign * mean[name] for name in names]])
         sds = np.sqrt([variance[name] for name in names])
-        return dict(zip(names, _largest(means, sds)[0].tolist(), strict=True))
+        return dict(zip(names, probability_largest(means, sds)[0].tolist(), strict=True))
     # Given the control's mean c: d_i ~ N(m_i - c, V_i) updated by the prior; marginally c ~ its own estimate times the
     # likelihood of every m_i - c under the prior, all normal.
     precision = np.array([1 / (variance[name] + prior[1]) for name in treatments])
@@ -287,7 +288,7 @@ def _normal_best(
         width = math.sqrt(v * (prior[1] + v) / prior[1])
         if 0 < width < spread / 2:
             ends.update((step + k * width - centre) / spread for k in (-9, -3, 0, 3, 9))
-    x, w = _normal_rule(ends)
+    x, w = normal_rule(ends)
     c = centre + spread * x
     means = np.zeros((len(c), len(names)))
     sds = np.zeros(len(names))
@@ -295,46 +296,8 @@ def _normal_best(
         if name != control:
             means[:, k], v = normal_update(sign * (mean[name] - c), variance[name], sign * prior[0], prior[1])  # pyright: ignore
             sds[k] = math.sqrt(v)
-    share = w @ _largest(means, sds)
+    share = w @ probability_largest(means, sds)
     return dict(zip(names, share.tolist(), strict=True))
-
-
-def _largest(means: Array, sds: Array) -> Array:
-    """P(X_i is the largest) of independent normals; means (rows, k), sds (k,), result (rows, k) with rows summing to 1.
-
-    An sd of 0 is certain. Each integral is over its own density, split where a narrower one has its step.
-    """
-    widest = float(sds.max())
-    if widest == 0:
-        top = means == means.max(axis=1, keepdims=True)
-        return top / top.sum(axis=1, keepdims=True)
-    # Certain values become very narrow ones: one formula for all.
-    sds = np.maximum(sds, 1e-9 * widest)
-    k = means.shape[1]
-    result = np.empty_like(means)
-    for row in range(len(means)):
-        m = means[row]
-        for i in range(k):
-            ends = {-9.0, -3.0, 3.0, 9.0}
-            for j in range(k):
-                if j != i and sds[j] < sds[i]:
-                    ends.update((m[j] + step * sds[j] - m[i]) / sds[i] for step in (-9, -3, 0, 3, 9))
-            u, product = _normal_rule(ends)
-            for j in range(k):
-                if j != i:
-                    product = product * ndtr((m[i] - m[j] + u * sds[i]) / sds[j])
-            result[row, i] = product.sum()
-    return result
-
-
-def _normal_rule(ends: set[float]) -> tuple[Array, Array]:
-    """Points and weights (summing to 1) of the standard normal: Gauss-Legendre between the given ends within ±9."""
-    edges = np.array(sorted(end for end in ends if -9 <= end <= 9))
-    half, middle = np.diff(edges)[:, None] / 2, (edges[1:] + edges[:-1])[:, None] / 2
-    nodes, weights = legendre(64)
-    u = (middle + half * nodes).ravel()
-    w = (half * weights).ravel() * np.exp(-u * u / 2)
-    return u, w / w.sum()
 
 
 def check_arms(arms: Mapping[str, object], control: str, direction: str, level: float) -> list[str]:

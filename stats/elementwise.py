@@ -10,7 +10,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["at_least_zero", "chosen", "everywhere", "exponential", "log1p", "smaller", "square_root"]
+__all__ = [
+    "at_least_zero",
+    "binary_exponent",
+    "chosen",
+    "everywhere",
+    "exponential",
+    "log1p",
+    "shifted",
+    "smaller",
+    "square_root",
+]
 
 
 def square_root(x: Any) -> Any:
@@ -38,6 +48,16 @@ def chosen(condition: Any, x: Any, y: Any) -> Any:
 def at_least_zero(x: Any) -> Any:
     """Each value, or 0 where it is below: variances that rounding took there."""
     return np.maximum(x, 0.0) if isinstance(x, np.ndarray) else max(x, 0.0)
+
+
+def binary_exponent(x: Any) -> Any:
+    """The exponent e of each value's size, so that it lies in [1/2, 1) times 2^e; 0 of 0."""
+    return np.frexp(x)[1] if isinstance(x, np.ndarray) else math.frexp(x)[1]
+
+
+def shifted(x: Any, exponent: Any) -> Any:
+    """Each value times 2 to the power of a whole number; exact but for what is too small for a float."""
+    return np.ldexp(x, exponent) if isinstance(exponent, np.ndarray) else math.ldexp(x, exponent)
 
 
 def smaller(x: Any, y: Any) -> Any:

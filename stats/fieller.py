@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
 from ..errors import InputError
-from .elementwise import at_least_zero, chosen, everywhere, smaller, square_root
+from .elementwise import at_least_zero, binary_exponent, chosen, everywhere, shifted, smaller, square_root
 from .results import Comparison, Difference, Inputs, Lift, RatioInterval
 from .roots import bracketed_root
 
@@ -29,6 +29,7 @@ __all__ = [
     "fieller",
     "is_negligible",
     "lift_at",
+    "two_sided_quantile",
     "welch_statistic",
 ]
 
@@ -126,7 +127,7 @@ def welch(treatment: Estimate, control: Estimate, shared: Shared, alpha: float) 
     estimate = treatment.mean - control.mean
     se = square_root(treatment.variance + control.variance + common)
     df = _satterthwaite(treatment, control, shared, treatment.variance, control.variance, common)
-    quantile = _quantile(df, alpha)
+    quantile = two_sided_quantile(df, alpha)
     margin = quantile * se
     tail = stdtr(df, -abs(estimate) / se)
     p_value = smaller(2 * (tail if isinstance(tail, np.ndarray) else float(tail)), 1.0)
@@ -151,7 +152,7 @@ def is_plain(treatment: Estimate, control: Estimate, shared: Shared, alpha: floa
     """
     least = smaller(smaller(treatment.df, control.df), shared.df)
     w_t, w_c = treatment.variance + shared.tt, control.variance + shared.cc
-    largest = 1.001 * _quantile(least, alpha)
+    largest = 1.001 * two_sided_quantile(least, alpha)
     sizes = (w_t > 1e-280) & (w_c > 1e-280) & (w_t < 1e280) & (w_c < 1e280)
     t, c = abs(treatment.mean), control.mean
     scale_t, scale_c = square_root(at_least_zero(w_t)), square_root(at_least_zero(w_c))
@@ -182,7 +183,7 @@ def plain_ends(
                 break
             before, v_r = r, r * r * v_c
             v_shared = at_least_zero(tt - 2 * r * tc + r * r * cc)
-            q = _quantile(_satterthwaite(treatment, control, shared, v_t, v_r, v_shared), alpha)
+            q = two_sided_quantile(_satterthwaite(treatment, control, shared, v_t, v_r, v_shared), alpha)
         else:
             return None
         ends.append(r * (scale_t / scale_c))
@@ -213,22 +214,28 @@ def fieller(
     """
     if mean_c == 0:
         return RatioInterval("undefined", None, None, None, "the control's mean is 0")
-    q2 = quantile * quantile
+    q2, estimate = quantile * quantile, mean_t / mean_c
+    # Both means by a power of two to about 1, which changes no digit: fourth powers of huge money would overflow.
+    of_t, of_c = (
+        binary_exponent(max(abs(mean), math.sqrt(v))) for mean, v in ((mean_t, variance_t), (mean_c, variance_c))
+    )
+    mean_t, variance_t = shifted(mean_t, -of_t), shifted(variance_t, -2 * of_t)
+    mean_c, variance_c = shifted(mean_c, -of_c), shifted(variance_c, -2 * of_c)
+    covariance = shifted(covariance, -of_t - of_c)
     a = mean_c * mean_c - q2 * variance_c
     b = mean_t * mean_c - q2 * covariance
     # b² - a c, written without the difference of fourth powers of the means.
     root = mean_t**2 * variance_c + mean_c**2 * variance_t - 2 * mean_t * mean_c * covariance
     root = q2 * (root - q2 * (variance_t * variance_c - covariance**2))
-    estimate = mean_t / mean_c
     if root <= 0 and a <= 0:
         return RatioInterval("unbounded", estimate, None, None, _UNBOUNDED)
     root = math.sqrt(max(root, 0.0))
     if a == 0:
         # One end has gone to infinity: b >= r b2 is what remains of the quadratic.
-        end = (mean_t**2 - q2 * variance_t) / (2 * b)
+        end = shifted((mean_t**2 - q2 * variance_t) / (2 * b), of_t - of_c)
         low, high = (end, None) if b > 0 else (None, end)
         return RatioInterval("unbounded", estimate, low, high, _UNBOUNDED)
-    low, high = sorted(((b - root) / a, (b + root) / a))
+    low, high = sorted(shifted(end, of_t - of_c) for end in ((b - root) / a, (b + root) / a))
     if a > 0:
         return RatioInterval("bounded", estimate, low, high)
     return RatioInterval("complement", estimate, low, high, _COMPLEMENT)
@@ -269,7 +276,7 @@ _UNBOUNDED = "the control's mean is too close to 0 for its precision: no relativ
 _COMPLEMENT = "the control's mean is too close to 0 for its precision: only lifts between the two values are ruled out"
 
 
-def _quantile(df: Any, alpha: float) -> Any:
+def two_sided_quantile(df: Any, alpha: float) -> Any:
     """Two-sided quantile of Student's t; of arrays too."""
     if isinstance(df, np.ndarray):
         return -stdtrit(np.minimum(df, 1e300), alpha / 2)
@@ -277,12 +284,14 @@ def _quantile(df: Any, alpha: float) -> Any:
 
 
 def _satterthwaite(treatment: Estimate, control: Estimate, shared: Shared, v_t: Any, v_c: Any, v_shared: Any) -> Any:
-    total = v_t + v_c + v_shared
-    spread = v_t * v_t / treatment.df + v_c * v_c / control.df + v_shared * v_shared / shared.df
+    # By a power of two to about 1, which changes no digit: squares near 1e-160 vanish and those near 1e160 overflow.
+    size = -binary_exponent(v_t + v_c + v_shared)
+    t, c, common = shifted(v_t, size), shifted(v_c, size), shifted(v_shared, size)
+    total, spread = t + c + common, t * t / treatment.df + c * c / control.df + common * common / shared.df
     known = spread > 0
     if everywhere(known):
         return total * total / spread
-    # Variances near 1e-160 have squares that underflow; the smaller df is the safe side.
+    # Nothing varies, or all that does is known exactly; the smaller df is the safe side.
     return chosen(known, total * total / chosen(known, spread, 1.0), smaller(treatment.df, control.df))
 
 
@@ -330,10 +339,10 @@ class _WelchRatio:
         but one are then given up (the set becomes larger, never smaller): the one kept holds r = 1 if it is ruled out,
         so that the set and the p-value still agree, and is the widest otherwise.
         """
-        outer = self._closed_form_gap(_quantile(self.df_high, self.alpha))
+        outer = self._closed_form_gap(two_sided_quantile(self.df_high, self.alpha))
         if outer is None:
             return None
-        inner = self._closed_form_gap(_quantile(self.df_low, self.alpha))
+        inner = self._closed_form_gap(two_sided_quantile(self.df_low, self.alpha))
         if inner is not None:
             shift = math.pi * round((sum(outer) - sum(inner)) / (2 * math.pi))
             inner = (inner[0] + shift, inner[1] + shift)
@@ -413,7 +422,7 @@ class _WelchRatio:
         total = v_t + v_c + v_shared
         spread = v_t**2 / self.df_t + v_c**2 / self.df_c + v_shared**2 / self.df_shared
         df = min(max(total**2 / spread, self.df_low), self.df_high) if spread > 0 else self.df_low
-        return abs(self.mean_t * cos - self.mean_c * sin) - _quantile(df, self.alpha) * math.sqrt(total)
+        return abs(self.mean_t * cos - self.mean_c * sin) - two_sided_quantile(df, self.alpha) * math.sqrt(total)
 
 
 def _between(angle: float, start: float, end: float) -> bool:

@@ -94,7 +94,8 @@ def sequential_boundaries(
     Lan and DeMets (1983): at look k the paths that cross for the first time use up what f(t_k) - f(t_{k-1}) allows;
     half of it on each side. A clock above 1 counts as 1, one that runs backwards as the largest before. A look less
     than 0.1 % ahead of the one before it spends nothing; its boundary is that of the other, raised by what the few
-    new visitors can change, even if it is the last.
+    new visitors can change. If it is the last it spends the rest, and the other's boundary is what it would have been
+    with all of alpha.
 
     Assumes normal estimates: some hundred conversions in each arm.
 
@@ -178,9 +179,16 @@ def next_boundary(
     spent = spent_at(tuple(times[i] for i in heads), tuple(bounds[i] for i in heads), sides)
     if heads and is_same(now, times[heads[-1]]):
         head = heads[-1]
+        bound = bounds[head]
+        if last:
+            # The same data once more: the rest is spent as if that look had been the last.
+            before = heads[:-1]
+            earlier = tuple(times[i] for i in before), tuple(bounds[i] for i in before)
+            rest = max(alpha - spent_at(*earlier, sides), 0.0)
+            bound, spent = min(bound, boundary_of(*earlier, times[head], rest / sides, sides)), max(alpha, spent)
         step = NEVER * math.sqrt(now - times[head])
-        raised = (bounds[head] * math.sqrt(times[head]) + step) / math.sqrt(now)
-        return Boundary(now, spent, max(bounds[head], raised) if now > times[head] else bounds[head])
+        raised = (bound * math.sqrt(times[head]) + step) / math.sqrt(now)
+        return Boundary(now, spent, max(bound, raised) if now > times[head] else bound)
     allowed = spent_alpha(1.0 if last else now, alpha, spending=spending, sides=sides)
     increment = max(allowed - spent, 0.0)
     z = boundary_of(tuple(times[i] for i in heads), tuple(bounds[i] for i in heads), now, increment / sides, sides)

@@ -6,12 +6,14 @@ itself (`Shown`): as text, as a table in a notebook, as rows of a pandas or Pola
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .showing import Shown
 
 __all__ = [
+    "Amount",
     "Anytime",
     "Comparison",
     "Difference",
@@ -24,6 +26,27 @@ __all__ = [
 ]
 
 IntervalKind = Literal["bounded", "unbounded", "complement", "undefined"]
+
+
+@dataclass(frozen=True, slots=True)
+class Amount(Shown):
+    """A number with its standard error and two-sided confidence interval, in a unit that its owner names.
+
+    Example:
+        >>> Amount.around(-2.0, 0.01, 1.96)
+        Amount(estimate=-2.0, se=0.1, low=-2.196, high=-1.804)
+    """
+
+    estimate: float
+    se: float
+    low: float
+    high: float
+
+    @classmethod
+    def around(cls, estimate: float, variance: float, quantile: float) -> Amount:
+        """The estimate, give or take the quantile times the root of its variance."""
+        se = math.sqrt(max(variance, 0.0))
+        return cls(estimate, se, estimate - quantile * se, estimate + quantile * se)
 
 
 @dataclass(frozen=True, slots=True)

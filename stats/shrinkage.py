@@ -8,7 +8,6 @@ shipping, the raw one is what was measured.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,15 +17,15 @@ from scipy.special import ndtri
 
 from ..errors import InputError
 from .roots import bracketed_root
+from .rules import legendre
 from .showing import Shown
 
 __all__ = [
     "LEAST_ARMS",
     "LEAST_EXPERIMENTS",
-    "Programme",
+    "Experience",
     "Shrunk",
     "between_variance",
-    "programme_total",
     "sceptical_prior",
     "shrink",
     "shrink_arms",
@@ -36,6 +35,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 Tau = Literal["paule-mandel", "dersimonian-laird"]
+Prior = Literal["effects", "experience", "sceptical"]
 
 LEAST_ARMS = 4
 """Treatments of one experiment from which on they tell how far apart effects are; below, the sceptical prior."""
@@ -51,7 +51,8 @@ class Shrunk(Shown):
     Attributes:
         raw, raw_se: as measured.
         shrunk, shrunk_se: posterior mean and standard deviation, given the prior.
-        prior_mean, prior_variance: what it was drawn towards, and how far effects lie from it (τ²).
+        prior_mean, prior_variance: what it was drawn towards, and how far effects lie from it (τ²); of past experiments
+            the posterior means of μ and τ².
         prior: where that comes from: `effects` (those estimated together), `experience` (past experiments) or
             `sceptical`.
 
@@ -74,31 +75,7 @@ class Shrunk(Shown):
     shrunk_se: float
     prior_mean: float
     prior_variance: float
-    prior: Literal["effects", "experience", "sceptical"]
-
-
-@dataclass(frozen=True, slots=True)
-class Programme(Shown):
-    """What the shipped offers of a programme brought together, in the unit of the effects.
-
-    Attributes:
-        raw: sum of the raw estimates: too large, since the lucky ones were shipped.
-        shrunk, shrunk_se: sum of the shrunk ones; the headline.
-        corrected: the raw sum less its expected excess (Lee and Shen 2018); None where nobody gave the thresholds.
-        shipped: how many offers.
-
-    Example:
-        >>> past = shrink([0.04, 0.01, -0.02, 0.03], [1e-4] * 4)
-        >>> total = programme_total(past, [True, False, False, True])
-        >>> total.shipped, total.raw
-        (2, 0.07)
-    """
-
-    raw: float
-    shrunk: float
-    shrunk_se: float
-    corrected: float | None
-    shipped: int
+    prior: Prior
 
 
 def between_variance(effects: ArrayLike, variances: ArrayLike, *, method: Tau = "paule-mandel") -> float:
@@ -121,7 +98,7 @@ def between_variance(effects: ArrayLike, variances: ArrayLike, *, method: Tau = 
         >>> round(between_variance([0.02, -0.01, 0.06, 0.01], [1e-4, 1e-4, 2e-4, 1e-4]), 6)
         0.000706
     """
-    y, v = _arrays(effects, variances)
+    y, v = effects_and_variances(effects, variances)
     if len(y) < 2:
         raise InputError(f"{len(y)} effects; how far they differ takes two or more")
     if method == "dersimonian-laird":
@@ -145,8 +122,9 @@ def between_variance(effects: ArrayLike, variances: ArrayLike, *, method: Tau = 
 def shrink(effects: ArrayLike, variances: ArrayLike, *, method: Tau = "paule-mandel") -> list[Shrunk]:
     """Each effect drawn towards their common mean: (τ² y_i + v_i μ)/(τ² + v_i), the BLUP (Robinson 1991).
 
-    μ is the mean weighted by 1/(v_i + τ²). `shrunk_se` is sqrt(τ² v_i/(τ² + v_i)) and takes τ² and μ as known, which
-    flatters with few effects: use `shrink_arms` or `shrink_by_experience`, which ask for enough of them.
+    μ is the mean weighted by 1/(v_i + τ²). `shrunk_se`² is τ² v_i/(τ² + v_i) and, for μ being estimated as well,
+    (v_i/(τ² + v_i))² var(μ). It takes τ² as known, which flatters with few effects: use `shrink_arms` or
+    `shrink_by_experience`, which ask for enough of them.
 
     Assumes independent estimates with known variances. Not for a smallest or largest effect chosen from many without
     the others.
@@ -157,10 +135,10 @@ def shrink(effects: ArrayLike, variances: ArrayLike, *, method: Tau = "paule-man
         >>> [round(one.shrunk, 4) for one in shrink([0.02, -0.01, 0.06, 0.01], [1e-4, 1e-4, 2e-4, 1e-4])]
         [0.0199, -0.0064, 0.0509, 0.0111]
     """
-    y, v = _arrays(effects, variances)
+    y, v = effects_and_variances(effects, variances)
     tau2 = between_variance(y, v, method=method)
-    mu = _centre(y, v, tau2)
-    return [_blup(float(a), float(b), mu, tau2, "effects") for a, b in zip(y, v, strict=True)]
+    mu, of_mu = _centre(y, v, tau2), float(1 / (1 / (v + tau2)).sum())
+    return [_blup(float(a), float(b), mu, tau2, "effects", of_mu) for a, b in zip(y, v, strict=True)]
 
 
 def sceptical_prior(smallest_effect: float) -> float:
@@ -194,11 +172,10 @@ def shrink_arms(effects: ArrayLike, variances: ArrayLike, smallest_effect: float
         >>> round(one.shrunk, 4), one.prior
         (0.0248, 'sceptical')
     """
-    y, v = _arrays(effects, variances)
+    y, v = effects_and_variances(effects, variances)
     if len(y) >= LEAST_ARMS:
         return shrink(y, v)
-    prior = sceptical_prior(smallest_effect)
-    return [_blup(float(a), float(b), 0.0, prior, "sceptical") for a, b in zip(y, v, strict=True)]
+    return shrink_sceptically(y, v, smallest_effect)
 
 
 def shrink_together(
@@ -222,7 +199,7 @@ def shrink_together(
         >>> [round(one.shrunk, 3) for one in shrink_together([5.0, 5.4], [0.01, 0.01], 0.3)]
         [5.092, 5.308]
     """
-    y, v = _arrays(effects, variances)
+    y, v = effects_and_variances(effects, variances)
     if len(y) >= LEAST_ARMS:
         found = shrink(y, v)
     elif smallest_effect is None or len(y) == 0:
@@ -241,20 +218,16 @@ def shrink_together(
 
 
 def shrink_by_experience(
-    effect: float,
-    variance: float,
-    past_effects: ArrayLike,
-    past_variances: ArrayLike,
-    smallest_effect: float,
-    *,
-    method: Tau = "paule-mandel",
+    effect: float, variance: float, past_effects: ArrayLike, past_variances: ArrayLike, smallest_effect: float
 ) -> Shrunk:
     """A new effect drawn towards what past experiments had, from ten of them on; below towards no effect.
 
     Wants *all* past experiments of the kind, losers included: a store of winners makes every offer look good.
 
-    The posterior (τ² y + v μ)/(τ² + v) with μ and τ² of the past (Robinson 1991). Assumes that the new offer is one of
-    their kind. Not for the verdict, which takes the raw interval.
+    The posterior (τ² y + v μ)/(τ² + v), averaged over how well all experiments together agree with each μ and τ
+    (`Experience`; Gelman et al. 2013, section 5.4). At the one most likely τ², which is often 0, the new effect would
+    be the mean of the past, known for certain. Assumes that the new offer is one of their kind. Not for the verdict,
+    which takes the raw interval.
 
     Args:
         effect, variance: of the new experiment, on the scale of the others (mostly the relative lift).
@@ -263,60 +236,77 @@ def shrink_by_experience(
 
     Example:
         >>> past = [0.01, -0.02, 0.03, 0.0, 0.02, -0.01, 0.01, 0.04, -0.03, 0.0]
-        >>> shrink_by_experience(0.08, 0.0009, past, [0.0003] * 10, 0.05).prior
-        'experience'
+        >>> found = shrink_by_experience(0.08, 0.0009, past, [0.0003] * 10, 0.05)
+        >>> found.prior, round(found.shrunk, 3), round(found.shrunk_se, 3)
+        ('experience', 0.029, 0.022)
     """
-    (y,), (v,) = _arrays([effect], [variance])
-    past, past_v = _arrays(past_effects, past_variances)
+    (y,), (v,) = effects_and_variances([effect], [variance])
+    past, past_v = effects_and_variances(past_effects, past_variances)
     if len(past) < LEAST_EXPERIMENTS:
-        return _blup(float(y), float(v), 0.0, sceptical_prior(smallest_effect), "sceptical")
-    tau2 = between_variance(past, past_v, method=method)
-    return _blup(float(y), float(v), _centre(past, past_v, tau2), tau2, "experience")
+        return shrink_sceptically(np.array([y]), np.array([v]), smallest_effect)[0]
+    return Experience.of(np.append(past, y), np.append(past_v, v)).shrunk(len(past))
 
 
-def programme_total(
-    shrunk: Sequence[Shrunk], shipped: Sequence[bool], *, thresholds: ArrayLike | None = None
-) -> Programme:
-    """What the shipped offers brought together, shrunk beside raw.
+@dataclass(frozen=True, slots=True)
+class Experience:
+    """The distribution of true effects, N(μ, τ²) with flat priors on μ and τ, as k experiments leave it.
 
-    With `thresholds` also the raw sum of the shipped corrected for having been selected (Lee and Shen 2018):
-    Σ_shipped y_i - Σ_all σ_i φ(b_i - y_i/σ_i), where i is shipped if y_i/σ_i > b_i. The correction takes all
-    experiments, shipped or not, and wants the rule to have been this one.
+    Arrays over points of a grid of τ: what is not known of it is averaged over.
 
-    Assumes independent experiments, and the same unit in all. Not for a store of shipped offers alone: losers belong to
-    it.
-
-    Args:
-        shrunk: of every experiment of the programme, losers included.
-        shipped: whether it was shipped, one each.
-        thresholds: the z-value b_i above which it would be shipped, one each or one for all.
-
-    Example:
-        >>> past = shrink([0.04, 0.01, -0.02, 0.03], [1e-4] * 4)
-        >>> total = programme_total(past, [True, False, False, True], thresholds=1.96)
-        >>> round(total.raw, 4), round(total.shrunk, 4), round(total.corrected, 4)
-        (0.07, 0.0643, 0.0647)
+    Attributes:
+        y, v: the experiments' estimates and their variances, shape (k,).
+        weights: posterior weights of the points, summing to 1.
+        tau2, mu, of_mu: at each point τ², the mean of μ and its variance.
     """
-    if len(shrunk) != len(shipped):
-        raise InputError(f"{len(shrunk)} estimates, but {len(shipped)} times whether they were shipped")
-    chosen = [one for one, yes in zip(shrunk, shipped, strict=True) if yes]
-    raw = math.fsum(one.raw for one in chosen)
-    corrected = None
-    if thresholds is not None:
-        z = np.broadcast_to(np.asarray(thresholds, dtype=np.float64), (len(shrunk),))
-        away = z - np.array([one.raw / one.raw_se for one in shrunk])
-        density = np.exp(-(away**2) / 2) / math.sqrt(2 * math.pi)
-        corrected = raw - float(density @ np.array([one.raw_se for one in shrunk]))
-    return Programme(
-        raw,
-        math.fsum(one.shrunk for one in chosen),
-        math.sqrt(math.fsum(one.shrunk_se**2 for one in chosen)),
-        corrected,
-        len(chosen),
-    )
+
+    y: Array
+    v: Array
+    weights: Array
+    tau2: Array
+    mu: Array
+    of_mu: Array
+
+    @classmethod
+    def of(cls, y: Array, v: Array) -> Experience:
+        """What some experiments say, at least five.
+
+        p(τ | y) ∝ var(μ)^½ Π (v_i + τ²)^-½ exp(-(y_i - μ)²/2(v_i + τ²)) (Gelman et al. 2013, eq. 5.21). Beyond the end
+        of the grid it has fallen like τ to the power of 1 - k.
+        """
+        nodes, w = legendre(256)
+        # Denser towards 0, where the smallest standard errors make the likelihood bend.
+        half = (nodes + 1) / 2
+        end = 8 * float(y.std()) + 4 * math.sqrt(float(np.median(v)))
+        tau2, w = (end * half**2) ** 2, w * half
+        precision = 1 / (v + tau2[:, None])
+        of_mu = 1 / precision.sum(axis=1)
+        mu = of_mu * (precision @ y)
+        misfit = (precision * (y - mu[:, None]) ** 2).sum(axis=1)
+        log_density = (np.log(of_mu) + np.log(precision).sum(axis=1) - misfit) / 2
+        weights = w * np.exp(log_density - log_density.max())
+        return cls(y, v, weights / weights.sum(), tau2, mu, of_mu)
+
+    def keep(self) -> Array:
+        """How much of each effect's distance from μ is kept, τ²/(τ² + v): one row a point, one column an effect."""
+        return self.tau2[:, None] / (self.tau2[:, None] + self.v)
+
+    def shrunk(self, at: int) -> Shrunk:
+        """One of the effects, with posterior mean and standard deviation over all points."""
+        keep, raw, v = self.keep()[:, at], float(self.y[at]), float(self.v[at])
+        means = self.mu + keep * (raw - self.mu)
+        middle = float(self.weights @ means)
+        spread = keep * v + (1 - keep) ** 2 * self.of_mu + (means - middle) ** 2
+        centre, tau2 = float(self.weights @ self.mu), float(self.weights @ self.tau2)
+        return Shrunk(raw, math.sqrt(v), middle, math.sqrt(float(self.weights @ spread)), centre, tau2, "experience")
 
 
-def _arrays(effects: ArrayLike, variances: ArrayLike) -> tuple[Array, Array]:
+def shrink_sceptically(y: Array, v: Array, smallest_effect: float) -> list[Shrunk]:
+    """Each effect under the sceptical prior by itself."""
+    prior = sceptical_prior(smallest_effect)
+    return [_blup(float(a), float(b), 0.0, prior, "sceptical") for a, b in zip(y, v, strict=True)]
+
+
+def effects_and_variances(effects: ArrayLike, variances: ArrayLike) -> tuple[Array, Array]:
     y, v = np.asarray(effects, dtype=np.float64), np.asarray(variances, dtype=np.float64)
     if y.ndim != 1 or y.shape != v.shape:
         raise InputError(f"effects of shape {y.shape} and variances of shape {v.shape}; one variance each is needed")
@@ -337,6 +327,7 @@ def _spread(y: Array, v: Array, tau2: float) -> float:
     return float(w @ (y - (w @ y) / w.sum()) ** 2)
 
 
-def _blup(y: float, v: float, mu: float, tau2: float, prior: Literal["effects", "experience", "sceptical"]) -> Shrunk:
+def _blup(y: float, v: float, mu: float, tau2: float, prior: Prior, of_mu: float = 0.0) -> Shrunk:
     keep = tau2 / (tau2 + v)
-    return Shrunk(y, math.sqrt(v), mu + keep * (y - mu), math.sqrt(keep * v), mu, tau2, prior)
+    se = math.sqrt(keep * v + (1 - keep) ** 2 * of_mu)
+    return Shrunk(y, math.sqrt(v), mu + keep * (y - mu), se, mu, tau2, prior)

@@ -22,6 +22,7 @@ from .adjustment import compare_adjusted as compare_adjusted_plain
 from .bayes import ArmsPosterior, Direction, beta_posteriors, check_arms
 from .beta import Beta
 from .beta_sums import posteriors_of_sums
+from .elementwise import binary_exponent, shifted
 from .fieller import Estimate, Shared, check_alpha, compare_estimates
 from .means import compare_means, mean_estimate
 from .moments import Moments
@@ -502,7 +503,9 @@ def _combined(parts: Sequence[tuple[float, Estimate]]) -> Estimate:
     """Σ w m with variance Σ w² V, and df by Satterthwaite."""
     mean = math.fsum(weight * part.mean for weight, part in parts)
     variance = [weight * weight * part.variance for weight, part in parts]
-    spread = sum(v * v / part.df for v, (_, part) in zip(variance, parts, strict=True))
     total = sum(variance)
-    df = total * total / spread if spread > 0 else sum(part.df for _, part in parts)
+    # By a power of two to about 1: squares of huge variances overflow.
+    sized = [shifted(v, -binary_exponent(total)) for v in variance]
+    spread = sum(v * v / part.df for v, (_, part) in zip(sized, parts, strict=True))
+    df = sum(sized) ** 2 / spread if spread > 0 else sum(part.df for _, part in parts)
     return Estimate(mean, total, df)

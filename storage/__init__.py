@@ -9,9 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .decisions import Decided
     from .distributions import Distribution, Distributions
-    from .events import read_exposures, read_outcomes
-    from .importing import ImportReport, import_exposures, import_outcomes, import_table, write_rejects
+    from .events import read_exposures, read_offer_steps, read_outcomes
+    from .funnels import ArmFunnel, Funnel, StepCount
+    from .importing import (
+        ImportReport,
+        import_exposures,
+        import_offer_steps,
+        import_outcomes,
+        import_table,
+        write_rejects,
+    )
     from .looks import Look
     from .observations import ArmCounts, Breakdown, Observations, Stratum
     from .results import Conflict, Refusal, WriteResult
@@ -25,10 +34,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArmCounts",
+    "ArmFunnel",
     "Breakdown",
     "Conflict",
+    "Decided",
     "Distribution",
     "Distributions",
+    "Funnel",
     "ImportReport",
     "Look",
     "Observations",
@@ -37,6 +49,7 @@ __all__ = [
     "SchemaVersion",
     "Series",
     "SinceExposure",
+    "StepCount",
     "Store",
     "Stratum",
     "Table",
@@ -45,9 +58,11 @@ __all__ = [
     "WriteResult",
     "check_version",
     "import_exposures",
+    "import_offer_steps",
     "import_outcomes",
     "import_table",
     "read_exposures",
+    "read_offer_steps",
     "read_outcomes",
     "read_table",
     "schema_version",
@@ -57,9 +72,18 @@ __all__ = [
 ]
 
 _MODULES = {
+    "decisions": ("Decided",),
     "distributions": ("Distribution", "Distributions"),
-    "events": ("read_exposures", "read_outcomes"),
-    "importing": ("ImportReport", "import_exposures", "import_outcomes", "import_table", "write_rejects"),
+    "events": ("read_exposures", "read_offer_steps", "read_outcomes"),
+    "funnels": ("ArmFunnel", "Funnel", "StepCount"),
+    "importing": (
+        "ImportReport",
+        "import_exposures",
+        "import_offer_steps",
+        "import_outcomes",
+        "import_table",
+        "write_rejects",
+    ),
     "looks": ("Look",),
     "observations": ("ArmCounts", "Breakdown", "Observations", "Stratum"),
     "results": ("Conflict", "Refusal", "WriteResult"),

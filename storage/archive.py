@@ -20,19 +20,25 @@ from sqlalchemy import Connection, select
 from ..errors import InputError, StoreError
 from ..experiments.snapshot import Published
 from ..stats.moments import Moments
+from .funnels import Funnel
 from .lookups import find_ids
 from .observations import Breakdown, Observations
 from .tables import archive, definition, experiment
 from .times import from_micros, to_micros
 from .versions import latest_version
 
-__all__ = ["read_archive", "read_kept_breakdown", "unpruned_version", "write_archive"]
+__all__ = ["read_archive", "read_kept_breakdown", "read_kept_funnel", "unpruned_version", "write_archive"]
 
 OBSERVATIONS = "observations"
 """The part of an archive that reports are made of."""
 
 BREAKDOWNS = "breakdowns"
 """The part with the breakdowns, by the name of their segment."""
+
+NOT_KEPT = "The rows were pruned by a release that kept no steps of offers."
+
+FUNNEL = "funnel"
+"""The part that says how far visitors came with the offers."""
 
 
 def write_archive(
@@ -41,8 +47,9 @@ def write_archive(
     observations: Observations,
     now: int,
     breakdowns: Mapping[str, Breakdown] | None = None,
+    funnel: Funnel | None = None,
 ) -> None:
-    """Keep the observations and breakdowns of a published version, before its rows are pruned at `now` in microseconds.
+    """Keep what was read of a published version, before its rows are pruned at `now` in microseconds.
 
     Raises:
         InputError: they are kept already; what was pruned cannot be read a second time.
@@ -61,6 +68,7 @@ def write_archive(
     parts = {
         OBSERVATIONS: _fields(observations, without=("definition",)),
         BREAKDOWNS: {name: _fields(one) for name, one in (breakdowns or {}).items()},
+        **({} if funnel is None else {FUNNEL: _fields(funnel)}),
     }
     documents = {part: json.dumps(one, ensure_ascii=False, allow_nan=False) for part, one in parts.items()}
     connection.execute(archive.insert(), [row | {"part": part, "document": one} for part, one in documents.items()])
@@ -104,6 +112,21 @@ def read_kept_breakdown(connection: Connection, key: str, as_of: int | None, seg
         )
     with _of_this_release(key):
         return _built(Breakdown, breakdowns[segment], {})
+
+
+def read_kept_funnel(connection: Connection, key: str, as_of: int | None) -> Funnel | None:
+    """The funnel that is kept of an experiment whose rows were pruned; None where they were not.
+
+    Raises:
+        InputError: an earlier moment, as above.
+        StoreError: another release kept other things.
+    """
+    kept = _kept(connection, key, FUNNEL, as_of)
+    if kept is not None:
+        with _of_this_release(key):
+            return _built(Funnel, json.loads(kept[0]), {})
+    observations = read_archive(connection, key, as_of)
+    return None if observations is None else Funnel(key, observations.as_of, note=NOT_KEPT)
 
 
 def unpruned_version(connection: Connection, key: str) -> Published:

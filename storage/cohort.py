@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Subquery, and_, case, func, literal, null, select
+from sqlalchemy import ColumnElement, FromClause, Subquery, and_, case, func, literal, null, or_, select
 
 from ..experiments.metrics import DAY
 from .sources import Sources
@@ -31,6 +31,8 @@ class Cohort:
         names: what events, covariates and segments are in the relations: numbers, or themselves.
         segment: name of the segment that every statement is split by, behind the arm; None: by none.
         offset: microseconds that the clock by which days begin is ahead of UTC.
+        without_crossovers: whether visitors who were seen in another arm by then are left out.
+        beside: another experiment, whose visitors alone are read, split by its arms as by a segment.
     """
 
     experiment_id: int
@@ -39,19 +41,30 @@ class Cohort:
     names: Mapping[str, int | str]
     segment: str | None = None
     offset: int = 0
+    without_crossovers: bool = False
+    beside: Cohort | None = None
+
+    @property
+    def is_split(self) -> bool:
+        """Whether every statement is split by something behind the arm."""
+        return self.segment is not None or self.beside is not None
 
     def number(self, name: str) -> int | str:
         """What stands for a name; one that no row has where the name was never stored."""
         return self.names.get(name, -1)
 
 
-def subjects(sources: Sources, cohort: Cohort) -> Subquery:
+def subjects(sources: Sources, cohort: Cohort, *, only_busy: bool = False) -> Subquery:
     """One row a visitor who was exposed by then: where and when that first happened.
 
+    With `only_busy` those without any outcome may be left out.
+
     Columns: phase, arm_id, visitor_id, at, crossover_at, returned (1 where another phase exposed the visitor again);
-    with a segment its value, or "(missing)", as `segment`.
+    with a segment its value, or "(missing)", and beside another experiment the arm_id there, as `segment`.
     """
     exposure = sources.exposure
+    if only_busy and sources.busy_exposure is not None:
+        exposure = sources.busy_exposure
     rows = select(exposure).where(
         exposure.c.experiment_id == cohort.experiment_id,
         exposure.c.phase == max(cohort.phases) if len(cohort.phases) == 1 else exposure.c.phase.in_(cohort.phases),
@@ -62,6 +75,14 @@ def subjects(sources: Sources, cohort: Cohort) -> Subquery:
         first = rows.add_columns(literal(0).label("returned")).subquery("subject")
     else:
         first = _first_exposures(rows.subquery("exposed"))
+    if cohort.without_crossovers:
+        crossed = first.c.crossover_at
+        first = select(first).where(or_(crossed.is_(None), crossed > cohort.as_of)).subquery("steady")
+    if cohort.beside is not None:
+        there = subjects(sources, cohort.beside)
+        other = select(there.c.visitor_id, there.c.arm_id).subquery("beside")
+        in_both = first.join(other, other.c.visitor_id == first.c.visitor_id)
+        return select(first, other.c.arm_id.label("segment")).select_from(in_both).subquery("in_both")
     if cohort.segment is None:
         return first
     segment = sources.segment
@@ -107,7 +128,7 @@ def _first_exposures(exposed: Subquery) -> Subquery:
 def keys_of(cohort: Cohort) -> tuple[str, ...]:
     """What every statement is grouped by; its first columns. A single phase is not said: groups cost by their width."""
     phase = ("phase",) if len(cohort.phases) > 1 else ()
-    segment = ("segment",) if cohort.segment is not None else ()
+    segment = ("segment",) if cohort.is_split else ()
     return (*phase, "arm_id", *segment)
 
 
@@ -125,7 +146,7 @@ def packed(day: ColumnElement[int], subject: FromClause, cohort: Cohort) -> list
 
 def unpacked(row: Sequence[Any], cohort: Cohort) -> tuple[Key, int, Sequence[Any]]:
     """The key, the day and the rest of a row that begins with what `packed` gave."""
-    number, (phase, segment) = int(row[0]), (len(cohort.phases) > 1, cohort.segment is not None)
+    number, (phase, segment) = int(row[0]), (len(cohort.phases) > 1, cohort.is_split)
     arm_id = (number + cohort.offset) % DAY
     key = (row[1] if phase else cohort.phases[0], arm_id, *row[1 + phase : 1 + phase + segment])
     return key, number - arm_id, row[1 + phase + segment :]

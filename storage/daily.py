@@ -220,7 +220,7 @@ def _amounts(layout: Layout) -> list[Amount]:
 def _amount(feature: Feature) -> Amount:
     assert isinstance(feature.source, Column)
     measure = feature.source.measure
-    return (feature.source.event, feature.window), "count" if measure == "converted" else measure
+    return (feature.source.event, feature.window), "count" if measure in ("converted", "absent") else measure
 
 
 def _added(amount: Amount, rows: FromClause, within: Within) -> ColumnElement[float]:
@@ -253,7 +253,7 @@ def _before_and_after(
 
 def _value(feature: Feature, total: ColumnElement[float]) -> ColumnElement[float]:
     assert isinstance(feature.source, Column)
-    if feature.source.measure == "converted":
+    if feature.source.measure in ("converted", "absent"):
         return case((total > 0, literal(1.0, Double)), else_=literal(0.0, Double))
     return total if feature.cap is None else capped(total, feature.cap)
 

@@ -56,7 +56,7 @@ def database_url(address: str | Path) -> URL:
 def open_engine(url: URL, *, schema: str | None, create: bool, only_read: bool = False) -> Engine:
     """An engine for the URL, with this package's settings; connects only when used.
 
-    With `only_read` it is somebody else's database, in which nothing can be written.
+    With `only_read` nothing can be written in it: somebody else's database, or a store that is only looked at.
 
     Of the URL, `?statement_timeout=SECONDS` is ours: no statement may take longer.
 

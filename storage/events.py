@@ -1,4 +1,4 @@
-"""Files of exposures and of outcomes, one record a row."""
+"""Files of exposures, of outcomes and of steps of offers, one record a row."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from ..errors import InputError
-from ..experiments.records import Exposure, Outcome
+from ..experiments.records import Exposure, OfferStep, Outcome
+from ..experiments.steps import check_reason, check_step
 from .cells import parse_whole
 from .files import open_rows
 from .money import check_currency, major_units, parse_minor_units
@@ -15,7 +16,7 @@ from .names import check_event
 from .rows import Meaning, Records, RowFile
 from .times import parse_time
 
-__all__ = ["read_exposures", "read_outcomes"]
+__all__ = ["read_exposures", "read_offer_steps", "read_outcomes"]
 
 
 def read_exposures(
@@ -54,6 +55,52 @@ def read_exposures(
 
     def make(cells: list[str]) -> Exposure:
         return Exposure(key_of(cells), cells[visitor_at], cells[arm_at], time_of(cells), phase)
+
+    return Records(file, make)
+
+
+def read_offer_steps(
+    path: str | Path,
+    *,
+    experiment: str | None = None,
+    experiment_column: str | None = None,
+    visitor: str = "visitor",
+    step: str = "step",
+    offer: str = "offer",
+    at: str = "at",
+    reason: str | None = None,
+    encoding: str = "utf-8",
+    delimiter: str = ",",
+) -> Records[OfferStep]:
+    """Steps of offers in a file (CSV, gzipped or not, or Parquet), read while they are iterated over.
+
+    Args:
+        path: the file.
+        experiment: key of the experiment, the same for all rows.
+        experiment_column: instead, the column that holds it.
+        visitor: column of the visitor's id.
+        step: column of the step, one of `offerlift.experiments.steps.STEPS`.
+        offer: column of the offer's name.
+        at: column of the time, ISO 8601 with its offset.
+        reason: column of the reason; an empty cell means that there is none.
+        encoding: of a CSV file.
+        delimiter: between the cells of a CSV file.
+
+    Raises:
+        InputError: the file or a column is missing, empty or of a type that cannot be read; not exactly
+            one of the two experiments is given.
+    """
+    file = open_rows(path, encoding=encoding, delimiter=delimiter)
+    key_of = _constant_or_column(file, "experiment", experiment, experiment_column, str)
+    visitor_at, offer_at = file.position(visitor, Meaning.ID), file.position(offer)
+    step_of = file.field(step, Meaning.NAME, check_step)
+    time_of = file.field(at, Meaning.TIME, parse_time)
+    reason_of = file.optional(reason, Meaning.NAME, str)
+
+    def make(cells: list[str]) -> OfferStep:
+        known = step_of(cells)
+        why = check_reason(known, reason_of(cells))
+        return OfferStep(key_of(cells), cells[visitor_at], known, cells[offer_at], time_of(cells), why)
 
     return Records(file, make)
 

@@ -60,7 +60,7 @@ def outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClause
 
     Where there are no refunds, refunded_at is left out.
     """
-    subject = subjects(sources, cohort)
+    subject = subjects(sources, cohort, only_busy=True)
     # Linked ids and several phases make a relation of the visitors that cannot be searched.
     scans = sources.scans and sources.member is None and len(cohort.phases) == 1 and None not in layout.events
     who = [subject.c[key] for key in keys_of(cohort)] + [subject.c.visitor_id, subject.c.at.label("exposed_at")]

@@ -11,14 +11,21 @@ from ..errors import InputError
 from ..experiments.definition import Definition
 from ..experiments.metrics import Metric
 from ..experiments.publishing import assignment_hash, plan_hash
-from ..experiments.records import Exposure, Outcome
+from ..experiments.records import Exposure, OfferStep, Outcome
 from ..experiments.snapshot import Published
 from .results import Tally, WriteResult
 from .rows import Records, Reject, write_rejects
 from .store import CHUNK, Store
 from .table import Table, TableRow, instant
 
-__all__ = ["ImportReport", "import_exposures", "import_outcomes", "import_table", "write_rejects"]
+__all__ = [
+    "ImportReport",
+    "import_exposures",
+    "import_offer_steps",
+    "import_outcomes",
+    "import_table",
+    "write_rejects",
+]
 
 Record = TypeVar("Record")
 
@@ -31,7 +38,7 @@ class ImportReport:
         read: rows in the file, without its header.
         new: rows stored for the first time.
         repeated: rows that changed nothing: the store, or an earlier row of the file, says the same.
-        changed: exposures earlier than the stored one, or in another arm.
+        changed: exposures earlier than the stored one, or in another arm; steps of offers earlier than the stored one.
         crossovers: visitors that became crossovers by this import.
         rejects: rows that were refused, in the file's order.
         events: names of the outcomes that were taken, sorted.
@@ -54,6 +61,11 @@ class ImportReport:
 def import_exposures(store: Store, records: Records[Exposure]) -> ImportReport:
     """Store the exposures of a file; the same file again changes nothing."""
     return _import_records(records, store.write_exposures)
+
+
+def import_offer_steps(store: Store, records: Records[OfferStep]) -> ImportReport:
+    """Store the steps of offers of a file; the same file again changes nothing."""
+    return _import_records(records, store.write_offer_steps)
 
 
 def import_outcomes(store: Store, records: Records[Outcome]) -> ImportReport:

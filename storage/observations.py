@@ -34,7 +34,7 @@ class Stratum:
 
     Attributes:
         phase: its number.
-        arms: counts by arm name.
+        arms: counts by arm name: those of the definition, then those that this phase had and a later one dropped.
         moments: metric name -> arm name -> moments of the mature visitors, as in `Observations`.
         exposures_by_day: when the days of the definition's offset begin, in order, each with the visitors first exposed
             on it by arm.
@@ -74,7 +74,7 @@ class Observations:
         arms: counts for every arm of the definition, in its order (zeros where nobody came).
         moments: metric name -> arm name -> moments of the *mature* visitors, with the columns
             `metric.moment_columns`, money in major units. `moments[m][a].n` is the number of mature visitors.
-        unknown_arms: exposures in arms that the definition does not have, by arm name.
+        unknown_arms: exposures in arms that the definition of their phase does not have, by arm name.
         first_exposure, last_exposure: None without visitors.
         refused_rows: rows of a table that were left out because they could not be read.
         phase: of the version that was analysed.

@@ -10,13 +10,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Select
 
-from ..errors import InputError, StoreError
+from ..errors import InputError, StoreError, known_or_nearest
 from ..experiments.currencies import minor_digits
 from ..experiments.definition import Definition, State
+from ..experiments.metrics import CovariateUse
 from ..experiments.snapshot import Published
 from ..stats.moments import Moments
 from .cohort import Cohort, Key, keys_of, unpacked
 from .features import Feature
+from .late_covariates import refuse_late_covariates
 from .observations import ArmCounts, Breakdown, Observations, Stratum
 from .origins import Origin, store_origin
 from .sources import Sources
@@ -34,8 +36,11 @@ __all__ = [
     "read_breakdown",
     "read_counts",
     "read_observations",
+    "read_variant",
     "require_segment",
     "split_by",
+    "strata_by",
+    "visitors_of",
 ]
 
 SegmentCounts = dict[str, dict[int, dict[str, int]]]
@@ -58,11 +63,20 @@ class Group:
 
 def read_observations(connection: Connection, published: Published, as_of: int) -> Observations:
     """Counts and moments of a published version, as of a time in microseconds."""
-    found = observed(connection, published.state, store_origin(connection, published, as_of))
-    if not found.earlier:
-        return found
-    shares = planned_shares(connection, published.definition.experiment)
-    return replace(found, earlier=tuple(replace(one, shares=shares.get(one.phase, {})) for one in found.earlier))
+    shares = planned_shares(connection, published.definition.experiment) if published.phase > 1 else {}
+    return observed(connection, published.state, store_origin(connection, published, as_of), shares)
+
+
+def read_variant(
+    connection: Connection, origin: Origin, caps: Mapping[str, int | None], *, without_crossovers: bool
+) -> Observations:
+    """The same counts and moments read otherwise: with other caps on these metrics, or without crossovers."""
+    definition, key = origin.definition, origin.definition.experiment
+    metrics = tuple(replace(one, cap=caps.get(one.name, one.cap)) for one in definition.metrics)
+    cohort = replace(origin.cohort, without_crossovers=without_crossovers)
+    other = replace(origin, definition=replace(definition, metrics=metrics), cohort=cohort)
+    shares = planned_shares(connection, key) if len(cohort.phases) > 1 else {}
+    return observed(connection, "running", other, shares)
 
 
 def read_breakdown(connection: Connection, published: Published, as_of: int, segment: str) -> Breakdown:
@@ -85,12 +99,29 @@ def read_counts(connection: Connection, published: Published, as_of: int, segmen
     return count_by(connection, store_origin(connection, published, as_of, segment))
 
 
-def observed(connection: Connection, state: State, origin: Origin) -> Observations:
-    """Counts and moments of an experiment in this state."""
+def observed(
+    connection: Connection, state: State, origin: Origin, shares: Mapping[int, Mapping[str, float]] | None = None
+) -> Observations:
+    """Counts and moments of an experiment in this state.
+
+    Args:
+        connection: to where its rows are.
+        state: of the experiment.
+        origin: whose rows are read, and from where.
+        shares: planned share of the visitors by arm, in each phase; None where there is but one.
+    """
+    shares = shares or {}
     definition, sources, cohort, names = origin.definition, origin.sources, origin.cohort, origin.arms
     layout = Layout(definition.metrics)
     groups, times = read_groups(connection, sources, cohort, names, layout)
-    *earlier, current = (_stratum(definition, layout, phase, groups, (), names) for phase in cohort.phases)
+    refuse_late_covariates(connection, sources, cohort, _unseen(layout, groups))
+    arms = {phase: _arms_of(definition, shares.get(phase, {})) for phase in cohort.phases[:-1]}
+    *earlier, current = (
+        replace(
+            _stratum(definition, layout, phase, groups, (), names, arms.get(phase, ())), shares=shares.get(phase, {})
+        )
+        for phase in cohort.phases
+    )
     orphans = orphan_statement(sources, cohort, layout.events)
     return Observations(
         definition=definition,
@@ -99,7 +130,7 @@ def observed(connection: Connection, state: State, origin: Origin) -> Observatio
         as_of=from_micros(cohort.as_of),
         arms=current.arms,
         moments=current.moments,
-        unknown_arms=_unknown_arms(definition, groups, names),
+        unknown_arms=_unknown_arms(definition, arms, groups, names),
         exposures_by_day=current.exposures_by_day,
         first_exposure=from_micros(min(times)) if times else None,
         last_exposure=from_micros(max(times)) if times else None,
@@ -108,6 +139,20 @@ def observed(connection: Connection, state: State, origin: Origin) -> Observatio
         unreported_rows=sum(group.sums.unreported for group in groups.values()),
         orphaned_refunds=0 if orphans is None else int(connection.scalar(orphans) or 0),
     )
+
+
+def _unseen(layout: Layout, groups: Mapping[Key, Group]) -> list[CovariateUse]:
+    """The covariates that no mature visitor has, where there are any."""
+    return [
+        use
+        for use, windows in layout.covariates.items()
+        if any(group.sums.visitors[window] for group in groups.values() for window in windows)
+        and all(
+            group.sums.first[layout.features.index(Feature(use, window, missing=True))] == group.sums.visitors[window]
+            for group in groups.values()
+            for window in windows
+        )
+    ]
 
 
 def require_segment(definition: Definition, segment: str) -> None:
@@ -119,21 +164,31 @@ def require_segment(definition: Definition, segment: str) -> None:
     if segment not in definition.segments:
         raise InputError(
             f"{definition.experiment!r} has no segment {segment!r}",
-            hint=f"Its segments: {', '.join(definition.segments) or 'none'}; definitions name them in `segments`.",
+            hint=known_or_nearest(
+                segment,
+                definition.segments,
+                whose="Its segments",
+                none="It has none; definitions name them in `segments`.",
+            ),
         )
 
 
 def split_by(connection: Connection, origin: Origin) -> Breakdown:
     """Counts and moments by the values of the cohort's segment."""
+    assert origin.cohort.segment is not None
+    values = strata_by(connection, origin)
+    return Breakdown(origin.cohort.segment, from_micros(origin.cohort.as_of), values)
+
+
+def strata_by(connection: Connection, origin: Origin) -> dict[Any, tuple[Stratum, ...]]:
+    """The strata of each value that the cohort is split by."""
     definition, cohort, names = origin.definition, origin.cohort, origin.arms
-    assert cohort.segment is not None
     layout = Layout(definition.metrics)
     groups, _ = read_groups(connection, origin.sources, cohort, names, layout)
-    values = {
+    return {
         value: tuple(_stratum(definition, layout, phase, groups, (value,), names) for phase in cohort.phases)
         for value in sorted({value for _, _, value in groups})
     }
-    return Breakdown(cohort.segment, from_micros(cohort.as_of), values)
 
 
 def count_by(connection: Connection, origin: Origin) -> SegmentCounts:
@@ -149,16 +204,27 @@ def count_by(connection: Connection, origin: Origin) -> SegmentCounts:
     return found
 
 
+def visitors_of(breakdown: Breakdown) -> SegmentCounts:
+    """The visitors alone of what was read with the outcomes, as `count_by` finds them."""
+    counts = {
+        value: {one.phase: {arm: seen.visitors for arm, seen in one.arms.items() if seen.visitors} for one in strata}
+        for value, strata in breakdown.values.items()
+    }
+    return {value: {phase: arms for phase, arms in phases.items() if arms} for value, phases in counts.items()}
+
+
 def _stratum(
     definition: Definition,
     layout: Layout,
     phase: int,
     groups: Mapping[Key, Group],
-    value: tuple[str, ...],
+    value: tuple[Any, ...],
     names: Mapping[int, str],
+    known: Sequence[str] = (),
 ) -> Stratum:
+    """One phase; of the definition's arms, or of those `known` where the phase had others."""
     found = {names[key[1]]: group for key, group in groups.items() if (key[0], *key[2:]) == (phase, *value)}
-    arms = {arm.name: found.get(arm.name, Group()) for arm in definition.arms}
+    arms = {arm: found.get(arm, Group()) for arm in known or [arm.name for arm in definition.arms]}
     scale = 10 ** minor_digits(definition.currency)
     return Stratum(
         phase,
@@ -186,11 +252,23 @@ def _outcomes(group: Group, layout: Layout) -> dict[str, int]:
     return {event or ANY: group.sums.outcomes[event] for event in layout.events}
 
 
-def _unknown_arms(definition: Definition, groups: Mapping[Key, Group], names: Mapping[int, str]) -> dict[str, int]:
-    known = {arm.name for arm in definition.arms}
+def _arms_of(definition: Definition, shares: Mapping[str, float]) -> list[str]:
+    """The definition's arms, then those that an earlier phase had and a later one dropped."""
+    own = [arm.name for arm in definition.arms]
+    return [*own, *(arm for arm in shares if arm not in own)]
+
+
+def _unknown_arms(
+    definition: Definition,
+    arms: Mapping[int, Sequence[str]],
+    groups: Mapping[Key, Group],
+    names: Mapping[int, str],
+) -> dict[str, int]:
+    """Visitors in arms that their own phase did not have."""
+    own = [arm.name for arm in definition.arms]
     unknown = Counter[str]()
-    for (_, arm_id, *_), group in sorted(groups.items()):
-        if names[arm_id] not in known:
+    for (phase, arm_id, *_), group in sorted(groups.items()):
+        if names[arm_id] not in arms.get(phase, own):
             unknown[names[arm_id]] += group.visitors
     return dict(sorted(unknown.items()))
 

@@ -33,7 +33,8 @@ class WriteResult:
     Attributes:
         new: records that are the first of their key.
         repeated: records that changed nothing.
-        changed: exposures that changed a stored row: earlier than its first one, or in another arm.
+        changed: records that changed a stored row: an exposure earlier than its first one, or in another arm; a step
+            of an offer earlier than the stored one.
         crossovers: visitors that became crossovers by this write.
         conflicts: records whose id is stored with other content; not stored.
         refused: records that cannot be stored.

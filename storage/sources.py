@@ -40,6 +40,8 @@ class Sources:
             an exposure (of which a person may have several even in one phase) and of a covariate is then the person's,
             that of an outcome or refund one of their ids. None: nobody is linked.
         own_covariates: relations like `covariate` of single names.
+        busy_exposure: like `exposure`, but only those of visitors who have some row in `outcome` or `refund`, where a
+            database finds these by less work. None: it does not.
         settled: covariates of which there is one value an exposure, at its time.
         scan_of: about how many outcomes there are at most, if the database has to be told when to read them all rather
             than to search those of each visitor. None: it plans that itself.
@@ -56,6 +58,7 @@ class Sources:
     orphan: FromClause | None = None
     member: FromClause | None = None
     own_covariates: Mapping[str, FromClause] = field(default_factory=dict)
+    busy_exposure: FromClause | None = None
     settled: frozenset[str] = frozenset()
     scan_of: int | None = None
     scans: bool = False

@@ -215,7 +215,8 @@ def _outcome_value(feature: Feature, within: ColumnElement[bool], rows: FromClau
     assert isinstance(feature.source, Column)
     ordered = all_of(within, is_order(rows))
     match feature.source.measure:
-        case "converted":
+        # Who stayed away has no row: what is summed is who came, and `sums.moments_of` takes the others.
+        case "converted" | "absent":
             # Who has a row here has one that counts.
             total = one if isinstance(ordered, True_) else func.max(when(ordered, one, zero))
         case "count":

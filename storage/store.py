@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -12,31 +14,44 @@ from typing import TypeVar
 from sqlalchemy import URL, Connection, Engine, Select, delete
 
 from ..errors import InputError, StoreError
-from ..experiments.records import Covariate, Exposure, Link, Outcome
+from ..experiments.metrics import Metric
+from ..experiments.records import Covariate, Exposure, Link, OfferStep, Outcome
 from ..experiments.snapshot import Published
 from . import tables
-from .archive import read_archive, read_kept_breakdown, unpruned_version
+from .archive import read_archive, read_kept_breakdown, read_kept_funnel, unpruned_version
+from .arrivals import Arrivals, read_arrivals
 from .audit import Audit, audit_assignments
+from .decisions import Decided, add_decision, read_decisions
 from .distributions import Distributions, read_distributions
-from .engine import database_url, open_engine, read, translated, writing
+from .engine import Raced, database_url, open_engine, read, translated, writing
 from .engines import database_of
 from .exposures import prepare_exposures, store_exposures
 from .forks import AcrossForks
+from .funnels import Funnel, read_funnel
 from .identity import prepare_links, store_links
 from .looks import Look, add_look, read_looks
 from .lookups import experiment_ids
 from .money import check_currency
 from .observations import Breakdown, Observations
+from .offer_steps import prepare_offer_steps, store_offer_steps
 from .opening import open_tables
 from .origins import Origin, store_origin
 from .outcomes import prepare_covariates, prepare_outcomes, store_covariates, store_outcomes
-from .reading import SegmentCounts, read_breakdown, read_counts, read_observations
+from .overlaps import Overlap, read_overlap
+from .reading import (
+    SegmentCounts,
+    read_breakdown,
+    read_counts,
+    read_observations,
+    read_variant,
+    visitors_of,
+)
 from .results import Tally, WriteResult
 from .series import Series, SinceExposure, read_series, read_since_exposure
 from .table import TableRow
 from .table_rows import store_table_rows
 from .times import now_micros, to_micros
-from .versions import add_version, experiment_keys, latest_version
+from .versions import Revision, add_version, all_versions, experiment_keys, latest_version, read_revisions
 from .visitors import VisitorValues, read_visitors
 
 __all__ = ["CHUNK", "Store"]
@@ -56,12 +71,14 @@ class Store(AcrossForks):
     and writing the same records again changes nothing, so a failed write is simply repeated.
     """
 
-    def __init__(self, engine: Engine, url: URL, currency: str):
+    def __init__(self, engine: Engine, url: URL, currency: str, *, read_only: bool = False):
         super().__init__(engine)
         self._url = url
+        self._read_only = read_only
         self.currency = currency
         self._written = 0
         self._settle_at = CHUNK
+        self._rehearsing: Connection | None = None
 
     @classmethod
     def open(
@@ -71,6 +88,7 @@ class Store(AcrossForks):
         schema: str | None = None,
         currency: str | None = None,
         create: bool = True,
+        read_only: bool = False,
     ) -> Store:
         """Open a store, and create it where there is none.
 
@@ -81,6 +99,7 @@ class Store(AcrossForks):
                 or a database, of its own.
             currency: ISO 4217 code that the store reports in. None takes the store's own, EUR for a new one.
             create: whether a store may be created; otherwise a missing one is an error.
+            read_only: whether the database itself is told to refuse every write; such a store is never created.
 
         Raises:
             StoreError: it cannot be reached, read or written; it is of another schema version or currency.
@@ -88,14 +107,14 @@ class Store(AcrossForks):
         """
         if currency is not None:
             check_currency(currency)
-        address = database_url(url)
-        engine = open_engine(address, schema=schema, create=create)
+        address, create = database_url(url), create and not read_only
+        engine = open_engine(address, schema=schema, create=create, only_read=read_only)
         try:
             found = open_tables(engine, schema=schema, currency=currency, create=create)
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine, address, found)
+        return cls(engine, address, found, read_only=read_only)
 
     @property
     def url(self) -> str:
@@ -110,13 +129,40 @@ class Store(AcrossForks):
     def close(self) -> None:
         """Release the connections."""
         try:
-            with translated(self._url):
-                database_of(self._engine).checkpoint(self._engine)
+            if not self._read_only:
+                with translated(self._url):
+                    database_of(self._engine).checkpoint(self._engine)
         except StoreError:
             # All is stored already: the log is merely left for the next to move.
             pass
         finally:
             self._engine.dispose()
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Within it everything is written in one transaction, which is taken back at its end.
+
+        So results say exactly what would happen. Other writers wait meanwhile. Only this object's writes are part of
+        it: what it reads is what is stored.
+        """
+        with (
+            translated(self._url),
+            database_of(self._engine).turn_to_write(self._engine),
+            self._engine.connect() as connection,
+            connection.begin() as transaction,
+        ):
+            self._rehearsing = connection
+            try:
+                yield
+            except Raced:
+                raise StoreError("another writer came in between", hint="Try again.") from None
+            finally:
+                self._rehearsing = None
+                transaction.rollback()
+
+    def _writing(self, work: Callable[[Connection], Result]) -> Result:
+        """The result of `work` in a transaction of its own, or in that of the rehearsal."""
+        return writing(self._engine, work) if self._rehearsing is None else work(self._rehearsing)
 
     def __enter__(self) -> Store:
         return self
@@ -139,7 +185,7 @@ class Store(AcrossForks):
                 f"experiment {definition.experiment!r} is in {definition.currency}, the store in {self.currency}",
                 hint="Use a store of that currency: one store a shop, one currency a store.",
             )
-        writing(self._engine, lambda connection: add_version(connection, published))
+        self._writing(lambda connection: add_version(connection, published))
 
     def published(self, experiment: str) -> Published:
         """The latest version of an experiment.
@@ -158,9 +204,29 @@ class Store(AcrossForks):
 
         return read(self._engine, look)
 
+    def versions(self, experiment: str) -> tuple[Published, ...]:
+        """Every version of an experiment, the first one first.
+
+        Raises:
+            InputError: there is none of that key.
+        """
+
+        def work(connection: Connection) -> tuple[Published, ...]:
+            latest_version(connection, experiment)
+            return all_versions(connection, experiment)
+
+        return read(self._engine, work)
+
     def experiments(self) -> list[str]:
         """Keys of all published experiments, sorted."""
         return read(self._engine, experiment_keys)
+
+    def revisions(self) -> dict[str, Revision]:
+        """The latest version and the latest look of each published experiment, by its key.
+
+        They say whether a report is out of date; visitors and outcomes that arrive change neither.
+        """
+        return read(self._engine, read_revisions)
 
     def write_exposures(self, records: Iterable[Exposure]) -> WriteResult:
         """Store exposures: the earliest of a visitor counts, ties go by arm name, another arm makes a crossover.
@@ -184,6 +250,16 @@ class Store(AcrossForks):
             records,
             lambda chunk, tally: prepare_outcomes(chunk, self.currency, tally),
             lambda connection, chunk: store_outcomes(connection, chunk, now),
+        )
+
+    def write_offer_steps(self, records: Iterable[OfferStep]) -> WriteResult:
+        """Store how far visitors came with offers: of a visitor, step and offer the earliest counts, with its reason.
+
+        Records of an unknown experiment or offer and impossible ids are refused one by one; the others are stored.
+        """
+        now = now_micros()
+        return self._write(
+            records, prepare_offer_steps, lambda connection, chunk: store_offer_steps(connection, chunk, now)
         )
 
     def write_covariates(self, records: Iterable[Covariate]) -> WriteResult:
@@ -274,6 +350,47 @@ class Store(AcrossForks):
 
         return read(self._engine, work)
 
+    def measured(self, experiment: str, metrics: Sequence[Metric], *, as_of: datetime | None = None) -> Observations:
+        """The same visitors by other metrics than those of the definition, which has these in their place.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or rows that were pruned.
+        """
+        at = now_micros() if as_of is None else to_micros(as_of)
+
+        def measure(connection: Connection) -> Observations:
+            published = _measured_by(unpruned_version(connection, experiment), metrics)
+            return read_observations(connection, published, at)
+
+        return read(self._engine, measure)
+
+    def overlap(self, first: str, second: str, *, as_of: datetime | None = None) -> Overlap:
+        """What the visitors of two experiments did by their arms in both, measured by the metrics of the first.
+
+        Raises:
+            InputError: no experiment of such a key, twice the same, a naive time, or rows of one that were pruned.
+        """
+        at = now_micros() if as_of is None else to_micros(as_of)
+        return read(self._engine, lambda connection: read_overlap(connection, first, second, at))
+
+    def funnel(self, experiment: str, *, as_of: datetime | None = None) -> Funnel:
+        """How far the visitors of each arm came with the offers, by step, offer and reason; all arms, control included.
+
+        A diagnosis, never the metric: these counts are not comparable between arms. Where no step was recorded, `note`
+        says so.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or one before what is kept of a pruned experiment.
+        """
+        at = None if as_of is None else to_micros(as_of)
+
+        def work(connection: Connection) -> Funnel:
+            published = latest_version(connection, experiment)
+            kept = read_kept_funnel(connection, experiment, at)
+            return kept or read_funnel(connection, published, now_micros() if at is None else at)
+
+        return read(self._engine, work)
+
     def visitors_by(self, experiment: str, segment: str, *, as_of: datetime | None = None) -> SegmentCounts:
         """The visitors alone by a segment's values, without reading an outcome: value -> phase -> arm -> visitors.
 
@@ -289,10 +406,7 @@ class Store(AcrossForks):
             kept = read_kept_breakdown(connection, experiment, at, segment)
             if kept is None:
                 return read_counts(connection, published, now_micros() if at is None else at, segment)
-            return {
-                value: {one.phase: {arm: seen.visitors for arm, seen in one.arms.items()} for one in strata}
-                for value, strata in kept.values.items()
-            }
+            return visitors_of(kept)
 
         return read(self._engine, work)
 
@@ -306,20 +420,64 @@ class Store(AcrossForks):
         """
         return self._analysed(experiment, as_of, read_series)
 
-    def since_exposure(self, experiment: str, *, days: int = 30, as_of: datetime | None = None) -> SinceExposure:
+    def since_exposure(
+        self,
+        experiment: str,
+        *,
+        days: int = 30,
+        as_of: datetime | None = None,
+        metrics: Sequence[Metric] | None = None,
+    ) -> SinceExposure:
         """Moments of an experiment's latest version 1, 2, ... days after each visitor's exposure.
 
         Args:
             experiment: its key.
             days: most days that are read, at most 366.
             as_of: the moment of the analysis; None: now.
+            metrics: that are read in place of all of the definition's, which takes less time.
 
         Raises:
             InputError: no experiment of that key, a naive time, or days outside 1 to 366.
         """
         return self._analysed(
-            experiment, as_of, lambda connection, origin: read_since_exposure(connection, origin, days)
+            experiment, as_of, lambda connection, origin: read_since_exposure(connection, origin, days), metrics
         )
+
+    def variant(
+        self,
+        experiment: str,
+        *,
+        as_of: datetime | None = None,
+        caps: Mapping[str, int | None] | None = None,
+        without_crossovers: bool = False,
+    ) -> Observations:
+        """The observations of an experiment's latest version read otherwise, to see how much hangs on that.
+
+        Args:
+            experiment: its key.
+            as_of: as for `observations`.
+            caps: metric name -> largest value of one visitor that counts, in minor units, in place of its own; None
+                for no cap.
+            without_crossovers: whether visitors are left out who were seen in another arm than their first.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or rows that were pruned.
+        """
+        return self._analysed(
+            experiment,
+            as_of,
+            lambda connection, origin: read_variant(
+                connection, origin, caps or {}, without_crossovers=without_crossovers
+            ),
+        )
+
+    def arrivals(self, experiment: str, *, as_of: datetime | None = None) -> dict[str, Arrivals]:
+        """How many outcomes of an experiment's visitors were written long after they happened, by arm.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or rows that were pruned.
+        """
+        return self._analysed(experiment, as_of, read_arrivals)
 
     def distributions(self, experiment: str, *, as_of: datetime | None = None) -> Distributions:
         """Histograms of orders' and visitors' money, and each arm's largest values, of an experiment's latest version.
@@ -338,13 +496,19 @@ class Store(AcrossForks):
         return self._analysed(experiment, as_of, lambda connection, origin: read_visitors(connection, origin, arm))
 
     def _analysed(
-        self, experiment: str, as_of: datetime | None, work: Callable[[Connection, Origin], Result]
+        self,
+        experiment: str,
+        as_of: datetime | None,
+        work: Callable[[Connection, Origin], Result],
+        metrics: Sequence[Metric] | None = None,
     ) -> Result:
         at = now_micros() if as_of is None else to_micros(as_of)
-        return read(
-            self._engine,
-            lambda connection: work(connection, store_origin(connection, unpruned_version(connection, experiment), at)),
-        )
+
+        def analyse(connection: Connection) -> Result:
+            published = _measured_by(unpruned_version(connection, experiment), metrics)
+            return work(connection, store_origin(connection, published, at))
+
+        return read(self._engine, analyse)
 
     def looks(self, experiment: str) -> tuple[Look, ...]:
         """Everything that was recorded at the looks so far, in their order; empty where nobody has looked.
@@ -375,6 +539,34 @@ class Store(AcrossForks):
         """
         return writing(self._engine, lambda connection: add_look(connection, experiment, rows))
 
+    def decisions(self, experiment: str) -> tuple[Decided, ...]:
+        """What was decided about an experiment, the first decision first; empty where nothing was.
+
+        Raises:
+            InputError: no experiment of that key.
+        """
+
+        def work(connection: Connection) -> tuple[Decided, ...]:
+            latest_version(connection, experiment)
+            return read_decisions(connection, experiment)
+
+        return read(self._engine, work)
+
+    def record_decision(self, experiment: str, made: Decided) -> Decided:
+        """Record a decision, which is never changed, and return it with the number that it got.
+
+        Decisions made at once get different numbers. It is a record alone: nothing starts or stops by it.
+
+        Args:
+            experiment: its key.
+            made: what was decided; its number is not looked at.
+
+        Raises:
+            InputError: no such experiment, an arm that it never had, or a naive time.
+        """
+        number = writing(self._engine, lambda connection: add_decision(connection, experiment, made))
+        return replace(made, number=number)
+
     def note_import(self, experiment: str, file: str, *, read: int, refused: int) -> None:
         """Remember how many rows of a table were read and refused, at the last import of a file of that name."""
 
@@ -385,7 +577,7 @@ class Store(AcrossForks):
             connection.execute(delete(tables.import_file).where(key))
             connection.execute(tables.import_file.insert(), row)
 
-        writing(self._engine, note)
+        self._writing(note)
 
     def _write(
         self,
@@ -397,13 +589,20 @@ class Store(AcrossForks):
         for chunk in _chunks(enumerate(records), CHUNK):
             ready = prepare(chunk, tally)
             if ready:
-                tally.add(writing(self._engine, lambda connection, ready=ready: store(connection, ready)))
+                tally.add(self._writing(lambda connection, ready=ready: store(connection, ready)))
                 self._written += len(ready)
-        if self._written >= self._settle_at:
+        if self._written >= self._settle_at and self._rehearsing is None:
             with translated(self._url):
                 database_of(self._engine).settle(self._engine)
             self._settle_at = 2 * self._written
         return tally.result()
+
+
+def _measured_by(published: Published, metrics: Sequence[Metric] | None) -> Published:
+    """The same version, with these metrics in place of its own."""
+    if metrics is None:
+        return published
+    return replace(published, definition=replace(published.definition, metrics=tuple(metrics)))
 
 
 def _chunks(records: Iterable[Record], size: int) -> Iterator[list[Record]]:

@@ -176,9 +176,34 @@ def best_shift(feature: Feature, i: int, arms: Iterable[Sums]) -> float:
     return float(round(total / number)) if feature.is_whole else float(total / number)
 
 
+def _with_absent(sums: Sums, layout: Layout, at: Sequence[int]) -> Sums:
+    """The sums with 1 - x for each column of those who stayed away.
+
+    The statements read only visitors with outcomes, and sum for these whether they came back.
+    """
+    absent = [i for i in at if _is_absent(layout.features[i])]
+    if not absent:
+        return sums
+    turned = Sums(sums.visitors, outcomes=sums.outcomes)
+    turned.add(Sums(first=sums.first, third=sums.third, products=sums.products))
+    for i in absent:
+        n, first, square = sums.visitors[layout.features[i].window], sums.first[i], sums.products[i, i]
+        turned.first[i] = n - first
+        turned.third[i] = n - 3 * first + 3 * square - sums.third[i]
+        for j in at:
+            pair = min(i, j), max(i, j)
+            turned.products[pair] = n - 2 * first + square if i == j else sums.first[j] - sums.products[pair]
+    return turned
+
+
+def _is_absent(feature: Feature) -> bool:
+    return isinstance(feature.source, Column) and feature.source.measure == "absent"
+
+
 def moments_of(metric: Metric, sums: Sums, layout: Layout, scale: int) -> Moments:
     """Moments of a metric in one arm; `scale` is the minor units of one major unit."""
     columns, at = metric.moment_columns, layout.positions(metric)
+    sums = _with_absent(sums, layout, at)
     return Moments.from_sums(
         columns,
         sums.visitors[layout.features[at[0]].window],

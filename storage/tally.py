@@ -28,7 +28,7 @@ def tallied(
     """
     ends = [window for window in windows if window.end is not None]
     # Each window costs another character a visitor, and soon more than sorting.
-    if not sources.sorts_groups or len(cohort.phases) > 1 or cohort.segment is not None or len(ends) > 1:
+    if not sources.sorts_groups or len(cohort.phases) > 1 or cohort.is_split or len(ends) > 1:
         return None
     # NUL, which would end a text, is to be nobody.
     if not arms or min(arms) < 1:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import CompileError
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import FunctionElement
 
-from ..errors import InputError
+from ..errors import InputError, known_or_nearest
 from ..experiments.snapshot import Published
 from .origins import store_origin
 from .reading import observed
@@ -65,7 +65,7 @@ def transpile(statement: Select, dialect: str) -> str:
     except ImportError as error:
         raise InputError("SQLGlot is not installed", hint="Install it: pip install 'offerlift[transpile]'") from error
     if dialect not in DIALECTS:
-        raise InputError(f"unknown dialect {dialect!r}", hint=f"Known are {', '.join(DIALECTS)}.")
+        raise InputError(f"unknown dialect {dialect!r}", hint=known_or_nearest(dialect, DIALECTS))
     try:
         source = statement.compile(dialect=_Source(paramstyle="named"), compile_kwargs={"literal_binds": True})
         tree = sqlglot.parse_one(str(source), read="postgres")

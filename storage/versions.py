@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from ..errors import ConflictError, InputError
+from ..errors import ConflictError, InputError, known_or_nearest
 from ..experiments.snapshot import Published
 from .engine import Raced
 from .engines import insert_missing
 from .lookups import arm_ids, experiment_ids
-from .tables import definition, experiment
+from .tables import definition, experiment, look
 from .times import to_micros
 
-__all__ = ["add_version", "experiment_keys", "latest_version", "planned_shares"]
+__all__ = [
+    "Revision",
+    "add_version",
+    "all_versions",
+    "experiment_keys",
+    "latest_version",
+    "planned_shares",
+    "read_revisions",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What was last published of an experiment, and last recorded: numbers of its version and its look, 0 for none."""
+
+    version: int
+    look: int
 
 
 def add_version(connection: Connection, published: Published) -> None:
@@ -69,31 +85,46 @@ def latest_version(connection: Connection, key: str) -> Published:
             .limit(1)
         )
     if document is None:
-        known = experiment_keys(connection)
-        near = get_close_matches(key, known, n=1, cutoff=0.5)
-        if near:
-            hint = f"Did you mean {near[0]!r}?"
-        elif known:
-            hint = f"There are: {', '.join(known)}."
-        else:
-            hint = "The store has no experiments; publish one, or import a table."
+        hint = known_or_nearest(
+            key, experiment_keys(connection), none="The store has no experiments; publish one, or import a table."
+        )
         raise InputError(f"no experiment {key!r} in this store", hint=hint)
     return Published.from_json(document)
 
 
-def planned_shares(connection: Connection, key: str) -> dict[int, dict[str, float]]:
-    """Planned share of the visitors by arm, in each phase that was published."""
+def all_versions(connection: Connection, key: str) -> tuple[Published, ...]:
+    """Every version of an experiment, the first one first; none where there is none of that key."""
     documents = connection.scalars(
         select(definition.c.document)
         .join(experiment, experiment.c.id == definition.c.experiment_id)
         .where(experiment.c.key == key)
         .order_by(definition.c.version)
     )
-    versions = map(Published.from_json, documents)
-    return {one.phase: {arm: float(share) for arm, share in one.definition.expected_shares.items()} for one in versions}
+    return tuple(map(Published.from_json, documents))
+
+
+def planned_shares(connection: Connection, key: str) -> dict[int, dict[str, float]]:
+    """Planned share of the visitors by arm, in each phase that was published."""
+    return {
+        one.phase: {arm: float(share) for arm, share in one.definition.expected_shares.items()}
+        for one in all_versions(connection, key)
+    }
 
 
 def experiment_keys(connection: Connection) -> list[str]:
     """Keys of all published experiments, sorted."""
     keys = select(experiment.c.key).where(experiment.c.id.in_(select(definition.c.experiment_id)))
     return sorted(connection.scalars(keys))
+
+
+def read_revisions(connection: Connection) -> dict[str, Revision]:
+    """The latest version and the latest look of each published experiment, by its key, sorted."""
+    looks = dict(
+        connection.execute(select(look.c.experiment_id, func.max(look.c.look)).group_by(look.c.experiment_id)).all()
+    )
+    versions = connection.execute(
+        select(experiment.c.key, experiment.c.id, func.max(definition.c.version))
+        .join(definition, definition.c.experiment_id == experiment.c.id)
+        .group_by(experiment.c.key, experiment.c.id)
+    )
+    return {key: Revision(version, looks.get(number, 0)) for key, number, version in sorted(versions)}

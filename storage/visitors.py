@@ -135,6 +135,7 @@ def _value(
     feature: Feature, i: int, happened: FromClause, known: Mapping[CovariateUse, ColumnElement[float]]
 ) -> ColumnElement[Any]:
     if isinstance(feature.source, Column):
-        return func.coalesce(happened.c[f"x{i}"], 0.0)
+        x = func.coalesce(happened.c[f"x{i}"], 0.0)
+        return 1.0 - x if feature.source.measure == "absent" else x
     value = known[feature.source]
     return case((value.is_(None), 1.0), else_=0.0) if feature.missing else func.coalesce(value, 0.0)

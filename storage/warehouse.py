@@ -17,11 +17,12 @@ from .engine import database_url, open_engine, read, translated
 from .engines import database_of
 from .foreign import MissingTableError
 from .forks import AcrossForks
+from .funnels import NOT_IN_A_WAREHOUSE, Funnel
 from .observations import Breakdown, Observations
 from .origins import Origin
 from .reading import SegmentCounts, count_by, observed, require_segment, split_by
 from .series import Series, read_series
-from .times import now_micros, to_micros
+from .times import from_micros, now_micros, to_micros
 from .warehouse_sources import warehouse_origin
 
 __all__ = ["Warehouse"]
@@ -104,6 +105,11 @@ class Warehouse(AcrossForks):
         require_segment(definition, segment)
         at = now_micros() if as_of is None else to_micros(as_of)
         return self._read(definition, tables, at, split_by, segment)
+
+    def funnel(self, definition: Definition, tables: WarehouseTables, *, as_of: datetime | None = None) -> Funnel:
+        """An empty funnel whose `note` says that a warehouse has no steps of offers; nothing is read."""
+        at = now_micros() if as_of is None else to_micros(as_of)
+        return Funnel(definition.experiment, from_micros(at), note=NOT_IN_A_WAREHOUSE)
 
     def visitors_by(
         self, definition: Definition, tables: WarehouseTables, segment: str, *, as_of: datetime | None = None

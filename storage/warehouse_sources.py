@@ -98,7 +98,10 @@ def warehouse_origin(
     happened = _fact_relation(reading, facts, with_refunds=with_refunds)
     none = _none("name_id", "visitor_id", "at", "value")
     split = _segments(rows, survey, exposure, segment)
-    sources = Sources(definition.currency, exposure, happened, none, split)
+    busy = None
+    if database_of(connection).narrows_logs:
+        busy = _exposures(reading, _of_the_busy(rows, happened, definition), survey)
+    sources = Sources(definition.currency, exposure, happened, none, split, busy_exposure=busy)
     if with_refunds:
         _check_ids(reading, facts, happened)
         sources = sources.with_refunds(happened, as_of)
@@ -179,6 +182,16 @@ def _exposures(reading: Reading, rows: Subquery, survey: Survey) -> Subquery:
         earliest(at).label("at"),
         func.nullif(second, far, type_=BigInteger).label("crossover_at"),
     ).subquery("exposure")
+
+
+def _of_the_busy(rows: Subquery, happened: Subquery, definition: Definition) -> Subquery:
+    """The log's rows of those who did something that a metric counts: mostly a few, and grouping is what costs."""
+    events = {column.event for metric in definition.metrics for column in metric.columns}
+    who = select(happened.c.visitor_id)
+    named = [event for event in events if event is not None]
+    if len(named) == len(events):
+        who = who.where(happened.c.event_id.in_(named))
+    return select(rows).where(rows.c.visitor_id.in_(who)).subquery("log")
 
 
 def _whole(number: int) -> ColumnElement[int]:

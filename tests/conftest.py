@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from hypothesis import HealthCheck, settings
 from offerlift.storage.store import Store
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateSchema, DropSchema
+
+from .shelf import fill_shelf
 
 # Neither a slow example nor slow drawing says anything about the code: the machine may be busy.
 settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -142,3 +145,21 @@ def until() -> Callable[[Callable[[], object]], None]:
             time.sleep(0.005)
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def shelf_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shelf of `shelf.py` as a SQLite file, which nobody writes to."""
+    path = tmp_path_factory.mktemp("shelf") / "shelf.db"
+    with Store.open(path) as store:
+        fill_shelf(store)
+    return path
+
+
+@pytest.fixture
+def shelf(shelf_file: Path, tmp_path: Path) -> Iterator[Store]:
+    """A store of its own with everything that is on the shelf."""
+    path = tmp_path / "shelf.db"
+    shutil.copy(shelf_file, path)
+    with Store.open(path) as store:
+        yield store

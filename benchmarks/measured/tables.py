@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Cell", "Share", "Table", "share"]
+__all__ = ["Average", "Cell", "Row", "Share", "Table", "markdown", "plain", "share"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,31 @@ class Share:
         return f"{self.value:.4f} ± {self.error:.4f}" if self.runs else "-"
 
 
+@dataclass(frozen=True, slots=True)
+class Average:
+    """The mean of a number over independent runs, with its Monte Carlo standard error."""
+
+    value: float
+    error: float
+    runs: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Average:
+        runs = len(values)
+        if runs < 2:
+            return cls(math.nan, math.nan, runs)
+        mean = math.fsum(values) / runs
+        return cls(mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (runs - 1) / runs), runs)
+
+    def __str__(self) -> str:
+        return f"{self.value:.4f} ± {self.error:.4f}" if self.runs > 1 else "-"
+
+
 def share(hits: float, runs: int) -> Share:
     return Share(int(hits), int(runs))
 
 
-Cell = str | int | float | Share
+Cell = str | int | float | Share | Average
 Row = Mapping[str, Cell]
 
 
@@ -85,9 +105,9 @@ def markdown(table: Table, rows: Sequence[Row]) -> str:
 
 
 def plain(row: Row) -> dict[str, object]:
-    """A row for JSON: a share as its value and error."""
+    """A row for JSON: a share or an average as its value and error."""
     return {
-        name: {"value": value.value, "error": value.error} if isinstance(value, Share) else value
+        name: {"value": value.value, "error": value.error} if isinstance(value, Share | Average) else value
         for name, value in row.items()
     }
 

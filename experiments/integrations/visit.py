@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from ...errors import InputError
 from ..assigner import Assigner, Assignment
 from ..hashing import canonical_visitor
 from ..recording import Recording
+
+if TYPE_CHECKING:
+    from ..steps import Step
 
 __all__ = ["COOKIE", "COOKIE_MAX_AGE", "Identify", "ReadAttributes", "Visit"]
 
@@ -114,6 +117,10 @@ class Visit:
         assignment = self.assign(experiment, attributes, **options)
         self.expose(assignment)
         return assignment
+
+    def offer_step(self, assignment: Assignment, step: Step, **details: Any) -> None:
+        """Record how far the visitor came with the offer; `details` as for `Recorder.offer_step` (offer, reason)."""
+        self._recorder.offer_step(assignment, step, **details)
 
     def outcome(self, outcome_id: str | int, name: str, **details: Any) -> None:
         """Record what the visitor did; `details` as for `Recorder.outcome` (value, cost, quantity, currency, ...)."""

@@ -8,10 +8,45 @@
         assert "Lighter mug" in page.text
         assert [(each.experiment, each.arm) for each in exposures] == [("exit-downsell", "lighter-10-off")]
 
-The pytest fixture of the same is in `.fixtures`, which imports pytest.
+The pytest fixture of the same is in `.fixtures`, which imports pytest. `SimulatedShop`, a shop whose truth is known,
+needs numpy, which is loaded with it.
 """
 
-from .arms import force_arm
-from .captures import CapturingRecorder, capture_exposures, capture_outcomes
+from __future__ import annotations
 
-__all__ = ["CapturingRecorder", "capture_exposures", "capture_outcomes", "force_arm"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .arms import force_arm
+from .behaviour import Behaviour, Choice
+from .captures import CapturingRecorder, capture_exposures, capture_outcomes
+from .habits import Group, Habits, Population
+
+if TYPE_CHECKING:
+    from .simulated import SimulatedShop
+    from .simulation import Simulation
+    from .truth import Truth
+
+__all__ = [
+    "Behaviour",
+    "CapturingRecorder",
+    "Choice",
+    "Group",
+    "Habits",
+    "Population",
+    "SimulatedShop",
+    "Simulation",
+    "Truth",
+    "capture_exposures",
+    "capture_outcomes",
+    "force_arm",
+]
+
+# Loaded on first use: the tests of a backend never pay for numpy.
+_LAZY = {"SimulatedShop": "simulated", "Simulation": "simulation", "Truth": "truth"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_LAZY[name]}", __name__), name)

@@ -8,7 +8,7 @@ from threading import Lock
 from types import MethodType, TracebackType
 from typing import Any
 
-from ...errors import InputError
+from ...errors import InputError, known_or_nearest
 from ..assigner import Assigner
 from ..assignment import NO_SEGMENTS, Assignment, Reason
 from ..definition import Offer
@@ -83,8 +83,10 @@ class force_arm(Decorating):  # noqa: N801 - used like a function, as contextlib
             ) from None
         arm = next((arm for arm in compiled.arms if arm.name == self.arm), None)
         if arm is None:
-            names = ", ".join(arm.name for arm in compiled.arms)
-            raise InputError(f"experiment {self.experiment!r} has no arm {self.arm!r} to force; it has {names}")
+            raise InputError(
+                f"experiment {self.experiment!r} has no arm {self.arm!r} to force",
+                hint=known_or_nearest(self.arm, [arm.name for arm in compiled.arms], whose="It has"),
+            )
         assignment = compiled.answer(known, attributes, arm, Reason.FORCED, None, FORCED_HERE)
         return assignment if self._offer is _FROM_DEFINITION else assignment._replace(offer=self._offer)
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from ..assignment import Assignment, Reason
 from ..recording import Recording
-from ..records import Exposure, Link, Outcome
+from ..records import Exposure, Link, OfferStep, Outcome
 from ..segments import segments_of
 from ..wire import read_fields
 from .arms import FORCED_HERE
 
-__all__ = ["CapturingRecorder", "capture_exposures", "capture_outcomes"]
+__all__ = ["CapturingRecorder", "capture_exposures", "capture_outcomes", "exposures_of"]
 
 
 class CapturingRecorder(Recording):
@@ -22,22 +22,31 @@ class CapturingRecorder(Recording):
 
     Attributes:
         exposures: what `expose` would have written, in the order of the calls. Repeats are listed; the store keeps one.
-        outcomes, links: likewise.
+        offer_steps, outcomes, links: likewise.
     """
 
     def __init__(self) -> None:
         self.exposures: list[Exposure] = []
+        self.offer_steps: list[OfferStep] = []
         self.outcomes: list[Outcome] = []
         self.links: list[Link] = []
 
     def expose(self, assignment: Assignment, *, at: datetime | None = None) -> None:
         """Keep the exposure, and the holdout's, if the assignment belongs into the analysis or was forced by a test."""
-        self.exposures += _exposures(assignment, at or datetime.now(UTC))
+        moment = at or datetime.now(UTC)
+        self.exposures += exposures_of(assignment, moment)
+        if assignment.withheld is not None:
+            self.offer_step(assignment, "withheld", at=moment)
+
+    def _is_analysed(self, assignment: Assignment) -> bool:
+        return _is_analysed(assignment)
 
     def _record(self, kind: str, fields: Sequence[Any]) -> bool:
         record = read_fields(kind, fields)
         if isinstance(record, Outcome):
             self.outcomes.append(record)
+        elif isinstance(record, OfferStep):
+            self.offer_steps.append(record)
         elif isinstance(record, Link):
             self.links.append(record)
         return True
@@ -92,9 +101,16 @@ def _unbound(method: Callable[..., Any]) -> Callable[..., Any]:
     return lambda recorder, *args, **kwargs: method(*args, **kwargs)
 
 
-def _exposures(assignment: Assignment, at: datetime) -> list[Exposure]:
+def _is_analysed(assignment: Assignment) -> bool:
+    return assignment.reason is Reason.SPLIT or (
+        assignment.reason is Reason.FORCED and assignment.detail == FORCED_HERE
+    )
+
+
+def exposures_of(assignment: Assignment, at: datetime) -> list[Exposure]:
+    """What the recorder would write of an assignment, and what a test forced."""
     due = []
-    if assignment.reason is Reason.SPLIT or (assignment.reason is Reason.FORCED and assignment.detail == FORCED_HERE):
+    if _is_analysed(assignment):
         experiment, arm, phase, version = assignment.experiment, assignment.arm, assignment.phase, assignment.hash
         segments = segments_of(assignment.segments).kept
         due.append(Exposure(experiment, assignment.visitor, arm, at, phase, version, segments))

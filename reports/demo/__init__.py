@@ -18,6 +18,7 @@ from ...experiments.files import load_definition
 from ...experiments.publishing import publish, start
 from ...experiments.records import Covariate, Exposure, Outcome
 from ...storage import Store
+from ..background import with_background
 from ..details import Details
 from ..html import render_html
 from ..recording import record_look
@@ -69,7 +70,8 @@ def run_demo(folder: Path, *, seed: int = 1, share: float = 1.0, progress: Progr
 
 def _card(store: Store, key: str) -> Scorecard:
     observations = store.observations(key)
-    return scorecard(observations, store.looks(key), Details.of_store(store, observations))
+    card = scorecard(observations, store.looks(key), Details.of_store(store, observations))
+    return with_background(store, observations, card)
 
 
 def _claim(folder: Path, seed: int, share: float) -> None:

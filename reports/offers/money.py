@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from ...experiments.definition import BUCKETS, Definition
 from ...experiments.metrics import DAY, Metric
+from ...stats import Audience, campaign_total, money_per_week
+from ...stats import Money as Total
 from .. import format as fmt
 from ..history import recent_traffic
 from ..tree import ComparisonRow, MetricRow
 from .seen import Seen, deciding, money_metric
-from .tree import Estimate, Money, MoneyRow
+from .tree import CustomerValue, Estimate, Money, MoneyRow
 
 __all__ = ["AudienceSeen", "asks_for_money", "audience_of", "horizon_weeks", "is_one_off", "money_of"]
 
@@ -28,9 +31,14 @@ ONE_OFF = ("flash_sale",)
 class AudienceSeen:
     """The eligible visitors of a week, and where their number is from."""
 
-    per_week: float | None
+    week: Audience | None
     source: Literal["observed", "plan"] | None
     words: str
+
+    @property
+    def per_week(self) -> float | None:
+        """How many there are."""
+        return None if self.week is None else self.week.visitors
 
 
 def asks_for_money(seen: Seen) -> bool:
@@ -46,10 +54,8 @@ def money_of(seen: Seen) -> Money | None:
     definition = seen.definition
     audience, weeks, one_off = audience_of(seen), horizon_weeks(definition), is_one_off(definition)
     cost = float(definition.plan.audience.switching_cost)
-    rows = tuple(
-        _row(metric.comparison(arm), seen, None if one_off else audience.per_week, weeks, cost, one_off)
-        for arm in definition.treatments
-    )
+    rows = tuple(_row(metric.comparison(arm), seen, audience, weeks, cost) for arm in definition.treatments)
+    end = metric.definition.window_end
     known = any(row.status == "ok" for row in rows)
     return Money(
         status="ok" if known else "insufficient",
@@ -64,35 +70,59 @@ def money_of(seen: Seen) -> Money | None:
         horizon_weeks=weeks,
         switching_cost=cost,
         one_off=one_off,
+        measured_days=None if end is None else end / DAY,
         arms=rows,
+        customer_value=tuple(_longer(seen, metric)),
     )
 
 
-def _row(
-    comparison: ComparisonRow, seen: Seen, per_week: float | None, weeks: float | None, cost: float, one_off: bool
-) -> MoneyRow:
+def _row(comparison: ComparisonRow, seen: Seen, audience: AudienceSeen, weeks: float | None, cost: float) -> MoneyRow:
     found = deciding(comparison, has_looks=seen.has_looks)
     if found.estimate is None:
         reason = comparison.reason or "It was not compared at a look yet."
         return MoneyRow(comparison.arm, "insufficient" if comparison.status == "ok" else _status(comparison), reason)
-    if one_off:
+    if is_one_off(seen.definition):
         visitors = sum(arm.visitors for stratum in seen.observations.strata for arm in stratum.arms.values())
-        return MoneyRow(comparison.arm, "ok", "", found, over_horizon=times(found, visitors, cost))
-    week = times(found, per_week) if per_week is not None else Estimate()
-    horizon = times(found, per_week * weeks, cost) if per_week is not None and weeks is not None else Estimate()
-    return MoneyRow(comparison.arm, "ok", "", found, week, horizon)
+        total = campaign_total(_inside(found), float(visitors), cost=cost)
+        return MoneyRow(comparison.arm, "ok", "", found, over_horizon=_amount(found, total, visitors, cost))
+    if audience.week is None:
+        return MoneyRow(comparison.arm, "ok", "", found)
+    week = money_per_week(_inside(found), audience.week)
+    horizon = Estimate()
+    if weeks is not None:
+        later = week.over(weeks, switching_cost=cost)
+        horizon = _amount(found, later, later.visitors, cost)
+    return MoneyRow(comparison.arm, "ok", "", found, _amount(found, week, week.visitors), horizon)
+
+
+def _inside(found: Estimate) -> tuple[float, float, float]:
+    """The interval, with an estimate inside: one that is corrected for stopping may lie just beyond its end."""
+    assert found.estimate is not None
+    low = found.estimate if found.low is None else found.low
+    high = found.estimate if found.high is None else found.high
+    return min(max(found.estimate, low), high), low, high
+
+
+def _amount(found: Estimate, money: Total, visitors: float, cost: float = 0.0) -> Estimate:
+    assert found.estimate is not None
+    return Estimate(found.estimate * visitors - cost, money.low, money.high)
+
+
+def _longer(seen: Seen, metric: MetricRow) -> Iterator[CustomerValue]:
+    """The difference by metrics of the same kind over longer windows, with the interval that decides."""
+    end = metric.definition.window_end
+    for row in seen.metrics:
+        longer = row.definition.window_end
+        if row.kind != metric.kind or row.metric == metric.metric or longer is None or end is None or longer <= end:
+            continue
+        for comparison in row.comparisons:
+            found = deciding(comparison, has_looks=seen.has_looks)
+            if found.estimate is not None:
+                yield CustomerValue(row.metric, longer / DAY, comparison.arm, found)
 
 
 def _status(comparison: ComparisonRow) -> Literal["insufficient", "undefined"]:
     return "undefined" if comparison.status == "undefined" else "insufficient"
-
-
-def times(found: Estimate, visitors: float, cost: float = 0.0) -> Estimate:
-    """A difference a visitor as that of so many, less what it costs once."""
-    estimate, low, high = (
-        None if end is None else end * visitors - cost for end in (found.estimate, found.low, found.high)
-    )
-    return Estimate(estimate, low, high)
 
 
 def netted(metric: MetricRow) -> str:
@@ -125,8 +155,10 @@ def horizon_weeks(definition: Definition) -> float | None:
 
 
 def is_one_off(definition: Definition) -> bool:
-    """Whether an arm's offer is a campaign that ends by itself."""
-    return any(arm.offer is not None and arm.offer.kind in ONE_OFF for arm in definition.arms)
+    """Whether the offers are a campaign that ends by itself: the plan says so, or a flash sale is one of them."""
+    return definition.plan.audience.one_off or any(
+        arm.offer is not None and arm.offer.kind in ONE_OFF for arm in definition.arms
+    )
 
 
 def audience_of(seen: Seen) -> AudienceSeen:
@@ -139,8 +171,8 @@ def audience_of(seen: Seen) -> AudienceSeen:
         words = f"{fmt.count(round(let_in))} eligible visitors a week were exposed in the last {fmt.count(days)} days"
         if share < 1:
             words += f", {fmt.setting(share)} of all; counted for {fmt.count(round(let_in / share))}"
-        return AudienceSeen(let_in / share, "observed", words)
+        return AudienceSeen(Audience.weekly(round(let_in * days / 7), days=days, traffic=share), "observed", words)
     planned = definition.plan.audience.per_week
     if planned is not None:
-        return AudienceSeen(float(planned), "plan", f"{fmt.count(planned)} visitors a week, as the plan says")
+        return AudienceSeen(Audience(float(planned)), "plan", f"{fmt.count(planned)} visitors a week, as the plan says")
     return AudienceSeen(None, None, "Neither the days seen nor the plan say how many visitors a week there are.")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from .. import format as fmt
-from .tree import Estimate
+from .tree import Estimate, SetEstimate
 
-__all__ = ["amount", "bounds", "estimate_in_words", "money", "part_note"]
+__all__ = ["amount", "bounds", "estimate_in_words", "money", "part_note", "probability", "set_in_words"]
 
 
 def bounds(found: Estimate, unit: str) -> str:
@@ -51,3 +51,34 @@ def money(found: Estimate, currency: str) -> tuple[str, str]:
 def part_note(status: str, reason: str) -> str:
     """Why a part has no numbers, as a sentence; "" where it has."""
     return "" if status == "ok" else reason
+
+
+def probability(p: float | None) -> str:
+    """A probability in percent; never 0 % or 100 %, which no data can show."""
+    if p is None:
+        return fmt.ABSENT
+    if p > 0.999:
+        return "> 99.9%"
+    return "< 0.1%" if p < 0.001 else f"{p * 100:.1f}%"
+
+
+def set_in_words(found: SetEstimate, unit: str) -> tuple[str, str]:
+    """A ratio and its set, apart; the reason where there is none."""
+    if found.kind == "undefined" or found.estimate is None:
+        return fmt.ABSENT, found.reason
+    half = fmt.half_width(found.low, found.high) if found.kind == "bounded" else None
+
+    def show(x: float) -> str:
+        if unit == "lift":
+            return fmt.lift(x, half)
+        return fmt.percent(x, half) if unit == "share" else fmt.level(x, unit, half)
+
+    if found.kind == "complement":
+        return show(found.estimate), "unbounded"
+    if found.low is None and found.high is None:
+        return show(found.estimate), "unbounded"
+    if found.high is None:
+        return show(found.estimate), f"from {show(found.low or 0.0)}, no upper end"
+    if found.low is None:
+        return show(found.estimate), f"up to {show(found.high)}, no lower end"
+    return show(found.estimate), f"{show(found.low)} to {show(found.high)}"

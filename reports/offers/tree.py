@@ -17,10 +17,12 @@ __all__ = [
     "Cluster",
     "ClusterRow",
     "CourseRow",
+    "CustomerValue",
     "Effect",
     "Estimate",
     "Factorial",
     "FactorialCell",
+    "FactorialContrast",
     "FactorialTerm",
     "Funnel",
     "FunnelRow",
@@ -35,6 +37,7 @@ __all__ = [
     "SegmentRow",
     "SegmentTest",
     "Segments",
+    "SetEstimate",
     "Status",
     "Waiting",
     "WaitingRow",
@@ -77,6 +80,19 @@ class MoneyRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CustomerValue:
+    """What an arm's visitors were worth more until so many days after the exposure, repeat orders and refunds included.
+
+    Of a longer window than that of the metric that money is counted by; nothing is extrapolated beyond it.
+    """
+
+    metric: str
+    days: float
+    arm: str
+    per_visitor: Estimate
+
+
+@dataclass(frozen=True, slots=True)
 class Money:
     """What the offers earn, by the interval that decides.
 
@@ -91,7 +107,9 @@ class Money:
         horizon_weeks: the plan's horizon.
         switching_cost: what it costs once to change over.
         one_off: whether it is a campaign that ends by itself, whose money is never projected.
+        measured_days: over how many days after the exposure the metric is measured; None: at any time after.
         arms: one of each treatment.
+        customer_value: the same by metrics of money with a longer window.
     """
 
     status: Status
@@ -106,7 +124,21 @@ class Money:
     horizon_weeks: float | None = None
     switching_cost: float = 0.0
     one_off: bool = False
+    measured_days: float | None = None
     arms: tuple[MoneyRow, ...] = ()
+    customer_value: tuple[CustomerValue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FactorialContrast:
+    """One contrast of a term, such as `discount: 10% v none`; fields as in `FactorialTerm`."""
+
+    name: str
+    status: Status
+    reason: str
+    effect: Estimate = Estimate()
+    p_value: float | None = None
+    detectable: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +146,7 @@ class FactorialTerm:
     """A main effect or an interaction.
 
     Attributes:
-        term: such as `discount` or `discount × shipping`.
+        term: such as `discount` or `discount:shipping`.
         order: how many factors it has: 1 for a main effect.
         status, reason: why there is no number.
         effect: of a term with one contrast, in the metric's unit; relative (0.05 is 5 %) on the log scale.
@@ -122,6 +154,7 @@ class FactorialTerm:
         adjusted_p_value: over the tested family; None outside it.
         detectable: smallest effect that would be found with the plan's power; of terms with one contrast.
         in_family: whether the plan tests it.
+        contrasts: all of it, each level against the first; intervals are fixed-sample ones, each for itself.
     """
 
     term: str
@@ -133,17 +166,19 @@ class FactorialTerm:
     adjusted_p_value: float | None = None
     detectable: float | None = None
     in_family: bool = False
+    contrasts: tuple[FactorialContrast, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class FactorialCell:
-    """An arm as a combination of levels: its value as it was seen, and shrunk towards what the main effects say."""
+    """A combination of levels: its value as seen, and shrunk towards that of all; `arm` is "" where none has it."""
 
     arm: str
     levels: Mapping[str, str]
     n: int
     value: float | None
     shrunk: float | None
+    probability_best: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,13 +244,17 @@ class Bunching:
 
     Attributes:
         threshold: subtotal from which shipping is free in this arm; None where it is not.
-        excess: share of the orders just above the threshold beyond the control's share there.
+        orders: all of the arm's, those beyond the last bin included.
+        excess: share of the orders just above the threshold beyond the control's share there, which compares buyers;
+            empty where `reason` says why.
     """
 
     arm: str
     threshold: float | None
+    orders: int
     bins: tuple[HistogramBin, ...]
     excess: Estimate = Estimate()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,25 +284,39 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
+class SetEstimate:
+    """A ratio with its confidence set; `kind` as of a lift: bounded, unbounded, complement or undefined."""
+
+    kind: str = "undefined"
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class IncrementalRow:
-    """Where the cost of an arm's offer went.
+    """Where the cost of an arm's offer went; fixed-sample intervals.
 
     Attributes:
         cost: of the offer, for each visitor.
-        incremental_orders: orders for each visitor beyond the control's.
-        would_have_bought: share of the arm's orders that would have come anyway.
-        cost_on_them: part of the cost that went to those, for each visitor.
-        break_even_lift: of the conversion, from which the offer pays for itself.
+        share_incremental: of the arm's orders, those that the offer brought.
+        cost_incremental, cost_non_incremental: its part for these, and for orders that would have come anyway.
+        cost_per_incremental_order: what each order more cost.
+        observed_lift: of orders for each visitor.
+        break_even_lift: from which the offer pays for itself, at the margin that its orders had.
     """
 
     arm: str
     status: Status
     reason: str
-    cost: float | None = None
-    incremental_orders: Estimate = Estimate()
-    would_have_bought: Estimate = Estimate()
-    cost_on_them: Estimate = Estimate()
-    break_even_lift: float | None = None
+    cost: Estimate = Estimate()
+    share_incremental: SetEstimate = SetEstimate()
+    cost_incremental: Estimate = Estimate()
+    cost_non_incremental: Estimate = Estimate()
+    cost_per_incremental_order: SetEstimate = SetEstimate()
+    observed_lift: SetEstimate = SetEstimate()
+    break_even_lift: SetEstimate = SetEstimate()
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +354,10 @@ class SegmentRow:
 
 @dataclass(frozen=True, slots=True)
 class SegmentTest:
-    """Whether an arm's effect differs between the values of a segment at all."""
+    """Whether an arm's effect differs between the values of a segment at all (Cochran's Q); to be read first.
+
+    `adjusted_p_value` is over all declared segments and arms, by Benjamini and Hochberg.
+    """
 
     arm: str
     status: Status
@@ -309,6 +365,7 @@ class SegmentTest:
     statistic: float | None = None
     degrees_of_freedom: int | None = None
     p_value: float | None = None
+    adjusted_p_value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,19 +391,23 @@ class FunnelRow:
     """What became of an arm's offers.
 
     Attributes:
-        reached: exposed visitors.
+        visitors: all who were exposed in the arm, whatever they did.
+        reached: those who came to where the offer is made; None where nobody records it.
         delivered, undelivered: visitors who saw the offer, and who should have and did not.
         withheld: visitors by the guard that withheld it.
+        undelivered_reasons: visitors by reason.
         accepted, declined: visitors; None where withheld until the first look.
         declined_reasons: visitors by reason.
         accept_rate: accepted of delivered. Not comparable between arms: they are other people in each.
     """
 
     arm: str
-    reached: int
+    visitors: int
+    reached: int | None = None
     delivered: int | None = None
     undelivered: int | None = None
     withheld: Mapping[str, int] | None = None
+    undelivered_reasons: Mapping[str, int] | None = None
     accepted: int | None = None
     declined: int | None = None
     declined_reasons: Mapping[str, int] | None = None
@@ -376,10 +437,10 @@ class AfterSaleRow:
     """How an arm's difference builds up with the days since the exposure.
 
     Attributes:
-        peak_day, peak: where the difference was largest.
-        last: at the last day.
-        shape: `growing`, `holding`, `pulled_forward` (falls back from its peak by more than noise explains) or
-            `unclear`.
+        course: day by day, each of the visitors who were observed as long.
+        early, late: the differences of the window's first days and of the rest, of the same visitors; they add up.
+        shape: `growing`, `holding`, `pulled_forward` (won early and lost after), `delayed` (lost early and won after)
+            or `unclear`.
         words: the same in a sentence.
     """
 
@@ -387,19 +448,21 @@ class AfterSaleRow:
     status: Status
     reason: str
     course: tuple[CourseRow, ...] = ()
-    peak_day: int | None = None
-    shape: Literal["growing", "holding", "pulled_forward", "unclear"] | None = None
+    early: Estimate = Estimate()
+    late: Estimate = Estimate()
+    shape: Literal["growing", "holding", "pulled_forward", "delayed", "unclear"] | None = None
     words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AfterSale:
-    """What comes after the sale.
+    """What comes after the sale; all intervals are fixed-sample ones, which do not decide.
 
     Attributes:
         metric: whose difference is followed over the days since the exposure.
         maturity: a sentence on each metric that waits for refunds or for a retention window.
         holdout: what a holdout's comparison says; "" elsewhere.
+        split_day: the day that parts `early` from `late`, fixed before any data.
     """
 
     status: Status
@@ -408,6 +471,7 @@ class AfterSale:
     unit: str = ""
     maturity: tuple[str, ...] = ()
     holdout: str = ""
+    split_day: int | None = None
     arms: tuple[AfterSaleRow, ...] = ()
 
 

@@ -48,6 +48,7 @@ class Database(ForeignTables):
         has_schemas: whether one database holds several stores.
         place: what holds one store where it has none.
         sorts_groups: whether it sorts what it groups, as it has no hash tables.
+        narrows_logs: whether of a log it groups faster the rows of those who did something alone.
         hints: what to do next, by what the driver's message has in it (in lower case); the first that fits.
     """
 
@@ -57,6 +58,7 @@ class Database(ForeignTables):
     has_schemas: ClassVar[bool] = False
     place: ClassVar[str] = "file"
     sorts_groups: ClassVar[bool] = False
+    narrows_logs: ClassVar[bool] = True
     hints: ClassVar[Mapping[str, str]] = {}
 
     # Connecting
@@ -197,6 +199,10 @@ class Database(ForeignTables):
     def total_bytes(self, connection: Connection, tables: Sequence[Table]) -> int | None:
         """Bytes that the store takes as a whole; None where the database does not say."""
         return sum(self.table_bytes(connection, tables).values()) or None
+
+    def clock(self, connection: Connection) -> float | None:
+        """Seconds since 1970 by the server's clock; None where the database is in this process, with its clock."""
+        return None
 
     def overwrite_erased(self, connection: Connection) -> None:
         """Before something is erased that nobody may read again: let the database write over it, where it can."""

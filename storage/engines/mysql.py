@@ -192,6 +192,10 @@ class MySQL(Database):
             first.create(connection, checkfirst=True)
             metadata.create_all(connection)
 
+    def clock(self, connection: Connection) -> float | None:
+        """By the server, whatever the time zone of the session."""
+        return float(connection.exec_driver_sql("SELECT UNIX_TIMESTAMP(SYSDATE(6))").scalar_one())
+
     def table_bytes(self, connection: Connection, tables: Sequence[Table]) -> dict[str, int]:
         """With their indexes, as the server estimates them."""
         found = connection.exec_driver_sql(

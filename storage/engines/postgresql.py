@@ -150,6 +150,10 @@ class PostgreSQL(Database):
         digits = literal("x").concat(func.substr(func.md5(text), 1, 15))
         return cast(cast(digits, postgresql.BIT(60)), BigInteger) % BUCKETS
 
+    def clock(self, connection: Connection) -> float | None:
+        """By the server, whatever the time zone of the session."""
+        return float(connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())").scalar_one())
+
     def table_bytes(self, connection: Connection, tables: Sequence[Table]) -> dict[str, int]:
         """With their indexes and what is stored out of line."""
         schema = (connection.get_execution_options().get("schema_translate_map") or {}).get(None)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import URL, ColumnElement, Connection, Engine, Select, Table
 
-from ...errors import StoreError
+from ...errors import StoreError, known_or_nearest
 from .base import Database, Row
 
 __all__ = ["bucket_in_sql", "database_of", "insert_keys", "insert_missing", "locked", "matches", "update_rows"]
@@ -32,7 +32,7 @@ def database_of(where: URL | Engine | Connection) -> Database:
     """
     name = where.get_backend_name() if isinstance(where, URL) else where.dialect.name
     if name not in _MODULES:
-        raise StoreError(f"no such kind of database: {name}", hint=f"There are: {', '.join(_MODULES)}.")
+        raise StoreError(f"no such kind of database: {name}", hint=known_or_nearest(name, _MODULES))
     return _database(*_MODULES[name])
 
 

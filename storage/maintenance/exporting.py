@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Table
 
-from ...errors import InputError, StoreError
+from ...errors import InputError, StoreError, known_or_nearest
 from ..engine import reading
 from ..store import Store
 from .files import CsvWriter, ParquetWriter, Writer
@@ -83,7 +83,7 @@ def _chosen(names: Sequence[str]) -> list[Table]:
     known = exported_tables()
     for name in names:
         if name not in known:
-            raise InputError(f"no table {name!r} to export", hint=f"There are: {', '.join(known)}.")
+            raise InputError(f"no table {name!r} to export", hint=known_or_nearest(name, known))
     return [table for table in EXPORTED if not names or table.name in names]
 
 

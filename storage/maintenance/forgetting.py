@@ -1,7 +1,7 @@
 """Erasing a visitor's id, so that every total stays as it is.
 
-The id becomes a random one that leads back to nobody. Exposures, outcomes, steps of offers, covariates and links stay as
-rows of that random id, so that visitors, moments and the check of the split do not change by a single count.
+The id becomes a random one that leads back to nobody. Exposures, outcomes, steps of offers, covariates and links stay
+as rows of that random id, so that visitors, moments and the check of the split do not change by a single count.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from ...experiments.snapshot import Published
 from ..archive import read_archive, write_archive
 from ..engine import Raced, reading, writing
 from ..engines import database_of
+from ..funnels import read_funnel
 from ..horizon import raise_horizon
 from ..lookups import find_ids
 from ..reading import read_breakdown, read_observations
@@ -205,9 +206,10 @@ def _keep(connection: Connection, key: str, limit: int) -> None:
         raise InputError(f"{key!r} was changed while the store was pruned: {reason}", hint="Prune again.")
     observations = read_observations(connection, published, now)
     breakdowns = {name: read_breakdown(connection, published, now, name) for name in published.definition.segments}
+    funnel = read_funnel(connection, published, now)
     if _counted(connection, number) != before:
         raise Raced
-    write_archive(connection, published, observations, now, breakdowns)
+    write_archive(connection, published, observations, now, breakdowns, funnel)
 
 
 def _pieces(connection: Connection, group: Group) -> Iterator[tuple[Group, int, int]]:

@@ -37,12 +37,12 @@ HELD_OUT, OFFERED = (
 EVERY = {
     "DRAFT": ("", [], "v", [], ["state"], []),
     "DRAFT, not yet": ("starts_at: 2199-01-01T00:00:00Z", ["start"], "v", [], ["state", "times"], []),
-    "STOPPED": ("", ["start", "stop"], "v", [], ["state"], []),
+    "STOPPED": ("", ["start", "stop --yes"], "v", [], ["state"], []),
     "PAUSED": ("", ["start", "pause"], "v", [], ["state"], []),
     "FORCED": (RULE, ["start"], "v", ["--force", "ship-free"], ["state", "forced"], []),
     "NOT_ELIGIBLE": (RULE, ["start"], "v", ["--attributes", '{"country": "DE"}'], ["state", "eligibility"], []),
     "HOLDOUT": ("holdouts: [spring]", ["start"], HELD_OUT, [], ["state", "holdout"], ["spring/h"]),
-    "SHIPPED": ("", ["start", "stop --serve ship-free"], "v", [], ["state", "shipped"], []),
+    "SHIPPED": ("", ["start", "stop --yes --serve ship-free"], "v", [], ["state", "shipped"], []),
     "LAYER": ("layer: {name: cart, range: [0, 1]}", ["start"], "v", [], ["state", "layer"], ["cart/t"]),
     "NOT_IN_TRAFFIC": (
         "layer: {name: cart}\ntraffic: 0.01%",

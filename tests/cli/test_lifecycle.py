@@ -61,8 +61,12 @@ def test_from_publish_to_ship(capsys):
         (["pause", "exp"], "exp version 3 (paused, phase 1)", "PAUSED"),
         (["pause", "exp"], "exp version 3 (paused, phase 1)", "PAUSED"),
         (["resume", "exp"], "exp version 4 (running, phase 1)", "SPLIT"),
-        (["stop", "exp"], "exp version 5 (stopped, phase 1)", "STOPPED"),
-        (["stop", "exp", "--serve", "ship-free"], "exp version 6 (stopped, phase 1, serves ship-free)", "SHIPPED"),
+        (["stop", "exp", "--yes"], "exp version 5 (stopped, phase 1)", "STOPPED"),
+        (
+            ["stop", "exp", "--serve", "ship-free", "--yes"],
+            "exp version 6 (stopped, phase 1, serves ship-free)",
+            "SHIPPED",
+        ),
     ]
     for command, printed, answer in steps:
         capsys.readouterr()

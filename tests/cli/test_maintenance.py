@@ -91,18 +91,19 @@ def test_an_export_and_a_second_one(capsys, tmp_path):
     """Paths and rows go to standard output; a folder with files is left alone (exit code 2) unless --force is said."""
     assert "out/exposure.parquet\t20\n" in printed(capsys, "export", "--to", "out").out
     assert "already" in printed(capsys, "export", "--to", "out", code=2).err
-    found = as_json(capsys, "export", "--to", "out", "--force", "--format", "csv", "--table", "outcome")
+    found = as_json(capsys, "export", "--to", "out", "--force", "--files", "csv", "--table", "outcome")
     assert found == {"files": [{"table": "outcome", "path": "out/outcome.csv", "rows": 5}]}
     assert (tmp_path / "out" / "outcome.csv").read_text().count("\n") == 6
 
 
 def test_a_pruning_is_shown_before_it_is_done(capsys):
-    """Without --yes nothing changes; with it the rows go, and the report stays to the last figure."""
+    """A dry run changes nothing, nobody at the terminal is a refusal; with --yes the rows go, the report stays."""
     before = card(capsys)
-    shown = printed(capsys, "prune", "--before", "2026-02-01")
+    assert "say --yes" in printed(capsys, "prune", "--before", "2026-02-01", code=2).err
+    shown = printed(capsys, "prune", "--before", "2026-02-01", "--dry-run")
     assert "old\t20 exposures to be removed; its report is kept" in shown.out
     assert "no window: conversion" in shown.out
-    assert "Nothing was changed; --yes" in shown.err
+    assert "nothing was changed" in shown.err
     assert as_json(capsys, "stats")["experiments"][0]["visitors"] == 20
     done = as_json(capsys, "prune", "--before", "2026-02-01T00:00:00+00:00", "--yes")
     assert (done["done"], done["before"], done["outcomes"]) == (True, "2026-02-01T00:00:00+00:00", 5)

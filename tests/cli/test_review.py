@@ -95,8 +95,11 @@ def test_before_the_first_look_numbers_are_withheld(capsys):
 
 
 def test_a_reveal_is_recorded_as_unplanned(capsys):
-    """--reveal records a look that spends, shows the effect, and says both."""
-    out, _ = reviewed(capsys, "--as-of", "2026-03-09", "--reveal", "cart")
+    """--reveal records a look that spends, shows the effect, and says both; unasked it does nothing of it."""
+    assert run(["review", "--as-of", "2026-03-09", "--reveal", "cart"]) == 2
+    assert "say --yes" in capsys.readouterr().err
+    assert looks() == []
+    out, _ = reviewed(capsys, "--as-of", "2026-03-09", "--reveal", "cart", "--yes")
     assert "Look 1 is recorded, which was not planned and spends all the same" in out
     assert "conversion: ship-free +" in out
     assert looks() == [(1, False)]

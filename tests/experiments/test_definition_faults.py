@@ -46,14 +46,15 @@ flash_sale, loyalty, retention (seen: downsel) Did you mean downsell?
 e.yaml:10:96: arms[1].offer.discount.percentage: a percentage is written 10 or 10%, not as a share (seen: 0.1) 0.1 \
 would be 0.1 %.
 e.yaml:10:101: arms[1].offer.discount.fixd: unknown key (seen: fixd) Known here: percentage, \
-fixed_amount, fixed_price, buy_x_get_y, gift, instalments, points, trial, voucher, code, description.
+fixed_amount, fixed_price, buy_x_get_y, gift, instalments, points, trial, voucher, cost, code, description.
 e.yaml:13:61: arms[2].offer.trigger: a down-sell needs a trigger of declining or leaving: exit_intent, \
 cart_abandoned, checkout_abandoned, offer_declined, subscription_cancelled (seen: page_view)
 e.yaml:13:87: arms[2].offer.free_shipping: must be true or false (seen: yes) YAML 1.2 reads yes, no, on and off as text.
 e.yaml:15:26: metrics[0].conversion.window: must be a duration: a whole number and its unit, such as 90s, 15m, 36h, \
 14d or 6w (seen: 7)
 e.yaml:16:5: metrics[1]: must be one of conversion, orders_per_visitor, revenue_per_visitor, margin_per_visitor, \
-average_order_value (seen: revenue) Did you mean revenue_per_visitor?
+average_order_value, never_return, unsubscribe_rate, refund_rate, full_price_share, satisfaction \
+(seen: revenue) Did you mean revenue_per_visitor?
 e.yaml:17:28: metrics[2].kind: must be one of conversion, count, revenue, margin, ratio, retention (seen: counts) \
 Did you mean count?
 e.yaml:18:5: metrics[3]: a metric of kind retention needs `between` (seen: {name: back, kind: retention})
@@ -135,7 +136,7 @@ def test_every_finding_at_once() -> None:
         ({"plan": "{primary: conversion, adjusted: true}"}, "plan.adjusted", "no `covariate`", "past_revenue"),
         ({"plan": "{primary: conversion, adjusted: yes}"}, "plan.adjusted", "must be true or false", "YAML 1.2"),
         ({"plan": "{primary: conversion, scale: log}"}, "plan.scale", "there are no `factors`", None),
-        ({"plan": "{primary: conversion, family: [x]}"}, "plan.family[0]", "must be a factor", None),
+        ({"plan": "{primary: conversion, family: [x]}"}, "plan.family[0]", "names 'x', which is no factor", None),
         ({"plan": "{primary: conversion, looks: [50%, 50%]}"}, "plan", "`looks` must rise", "Such as"),
         ({"plan": "{primary: conversion, looks: 0, sample_size: 9}"}, "plan.looks", "must be 1 or more", None),
         ({"plan": "{primary: conversion, looks: 101, sample_size: 9}"}, "plan.looks", "100", None),

@@ -180,7 +180,7 @@ def test_everything_is_parsed(everything: str) -> None:
 )
 def test_discounts(discount: str, expected: Discount) -> None:
     """Each discount type has its own value."""
-    offer = f"{{kind: flash_sale, placement: cart, trigger: login, discount: {discount}}}"
+    offer = f"{{kind: loyalty, placement: cart, trigger: login, discount: {discount}}}"
     definition = parse_definition(
         _with(
             arms=f"[{{name: a}}, {{name: b, offer: {offer}}}]",

@@ -295,3 +295,49 @@ def test_use_another_snapshot() -> None:
     with pytest.raises(InputError, match="no arm 'b' to force"):
         assigner.use({"exp": published(holdout("exp"))})
     assert assigner.assign("exp", "v").reason == "PAUSED"
+
+
+REQUIRES = Guard("requires", rules=(Rule("satisfaction", "gte", 8), Rule("tier", "in", ("gold", "silver"))))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "detail"),
+    [
+        ({"satisfaction": 8, "tier": "gold"}, None),
+        ({"satisfaction": 7, "tier": "gold"}, "needs satisfaction ≥ 8"),
+        ({"satisfaction": 9, "tier": "bronze"}, "needs tier in (gold, silver)"),
+        ({"tier": "gold"}, "needs satisfaction ≥ 8, but the attribute is missing"),
+        ({"satisfaction": "9", "tier": "gold"}, "needs satisfaction ≥ 8, but the attribute is a str"),
+        (None, "needs satisfaction ≥ 8, but the attribute is missing"),
+    ],
+)
+def test_an_offer_asks_for_attributes(attributes: dict[str, Any] | None, detail: str | None) -> None:
+    """What an offer requires is asked of the visitor after the split: arm, reason and bucket stay."""
+    assigner = Assigner(_one_arm(guarded(REQUIRES)))
+    answer = assigner.assign("exp", "v", attributes)
+    assert (answer.withheld, answer.detail) == ((None, "") if detail is None else ("requires", detail))
+    assert (answer.offer is None, answer.withheld_offer) == (
+        (False, None) if detail is None else (True, guarded(REQUIRES).name)
+    )
+    assert (answer.arm, answer.reason) == ("a", "SPLIT")
+
+
+def test_what_follows_asks_for_attributes_too() -> None:
+    """Followers and alternatives look at the attributes that are given with them."""
+    follower = replace(guarded(REQUIRES), name="next")
+    first = replace(guarded(REQUIRES), guards=(), name="first", on_accept="next", alternatives=("next",))
+    assigner = Assigner(_one_arm(first, offers=(follower,)))
+    content, shown = {"satisfaction": 9, "tier": "gold"}, assigner.assign("exp", "v")
+    assert assigner.next_offer(shown, "accepted").withheld == "requires"
+    assert assigner.next_offer(shown, "accepted", attributes=content).withheld is None
+    assert assigner.alternatives(shown) == ()
+    assert [one.name for one in assigner.alternatives(shown, attributes=content)] == ["next"]
+
+
+def test_an_offer_outside_its_time_is_withheld() -> None:
+    """By the moment of the assignment, without prices."""
+    offer = replace(guarded(CAP), guards=(), available_until=NOON)
+    assigner = Assigner(_one_arm(offer))
+    assert assigner.assign("exp", "v", at=NOON - timedelta(seconds=1)).withheld is None
+    late = assigner.assign("exp", "v", at=NOON)
+    assert (late.withheld, late.arm) == ("available", "a")

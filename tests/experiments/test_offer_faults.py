@@ -176,7 +176,7 @@ def _timing(second: str, window: str, first: str = "trigger: purchase", enrol: s
     }
 
 
-@pytest.mark.parametrize("second", ["trigger: purchase, delay: 2d", "trigger: milestone"])
+@pytest.mark.parametrize("second", ["trigger: purchase, delay: 2d", "trigger: quota_reached"])
 def test_timing_needs_enrolment(second: str) -> None:
     """Arms that differ in trigger or delay need `enrol_on`."""
     assert one_finding(**_timing(second, "30d", enrol="")).path == "enrol_on"
@@ -202,7 +202,7 @@ def test_timing_as_a_factor_needs_enrolment() -> None:
         ("trigger: purchase, delay: 2d", "49h", True),
         ("trigger: purchase, delay: 2d, timer: 36h", "3d", False),
         ("trigger: purchase, delay: 2d, timer: 36h", "84h", True),
-        ("trigger: milestone", "1h", True),
+        ("trigger: quota_reached", "1h", True),
     ],
 )
 def test_windows_cover_the_longest_delay(second: str, window: str, fits: bool) -> None:

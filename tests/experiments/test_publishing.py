@@ -221,11 +221,14 @@ def test_publish_raises_the_refusals(everything: str) -> None:
     assert f"{len(REFUSED)} parts are not executed" in caught.value.message
 
 
-def test_factorial_refusals(cart_factorial: str) -> None:
-    """A factorial is published, its log scale and its family of contrasts are refused."""
+def test_a_factorial_is_published(cart_factorial: str) -> None:
+    """With its scale and the family of its terms, which are part of the plan."""
     assert refusals(parse_definition(cart_factorial)) == []
-    text = cart_factorial.replace("alpha: 0.1", "scale: log, family: [threshold, threshold x discount]")
-    assert [finding.path for finding in refusals(parse_definition(text))] == ["plan.scale", "plan.family"]
+    text = cart_factorial.replace("alpha: 0.1", "scale: log, family: [threshold, threshold:discount]")
+    definition = parse_definition(text)
+    assert refusals(definition) == []
+    assert (definition.plan.scale, definition.plan.family) == ("log", ("threshold", "threshold:discount"))
+    assert plan_hash(definition) != plan_hash(parse_definition(text.replace("threshold:discount", "discount")))
 
 
 def test_ratio_covariate_is_refused(exit_downsell: str) -> None:

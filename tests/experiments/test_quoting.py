@@ -228,3 +228,45 @@ def test_amounts_add_up(base: Any, shipping: Any, kind: Any, value: int, currenc
     assert quote.discount >= 0
     assert sum(quote.instalments) == quote.total
     assert quote.total == quote.price + quote.shipping + (quote.tax if tax == "excluded" else 0)
+
+
+def test_overstock_is_costed_at_what_it_is_still_worth() -> None:
+    """With the basis salvage the margin counts the salvage value, and is not known without it, whatever was paid."""
+    guards = (Guard("min_margin", D("0.10")),)
+    old = _offer(Discount("percentage", D(50)), guards=guards, cost_basis="salvage")
+    assert _quote(old, 80, cost=60, salvage_value=12).margin == D("28.00")
+    assert _quote(old, 80, cost=60, salvage_value=12).withheld is None
+    unknown = _quote(old, 80, cost=12)
+    assert (unknown.margin, unknown.withheld) == (None, "min_margin")
+    assert "no salvage_value was given" in unknown.detail
+    usual = replace(old, cost_basis="purchase")
+    assert _quote(usual, 80, cost=60, salvage_value=12).withheld == "min_margin"
+    with pytest.raises(InputError, match="salvage_value"):
+        _quote(usual, 80, salvage_value=-1)
+
+
+@pytest.mark.parametrize("kind", ["gift", "points", "instalments", "trial", "voucher"])
+def test_a_bonus_costs_its_cost_once(kind: Any) -> None:
+    """The price stays, the margin is less by what the bonus costs, for the whole quantity once."""
+    value = None if kind == "gift" else D(3)
+    with_bonus = _offer(Discount(kind, value, cost=D("4.50")))
+    plain = _offer(Discount(kind, value))
+    for quantity in (1, 3):
+        given, without = (_quote(one, 40, cost=20, quantity=quantity) for one in (with_bonus, plain))
+        assert (given.price, without.margin - given.margin) == (without.price, D("4.50"))
+    # Where the cart is too small for the bonus, nobody gets it.
+    small = replace(with_bonus, minimum_requirement=D(50))
+    assert _quote(small, 40, cost=20).margin == D("20.00")
+
+
+def test_an_offer_is_there_from_and_until() -> None:
+    """Withheld before and after for everybody at once; the quote expires with whatever ends first."""
+    hour = timedelta(hours=1)
+    offer = _offer(available_from=NOON, available_until=NOON + 4 * hour, timer=3_600_000_000 * 3)
+    moments = (NOON - hour, NOON, NOON + 3 * hour, NOON + 4 * hour)
+    quotes = [_quote(offer, at=moment) for moment in moments]
+    assert [one.withheld for one in quotes] == ["available", None, None, "available"]
+    assert [one.expires_at for one in quotes[1:3]] == [NOON + 3 * hour, NOON + 4 * hour]
+    assert "it begins at 2026" in quotes[0].detail
+    assert "it ended at 2026" in quotes[3].detail
+    assert _quote(replace(offer, timer=None), at=NOON).expires_at == NOON + 4 * hour

@@ -366,3 +366,16 @@ def test_a_verdict_without_planned_looks_is_recorded_with_the_estimate_that_was_
         assert card.decision.action == action
         assert revenue(card).adjusted.difference.estimate < revenue(card).difference.estimate
         assert [look.estimate for look in other.looks] == [revenue(card).adjusted.difference.estimate]
+
+
+def test_the_end_without_a_new_visitor_spends_the_rest(planned, review):
+    """What half of the plan leaves open, and the whole of alpha does not, is found when the longest duration passes."""
+    seen = planned(10_000, 0.059, longest_duration=40 * DAY)
+    first = review(seen, day=1)
+    assert (first.decision.action, review.rows()[-1].clock) == ("collecting", 0.5)
+    end = review(seen, day=41)
+    last = review.rows()[-1]
+    assert (last.look, last.clock, last.planned) == (2, 0.5, True)
+    assert last.alpha_spent == pytest.approx(0.05)
+    assert last.boundary < abs(last.z) < review.rows()[0].boundary
+    assert end.decision.action == "ship"

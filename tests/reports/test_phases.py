@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from offerlift.reports import scorecard
 from offerlift.stats import SKEW_LIMIT, error_budget
-from offerlift.storage.observations import Stratum
+from offerlift.storage.observations import ArmCounts, Stratum
 
 
 @pytest.fixture
@@ -165,3 +167,27 @@ def test_skew_in_an_earlier_uneven_split_is_for_people(two_phases, sample):
     assert card.metric("revenue_per_visitor").comparison("b").skew > SKEW_LIMIT
     assert card.decision.action == "review"
     assert "so skewed in arms of unequal size" in card.decision.reason
+
+
+def test_visitors_of_a_dropped_arm_stay_in_the_clock(two_phases, sample, changed):
+    """A third of phase 1 was in c: they count in the clock, the split and the shares, and c is named."""
+    seen = two_phases(
+        {"control": sample(1_000, 50), "b": sample(1_000, 50), "c": sample(1_000, 50)},
+        {"control": sample(500, 25), "b": sample(500, 25), "c": sample(0, 0)},
+        {"control": 1 / 3, "b": 1 / 3, "c": 1 / 3},
+        looks=(0.5, 1.0),
+        sample_size=8_000,
+    )
+    two = tuple(arm for arm in seen.definition.arms if arm.name != "c")
+    seen = changed(seen, arms={arm: counts for arm, counts in seen.arms.items() if arm != "c"})
+    seen = replace(seen, definition=replace(seen.definition, arms=two))
+    card = scorecard(seen)
+    assert card.progress.clock == pytest.approx(4_000 / 8_000)
+    assert [arm.arm for arm in card.arms] == ["control", "b"]
+    shares = {arm.arm: (arm.share, arm.expected_share) for arm in card.arms}
+    assert shares["b"] == (pytest.approx(1_500 / 4_000), pytest.approx(0.75 / 3 + 0.25 / 2))
+    assert card.healthy
+    assert any(note.startswith("“c” was taken out after phase 1: its 1,000 visitors") for note in card.notes)
+    counts = dict(seen.earlier[0].arms) | {"c": ArmCounts(700, 0, {"purchase": 35})}
+    lost = replace(seen, earlier=(replace(seen.earlier[0], arms=counts),))
+    assert not scorecard(lost).healthy

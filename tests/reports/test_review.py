@@ -17,6 +17,7 @@ from offerlift.experiments.metrics import Column, Metric
 from offerlift.experiments.publishing import publish, start
 from offerlift.experiments.records import Exposure, Outcome
 from offerlift.reports import render_review, render_review_html, review_store
+from offerlift.reports.html import style_hash
 from offerlift.reports.review import GROUPS, weeks_in_words, weeks_left
 from offerlift.storage import Store
 
@@ -356,7 +357,7 @@ def test_the_page_loads_nothing(shop):
     for reference in ("http:", "https:", "@import", "url(//"):
         assert reference not in source
     policy = [a["content"] for t, a in page.tags if a.get("http-equiv") == "Content-Security-Policy"]
-    assert policy == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
+    assert policy == [f"default-src 'none'; style-src '{style_hash()}'; form-action 'self'"]
 
 
 def test_effects_of_an_unhealthy_experiment_are_folded_away(shop):

@@ -347,3 +347,23 @@ def test_refused(call, words):
     """Impossible arguments are refused with the value seen and what is allowed."""
     with pytest.raises(InputError, match=words):
         call()
+
+
+@pytest.mark.parametrize("sides", [1, 2])
+@pytest.mark.parametrize("step", [0.0, 0.0003])
+def test_the_end_without_a_new_visitor_spends_the_rest(sides, step):
+    """On the data of the look before, the end has the boundary which that look would have had as the last one.
+
+    Both looks together then have exactly the error alpha: crossing the lower of their boundaries. A few visitors more
+    raise it by what they can change, and no more.
+    """
+    first = next_boundary([], [], 0.3, sides=sides)
+    look = next_boundary([0.3], [first.z], 0.6, sides=sides)
+    end = next_boundary([0.3, 0.6], [first.z, look.z], 0.6 + step, sides=sides, last=True)
+    at_once = next_boundary([0.3], [first.z], 0.6, sides=sides, last=True)
+    assert look.spent < 0.02 < end.spent == pytest.approx(0.05)
+    assert look.z > end.z + 0.2
+    assert end.z == pytest.approx(at_once.z, abs=1e-9 if step == 0 else 0.15)
+    assert end.z >= at_once.z - 1e-9
+    if step == 0:
+        assert spent_by([0.3, 0.6], [first.z, end.z], sides=sides) == pytest.approx(0.05, abs=1e-6)

@@ -12,6 +12,7 @@ import pytest
 from offerlift.stats import (
     Estimate,
     Moments,
+    Shared,
     compare_adjusted,
     compare_estimates,
     compare_means,
@@ -20,6 +21,7 @@ from offerlift.stats import (
     ratio_of,
     skew_kappa,
 )
+from offerlift.stats.fieller import welch
 
 from .samples import column
 
@@ -137,3 +139,30 @@ def test_skewness_without_information():
     """κ is 0 where there is no standard error."""
     assert skew_kappa(column(1), column(1, 2), "y") == 0
     assert skew_kappa(column(1, 1), column(2, 2), "y") == 0
+
+
+@pytest.mark.parametrize("scale", [1e-140, 1e-75, 1.0, 1e75, 1e80, 1e100, 1e150])
+def test_money_of_any_size_has_the_same_freedom_and_lift(scale):
+    """From 1e-140 to 1e150, whose squared variances vanish or overflow, df, p-value and lift are those at 1."""
+    pairs = [(Estimate(52.0 * s, s * s, 99), Estimate(50.0 * s, 2 * s * s, 50)) for s in (1.0, scale)]
+    plain, sized = (compare_estimates(t, c, method="welch") for t, c in pairs)
+    assert sized.difference.df == pytest.approx(plain.difference.df)
+    assert sized.difference.p_value == pytest.approx(plain.difference.p_value)
+    assert sized.difference.high == pytest.approx(plain.difference.high * scale)
+    assert (sized.lift.low, sized.lift.high) == pytest.approx((plain.lift.low, plain.lift.high))
+    for covariance in (0.0, 0.4):
+        one, other = (
+            fieller(t.mean, t.variance, c.mean, c.variance, 1.96, covariance=covariance * t.variance) for t, c in pairs
+        )
+        assert (other.kind, other.low, other.high) == ("bounded", pytest.approx(one.low), pytest.approx(one.high))
+
+
+def test_huge_variances_of_arrays_keep_their_freedom():
+    """Day by day as one by one: variances near 1e300 give finite degrees of freedom, without a warning."""
+    t, c = (
+        Estimate(np.array([5.0, 5e150]), np.array([1.0, 1e300]), np.array([9.0, 9.0])),
+        Estimate(np.array([5.0, 5e150]), np.array([1.0, 1e300]), np.array([9.0, 9.0])),
+    )
+    nothing = np.zeros(2)
+    df = welch(t, c, Shared(nothing, nothing, nothing, nothing + np.inf), 0.05)[2]
+    assert df.tolist() == [18.0, 18.0]

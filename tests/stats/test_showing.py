@@ -16,21 +16,29 @@ from offerlift.stats import (
     Histogram,
     Lift,
     Moments,
+    PastExperiment,
     Rate,
     Shown,
     bayesian_bootstrap,
+    choose_price,
     compare,
     compare_adjusted,
     compare_days,
     compare_quantiles,
+    course_since_exposure,
     covariate_balance,
     decompose_revenue,
+    demand_curve,
+    dose_response,
     error_budget,
     follow_rule,
+    incrementality,
     moments_by_arm,
+    money_per_week,
     next_boundary,
     non_inferiority_proportions,
     normal_posteriors,
+    order_histogram,
     permutation_test,
     planned_looks,
     programme_total,
@@ -41,7 +49,9 @@ from offerlift.stats import (
     sequential_boundaries,
     shrink,
     stagewise_estimate,
+    threshold_bunching,
     time_to_decide,
+    value_of_waiting,
 )
 from offerlift.stats.plotting import GAIN, LOSS, MUTED
 
@@ -214,7 +224,17 @@ def every_kind():
         Moments.from_arrays({"b": [min(v, 1) for v in values], "o": [min(v, 1) * 1.0 for v in values], "r": values})
         for values in (revenue["gift"], revenue["control"])
     ]
-    past = shrink([0.04, 0.01, -0.02, 0.03], [1e-4] * 4)
+    past = [PastExperiment(f"e{i}", y, 0.01, y > 0.02) for i, y in enumerate([0.04, 0.01, -0.02, 0.03])]
+    tested = {"low": control, "high": treatment}
+    prices = {"low": 20.0, "high": 25.0}
+    prices_chosen = choose_price(tested, prices, "bought", unit_cost=10.0)
+    values = {"a": Histogram.of([4500, 5200] * 20, scale=100), "b": Histogram.of([4500, 5200, 5300] * 20, scale=100)}
+    bunched = threshold_bunching(values["b"], values["a"], threshold=50, width=10)
+    doses = dose_response(tested, {"low": 0.0, "high": 0.1}, "orders")
+    bought = incrementality(treatment, control, orders="orders", margin="orders", cost="bought")
+    course = course_since_exposure(treatment, control, {7: "bought", 28: "orders"})
+    means = {"control": (5.0, 0.01), "gift": (5.1, 0.01)}
+    hundred = dict.fromkeys(means, 100)
     budget = error_budget([1.0], 1.0, guardrails=1)
     return [
         looks,
@@ -236,8 +256,22 @@ def every_kind():
         budget,
         planned_looks([0.5, 1.0], budget),
         follow_rule(planned_looks([0.5, 1.0], budget), np.zeros((3, 2, 1)), guardrail_z=np.zeros((3, 2, 1, 1))),
+        shrink([0.04, 0.01, -0.02, 0.03], [1e-4] * 4)[0],
         past[0],
-        programme_total(past, [True, False, False, True]),
+        programme_total(past, smallest_effect=0.05),
+        demand_curve(tested, prices, "bought"),
+        prices_chosen,
+        prices_chosen.tested[0],
+        doses,
+        doses.doses[0],
+        bunched,
+        bunched.above,
+        order_histogram(values, width=5, threshold=50),
+        bought,
+        bought.cost,
+        course,
+        money_per_week((0.1, 0.0, 0.2), 1000, net_of=("refunds",)),
+        value_of_waiting(means, hundred, hundred, 10_000),
     ]
 
 
@@ -250,7 +284,7 @@ def test_each_kind_of_result_shows_itself(result):
     assert list(result.to_pandas().columns) == list(rows[0])
     assert all(name in str(result) and name in result._repr_html_() for name, value in rows[0].items() if value)
     assert "<table>" in result._repr_html_()
-    has_interval = any(name in ("low", "lift_low", "clocks") for name in rows[0])
+    has_interval = any(name in ("low", "lift_low", "difference_low", "clocks") for name in rows[0])
     if has_interval:
         assert result.plot().has_data()
     else:

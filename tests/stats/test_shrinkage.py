@@ -10,7 +10,6 @@ import pytest
 from offerlift.errors import InputError
 from offerlift.stats import (
     between_variance,
-    programme_total,
     sceptical_prior,
     shrink,
     shrink_arms,
@@ -97,48 +96,58 @@ def test_few_past_experiments_are_no_experience():
     assert shrink_by_experience(0.08, 0.0009, past[:9], [0.0001] * 9, 0.05).prior == "sceptical"
     found = shrink_by_experience(0.08, 0.0009, past, [0.0001] * 10, 0.05)
     assert found.prior == "experience"
-    tau2 = between_variance(past, [0.0001] * 10)
-    assert found.shrunk == pytest.approx((tau2 * 0.08 + 0.0009 * np.mean(past)) / (tau2 + 0.0009))
+    assert np.mean(past) < found.shrunk < 0.08
+
+
+def test_much_experience_is_the_blup_of_its_variance():
+    """With 3,000 past experiments μ and τ² are known, and the posterior is (τ² y + v μ)/(τ² + v)."""
+    rng = np.random.default_rng(22)
+    past = rng.normal(0.01, 0.02, 3000) + rng.normal(0, 0.01, 3000)
+    found = shrink_by_experience(0.08, 0.0009, past, [0.0001] * 3000, 0.05)
+    tau2 = between_variance(past, [0.0001] * 3000)
+    assert found.shrunk == pytest.approx((tau2 * 0.08 + 0.0009 * np.mean(past)) / (tau2 + 0.0009), rel=0.003)
+    assert found.shrunk_se == pytest.approx(math.sqrt(tau2 * 0.0009 / (tau2 + 0.0009)), rel=0.003)
+    assert found.prior_variance == pytest.approx(tau2, rel=0.003)
+
+
+def test_a_past_without_differences_makes_nothing_certain():
+    """Where τ² is estimated as 0 the new effect is not the mean of the past for certain: its error is above 0."""
+    past = [0.01, 0.012, 0.008, 0.011, 0.009, 0.01, 0.012, 0.008, 0.011, 0.009]
+    assert between_variance(past, [0.0004] * 10) == 0
+    found = shrink_by_experience(0.08, 0.0004, past, [0.0004] * 10, 0.05)
+    assert found.shrunk_se > 0.005
+    assert 0.01 < found.shrunk < 0.08
+    alone, *_ = shrink(past, [0.0004] * 10)
+    # They are all their mean, which is known with the error of ten.
+    assert alone.shrunk_se == pytest.approx(math.sqrt(0.0004 / 10))
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.01, 0.03])
+def test_a_new_effect_beside_ten_past_ones_is_covered(tau):
+    """Over 2,000 programmes the shrunk effect's 95 % interval holds the new truth at least that often, at any τ."""
+    rng, covered, runs = np.random.default_rng(23), 0, 2_000
+    for _ in range(runs):
+        past = rng.normal(0.005, tau, 10) + rng.normal(0, 0.02, 10)
+        truth = rng.normal(0.005, tau)
+        found = shrink_by_experience(truth + rng.normal(0, 0.02), 0.0004, past, [0.0004] * 10, 0.05)
+        covered += abs(found.shrunk - truth) < 1.96 * found.shrunk_se
+    assert covered / runs > 0.95 - 3.5 * math.sqrt(0.95 * 0.05 / runs)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e6])
+def test_the_unit_of_effects_does_not_matter(factor):
+    """In per cent or in millions, everything scales."""
+    past = [0.02, -0.01, 0.03, 0.0, 0.01, 0.05, -0.02, 0.0, 0.02, 0.06]
+    one = shrink_by_experience(0.08, 0.0009, past, [0.0001] * 10, 0.05)
+    scaled = np.array(past) * factor
+    two = shrink_by_experience(0.08 * factor, 0.0009 * factor**2, scaled, [0.0001 * factor**2] * 10, 0.05 * factor)
+    assert (two.shrunk, two.shrunk_se) == pytest.approx((one.shrunk * factor, one.shrunk_se * factor))
 
 
 def test_effects_that_do_not_differ_are_all_their_mean():
     """Where standard errors explain the differences τ² is 0 and every effect is the mean."""
     found = shrink([0.01, 0.012, 0.008, 0.011], [0.01] * 4)
     assert {round(one.shrunk, 12) for one in found} == {round(np.mean([0.01, 0.012, 0.008, 0.011]), 12)}
-
-
-def test_a_programme_of_winners_is_worth_what_the_shrunk_total_says():
-    """Over 400 programmes of 40 offers the raw total of those shipped is a quarter too large, the shrunk one is right.
-
-    True lifts N(1 %, 2 %), standard error 2 %; shipped where z exceeds 1.96.
-    """
-    rng = np.random.default_rng(21)
-    sums = np.zeros(4)
-    for _ in range(400):
-        truth = rng.normal(0.01, 0.02, size=40)
-        seen = truth + rng.normal(0, 0.02, size=40)
-        shipped = seen / 0.02 > 1.96
-        total = programme_total(shrink(seen, [0.0004] * 40), shipped.tolist(), thresholds=1.96)
-        sums += truth[shipped].sum(), total.raw, total.shrunk, total.corrected or 0.0
-    true, raw, shrunk, corrected = sums
-    assert raw / true > 1.25
-    assert shrunk / true == pytest.approx(1, abs=0.03)
-    # Lee and Shen plug the noisy estimates into the bias, which takes off only part of it.
-    assert raw > corrected
-    assert abs(corrected / true - 1) < abs(raw / true - 1)
-
-
-def test_the_correction_is_that_of_lee_and_shen():
-    """Raw total less Σ σ φ(b - y/σ) over all experiments; None without thresholds."""
-    past = shrink([0.05, 0.01], [0.0001, 0.0004])
-    total = programme_total(past, [True, False], thresholds=[1.96, 1.64])
-    bias = sum(
-        se * math.exp(-((b - y / se) ** 2) / 2) / math.sqrt(2 * math.pi)
-        for y, se, b in ((0.05, 0.01, 1.96), (0.01, 0.02, 1.64))
-    )
-    assert total.corrected == pytest.approx(0.05 - bias)
-    assert (total.raw, total.shipped) == (0.05, 1)
-    assert programme_total(past, [True, False]).corrected is None
 
 
 @pytest.mark.parametrize(
@@ -150,7 +159,6 @@ def test_the_correction_is_that_of_lee_and_shen():
         (lambda: between_variance([0.1, 0.2], [0.1, 0.0]), "[0.1, 0.0]"),
         (lambda: between_variance([0.1, 0.2], [0.1, 0.1], method="reml"), "'reml'"),
         (lambda: sceptical_prior(0.0), "0.0"),
-        (lambda: programme_total(shrink([0.1, 0.2], [0.1, 0.1]), [True]), "2 estimates, but 1"),
     ],
 )
 def test_refused(refused, seen):

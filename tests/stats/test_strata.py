@@ -352,3 +352,15 @@ def test_covers_a_change_of_split():
     assert abs(missed["mean"] / runs - 0.05) < 3.5 * error
     assert abs(missed["rate"] / runs - 0.05) < 3.5 * error
     assert missed["pooled"] / runs > 0.4
+
+
+@pytest.mark.parametrize("scale", [1e-100, 1.0, 1e100])
+def test_money_of_any_size_has_the_same_freedom(scale):
+    """Degrees of freedom over strata are those at 1 where squared variances vanish or overflow."""
+    rng = np.random.default_rng(9)
+    values = [rng.normal(5, 1, 20), rng.normal(6, 2, 40)]
+    plain, sized = (
+        mean_over_strata([Moments.from_arrays({"y": x * s}) for x in values], "y", (0.3, 0.7)) for s in (1.0, scale)
+    )
+    assert sized.df == pytest.approx(plain.df)
+    assert 20 < plain.df < 60

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from offerlift.errors import InputError
 from offerlift.stats import (
     expected_net_gain,
@@ -11,6 +13,7 @@ from offerlift.stats import (
     normal_expected_loss,
     value_of_more_visitors,
     value_of_perfect_information,
+    value_of_waiting,
 )
 
 
@@ -74,6 +77,83 @@ def test_certainty_and_no_visitors_are_worth_nothing_to_learn():
     assert expected_net_gain(0.1, 0, switching_cost=5.0) == -5.0
 
 
+# At 1,950 the offer pays for 200,000 visitors, and no more for the 190,000 that are left after waiting.
+@pytest.mark.parametrize("cost", [0.0, 500.0, 1_950.0, 3_000.0])
+@pytest.mark.parametrize("difference", [-0.01, 0.0, 0.01])
+def test_waiting_with_one_treatment_is_the_gain_of_waiting(difference, cost):
+    """For two arms the net value is that of the normal formula, whatever is chosen now and afterwards."""
+    means = {"control": (5.0, 0.0002), "offer": (5.0 + difference, 0.0003)}
+    found = value_of_waiting(
+        means,
+        {"control": 15_000, "offer": 10_000},
+        {"control": 6_000, "offer": 4_000},
+        200_000,
+        switching_cost={"offer": cost},
+    )
+    after = 0.0002 * 15_000 / 21_000 + 0.0003 * 10_000 / 14_000
+    expected = gain_of_waiting(
+        difference, 0.0005, after, 200_000, in_treatment=4_000, in_control=6_000, switching_cost=cost
+    )
+    assert found.net == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    assert found.worth - found.price == found.net
+    assert found.now == ("offer" if difference * 200_000 > cost else "control")
+
+
+def test_waiting_is_worth_n_times_evsi_less_the_traffic_of_the_worse_arm():
+    """Without a switching cost: visitors left times EVSI, less what the worse arm's visitors are expected to lose.
+
+    Of each that is the expected loss of the worse arm less that of the better one.
+    """
+    means, n = {"control": (5.0, 0.0002), "offer": (5.01, 0.0002)}, {"control": 10_000, "offer": 10_000}
+    found = value_of_waiting(means, n, {"control": 4_000, "offer": 4_000}, 200_000)
+    evsi = value_of_more_visitors(0.01, 0.0004, 0.0004 * 10 / 14, 192_000)
+    se = math.sqrt(0.0004)
+    lost = normal_expected_loss(0.01, se) - normal_expected_loss(-0.01, se)
+    assert found.worth == pytest.approx(evsi, rel=1e-9)
+    assert found.price == pytest.approx(4_000 * lost, rel=1e-9)
+
+
+def test_waiting_with_several_arms_by_simulation():
+    """Four arms: choosing after the week, as the later means say, against choosing now, over a million draws."""
+    rng, total = np.random.default_rng(34), 300_000
+    means = {"control": (5.0, 0.0004), "a": (5.02, 0.0003), "b": (5.01, 0.0006), "c": (4.97, 0.0005)}
+    n, more = dict.fromkeys(means, 10_000), {"control": 3_000, "a": 2_000, "b": 2_000, "c": 1_000}
+    cost = {"a": 1_000.0, "b": 500.0}
+    moved = [math.sqrt(v * more[k] / (n[k] + more[k])) for k, (_, v) in means.items()]
+    later = rng.normal([m for m, _ in means.values()], moved, (1_000_000, 4))
+    costs = np.array([cost.get(k, 0.0) for k in means])
+    left = total - sum(more.values())
+    waited = (later * left - costs).max(axis=1) + sum(more[k] * m for k, (m, _) in means.items())
+    now = max(m * total - cost.get(k, 0.0) for k, (m, _) in means.items())
+    found = value_of_waiting(means, n, more, total, switching_cost=cost)
+    assert found.now == "a"
+    assert found.net == pytest.approx(waited.mean() - now, abs=3.5 * waited.std() / 1000)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.tuples(st.floats(-5, 5), st.floats(0, 1)), min_size=2, max_size=5),
+    st.floats(0.01, 1000),
+    st.randoms(use_true_random=False),
+)
+def test_worth_of_waiting_is_never_negative_and_scales(arms, money, random):
+    """News is worth at least nothing; another currency multiplies it, and the order of arms does not matter."""
+    means = {f"a{i}": arm for i, arm in enumerate(arms)}
+    n, more = dict.fromkeys(means, 100), dict.fromkeys(means, 30)
+    first = value_of_waiting(means, n, more, 10_000)
+    order = list(means)
+    random.shuffle(order)
+    other = value_of_waiting({k: (means[k][0] * money, means[k][1] * money**2) for k in order}, n, more, 10_000)
+    assert first.worth >= 0
+    assert first.price >= -1e-9
+    assert other.worth == pytest.approx(first.worth * money, rel=1e-6, abs=1e-6 * money)
+    assert other.price == pytest.approx(first.price * money, rel=1e-6, abs=1e-6 * money)
+
+
+TWO = {"a": (1.0, 0.1), "b": (1.1, 0.1)}
+N = {"a": 10, "b": 10}
+
+
 @pytest.mark.parametrize(
     ("refused", "seen"),
     [
@@ -82,6 +162,15 @@ def test_certainty_and_no_visitors_are_worth_nothing_to_learn():
         (lambda: value_of_perfect_information(0.1, -0.1), "-0.1"),
         (lambda: value_of_more_visitors(0.1, 0.1, 0.2), "0.2 later"),
         (lambda: gain_of_waiting(0.1, 0.2, 0.1, 10, in_treatment=6, in_control=5), "of 10 until"),
+        (lambda: value_of_waiting({"a": (1.0, 0.1)}, {"a": 1}, {"a": 1}, 10), "1 arms"),
+        (lambda: value_of_waiting(TWO, {"a": 10}, N, 100), "['a']"),
+        (lambda: value_of_waiting(TWO, N, {"a": 1, "c": 1}, 100), "['a', 'c']"),
+        (lambda: value_of_waiting(TWO, N, N, 100, switching_cost={"d": 1.0}), "['d']"),
+        (lambda: value_of_waiting(TWO, N, N, 19), "of 19 until"),
+        (lambda: value_of_waiting(TWO, {"a": 0, "b": 1}, N, 100), "0 visitors"),
+        (lambda: value_of_waiting(TWO, N, {"a": -1, "b": 1}, 100), "-1 meanwhile"),
+        (lambda: value_of_waiting({"a": (1.0, -0.1), "b": (1.0, 0.1)}, N, N, 100), "-0.1"),
+        (lambda: value_of_waiting({"a": (math.nan, 0.1), "b": (1.0, 0.1)}, N, N, 100), "nan"),
     ],
 )
 def test_refused(refused, seen):

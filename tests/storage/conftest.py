@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from offerlift.experiments.definition import Arm, Definition, Plan
+from offerlift.experiments.definition import Arm, Definition, Offer, Plan
 from offerlift.experiments.metrics import Column, Metric
 from offerlift.experiments.snapshot import Published
 from offerlift.storage.store import Store
@@ -68,3 +69,21 @@ def write(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write_file
+
+
+@pytest.fixture
+def offering(make_published: Callable[..., Published]) -> Callable[..., Published]:
+    """A published version whose arm b has an offer and whose arm c has one with two alternatives; a has none."""
+
+    def make(key: str = "exit", metrics: tuple[Metric, ...] = METRICS) -> Published:
+        published = make_published(key, metrics)
+        control, b, c = published.definition.arms
+        arms = (
+            control,
+            replace(b, offer=Offer("rebate", "downsell", "cart", "offer_declined")),
+            replace(c, offer=Offer("small", "downsell", "cart", "offer_declined", alternatives=("slow", "gift"))),
+        )
+        offers = tuple(Offer(name, "downsell", "cart", "offer_declined") for name in ("slow", "gift"))
+        return replace(published, definition=replace(published.definition, arms=arms, offers=offers))
+
+    return make

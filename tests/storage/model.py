@@ -123,6 +123,8 @@ def number(shop: Shop, person: Person, metric: Metric, column: Column, as_of: in
     match column.measure:
         case "converted":
             total = int(bool(orders))
+        case "absent":
+            total = int(not orders)
         case "count":
             total = len(orders)
         case "value":

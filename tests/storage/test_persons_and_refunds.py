@@ -142,6 +142,53 @@ def test_a_visitor_is_analysed_in_the_phase_that_came_first(store, make_publishe
     assert seen.arms is second.arms
 
 
+def test_visitors_of_an_arm_that_a_later_phase_dropped_stay_counted(store, make_published, at):
+    """They are of their phase, in its arms and moments, and are not unknown; a dropped arm's late exposure is."""
+    store.publish(make_published(arms=("a", "b", "c"), metrics=(REVENUE,)))
+    store.publish(replace(make_published(arms=("a", "b"), metrics=(REVENUE,), version=2), phase=2))
+    store.write_exposures(Exposure("exit", f"{arm}{i}", arm, at(0)) for arm in "abc" for i in range(3))
+    store.write_exposures([Exposure("exit", "w", "b", at(4), phase=2), Exposure("exit", "x", "c", at(4), phase=2)])
+    store.write_outcomes([Outcome("o", "c1", "purchase", at(1), value=Decimal(7))])
+    seen = store.observations("exit", as_of=at(40))
+    (first,) = seen.earlier
+    assert {arm: one.visitors for arm, one in first.arms.items()} == {"a": 3, "b": 3, "c": 3}
+    moments = first.moments["revenue"]["c"]
+    assert (moments.n, moments.sum_of("purchase:value")) == (3, pytest.approx(7))
+    assert {arm for _, arms in first.exposures_by_day for arm in arms} == {"a", "b", "c"}
+    assert {arm: one.visitors for arm, one in seen.arms.items()} == {"a": 0, "b": 1}
+    assert seen.unknown_arms == {"c": 1}
+
+
+@pytest.mark.parametrize("phases", [1, 2])
+def test_crossovers_can_be_left_out(store, make_published, at, phases):
+    """Who was seen in another arm by then is in no count and no moment; who was seen there later still is."""
+    for phase in range(1, phases + 1):
+        store.publish(replace(make_published(metrics=(REVENUE,), version=phase), phase=phase))
+    store.write_exposures(Exposure("exit", visitor, "a", at(0)) for visitor in ("u", "v", "w"))
+    store.write_exposures([Exposure("exit", "v", "b", at(1)), Exposure("exit", "w", "b", at(50))])
+    store.write_exposures([Exposure("exit", "x", "b", at(0))])
+    store.write_outcomes(Outcome(visitor, visitor, "purchase", at(1), value=3) for visitor in "uvwx")
+    seen = store.observations("exit", as_of=at(40))
+    steady = store.variant("exit", as_of=at(40), without_crossovers=True)
+    of = [{arm: one.strata[0].arms[arm] for arm in "ab"} for one in (seen, steady)]
+    assert [(arms["a"].visitors, arms["a"].crossovers, arms["b"].visitors) for arms in of] == [(3, 1, 1), (2, 0, 1)]
+    moments = steady.strata[0].moments["revenue"]["a"]
+    assert (moments.n, moments.sum_of("purchase:value")) == (2, pytest.approx(6))
+    assert store.variant("exit", as_of=at(40)).strata[0].arms == seen.strata[0].arms
+
+
+def test_another_cap_can_be_tried(store, make_published, at):
+    """A visitor's sum counts up to the cap that is given, in minor units; without one the metric's own holds."""
+    store.publish(make_published(metrics=(REVENUE,)))
+    store.write_exposures([Exposure("exit", "v", "a", at(0))])
+    store.write_outcomes([Outcome("o", "v", "purchase", at(1), value=30)])
+    sums = [
+        store.variant("exit", caps=caps).moments["revenue"]["a"].sum_of("purchase:value")
+        for caps in (None, {"revenue": 1_250}, {"revenue": None})
+    ]
+    assert sums == [pytest.approx(30), pytest.approx(12.5), pytest.approx(30)]
+
+
 def test_only_segments_of_the_definition_can_be_asked_for(memory, make_published):
     """An attribute that was never stored is no segment."""
     memory.publish(make_published())

@@ -83,9 +83,10 @@ def metrics(draw):
     drawn = []
     for i in range(draw(st.integers(1, 4))):
         kind = draw(st.sampled_from(["conversion", "count", "revenue", "revenue", "margin", "ratio", "retention"]))
-        measure = {"conversion": "converted", "retention": "converted", "revenue": "value", "ratio": "value"}
+        measure = {"conversion": "converted", "revenue": "value", "ratio": "value"}
         wanted = st.sampled_from(["purchase", "purchase", *EVENTS, "never", None])
-        numerator = Column(draw(wanted), measure.get(kind, kind))
+        taken = draw(st.sampled_from(["converted", "absent"])) if kind == "retention" else measure.get(kind, kind)
+        numerator = Column(draw(wanted), taken)
         denominator = Column(draw(wanted), draw(st.sampled_from(["count", "margin"]))) if kind == "ratio" else None
         start = draw(st.integers(0, 4)) if kind == "retention" else 0
         end = draw(st.none() | st.sampled_from([start + 1, start + 7, start + 14]))
@@ -208,6 +209,15 @@ def check(store, make_published, at, shop, used, phase, as_of):
     compare(store, key, at, shop, used, phase, as_of)
 
 
+def counted(persons):
+    """Visitors by segment, phase and arm, as plain Python counts them."""
+    found = {}
+    for one in persons:
+        arms = found.setdefault(one.segment, {}).setdefault(one.phase, {})
+        arms[one.arm] = arms.get(one.arm, 0) + 1
+    return found
+
+
 def compare(store, key, at, shop, used, phase, as_of, offset=0):
     """The state of a stored shop, and the same by segment, with the model's."""
     seen = store.observations(key, as_of=at(as_of))
@@ -221,6 +231,7 @@ def compare(store, key, at, shop, used, phase, as_of, offset=0):
     assert (seen.first_exposure, seen.last_exposure) == ((at(min(known)), at(max(known))) if known else (None, None))
     split = store.breakdown(key, "country", as_of=at(as_of))
     assert set(split.values) == {one.segment for one in persons}
+    assert store.visitors_by(key, "country", as_of=at(as_of)) == counted(persons)
     for value, strata in split.values.items():
         own = [one for one in persons if one.segment == value]
         for stratum in strata:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy
 from offerlift.errors import ConflictError, InputError, StoreError
+from offerlift.experiments.records import Outcome
 from offerlift.storage import tables
 from offerlift.storage.engine import reading
 from offerlift.storage.store import Store
+from offerlift.storage.versions import Revision
 
 
 def refused(url, **options):
@@ -42,6 +45,31 @@ def test_a_store_remembers_its_currency(store_url):
     with Store.open(store_url) as store:
         assert store.currency == "USD"
     assert "in USD, not in EUR" in str(refused(store_url, currency="EUR"))
+
+
+def test_a_read_only_store_is_read_and_never_written(store_url, make_published):
+    """On every engine: its experiments, visitors and looks are read, and the database itself refuses a write."""
+    with Store.open(store_url) as store:
+        store.publish(make_published())
+    with Store.open(store_url, read_only=True) as store:
+        assert store.experiments() == ["exit"]
+        assert store.revisions() == {"exit": Revision(version=1, look=0)}
+        assert store.observations("exit").arms
+        assert store.looks("exit") == ()
+        for write in (
+            lambda: store.publish(replace(make_published(), version=2, state="paused")),
+            lambda: store.write_outcomes([Outcome("o", "v", "purchase", datetime.now(UTC))]),
+        ):
+            with pytest.raises(StoreError):
+                write()
+    with Store.open(store_url, read_only=True) as store:
+        assert store.revisions() == {"exit": Revision(version=1, look=0)}
+
+
+def test_a_read_only_store_is_not_created(tmp_path):
+    """Where there is none that is an error, and none is there afterwards."""
+    assert "none.db" in str(refused(tmp_path / "none.db", read_only=True))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("currency", ["eur", "EURO", "", "€"])

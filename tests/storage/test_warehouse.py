@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from offerlift.errors import InputError
 from offerlift.experiments.metrics import DAY, Column, CovariateUse, Metric
 from offerlift.experiments.warehouse import ComputedCovariate
+from offerlift.storage.late_covariates import LEAST
 from offerlift.storage.store import Store
 from offerlift.storage.warehouse import Warehouse
 from sqlalchemy import create_engine, delete
@@ -18,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from . import raw_shop
 from .conftest import METRICS
-from .model import Order, Shop
+from .model import ARMS, Order, Shop
 from .raw_shop import tables_of
 from .test_series import cases
 from .test_statements import EXAMPLES, assert_moments, covariates, exposures, metrics, orders, segments
@@ -84,10 +85,12 @@ def check(raw, make_published, at, shop, used, as_of, **mapping):
         fill_store(store, key, shop, at)
         stored = store.observations(key, as_of=at(as_of))
         split = store.breakdown(key, "country", as_of=at(as_of))
+        counts = store.visitors_by(key, "country", as_of=at(as_of))
     fill(shop, at)
     with Warehouse.open(url) as warehouse:
         assert_same(warehouse.observations(definition, tables_of(**mapping), as_of=at(as_of)), stored)
         found = warehouse.breakdown(definition, tables_of(**mapping), "country", as_of=at(as_of))
+        assert warehouse.visitors_by(definition, tables_of(**mapping), "country", as_of=at(as_of)) == counts
     assert found.values.keys() == split.values.keys()
     for value, strata in split.values.items():
         assert_same_strata(found.values[value], strata, used)
@@ -305,3 +308,16 @@ def test_of_two_exposures_at_one_instant_the_first_arm_by_name_counts(raw, make_
         "b": (1, 1),
         "c": (1, 1),
     }
+
+
+def test_a_covariate_known_too_late_is_refused(raw, make_published, at):
+    """Where every value of it is from after its visitor's exposure, the message names the covariate."""
+    url, fill = raw
+    late = [(f"v{i}", "history", 11, float(i)) for i in range(LEAST)]
+    sale = Order("o", "v0", "purchase", 12, 100, 50)
+    fill(Shop([(f"v{i}", 1, ARMS[i % 2], 10) for i in range(LEAST)], [sale], late), at)
+    use = Metric("conversion", "conversion", Column("purchase", "converted"), covariate=CovariateUse("history"))
+    definition = make_published(metrics=(use,)).definition
+    message = f"'history' is known only after the exposure: {LEAST} visitors"
+    with Warehouse.open(url) as warehouse, pytest.raises(InputError, match=message):
+        warehouse.observations(definition, tables_of(), as_of=at(20))

@@ -63,5 +63,7 @@ def test_a_visit_records_for_its_visitor(assigner: Assigner, recorder: Capturing
     assert recorder.exposures == []
     assignment = visit.assign_and_expose("exit", {"country": "DE"})
     visit.outcome("order-1", "purchase", value=80, currency="EUR")
+    visit.offer_step(assignment, "declined", offer="lighter", reason="too_expensive")
+    assert [(each.visitor, each.step, each.offer) for each in recorder.offer_steps] == [("v17", "declined", "lighter")]
     assert [(each.visitor, each.arm) for each in recorder.exposures] == [("v17", assignment.arm)]
     assert [(each.visitor, each.name, each.value) for each in recorder.outcomes] == [("v17", "purchase", 80)]

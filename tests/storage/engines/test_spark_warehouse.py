@@ -67,10 +67,11 @@ def test_parquet_on_spark_gives_what_a_store_gives(session, make_published, at, 
         store.publish(replace(published, definition=definition, phase=2))
         fill(store, "exit", happened, at)
         stored, split = store.observations("exit", as_of=as_of), store.breakdown("exit", "country", as_of=as_of)
-        days = store.cumulative("exit", as_of=as_of)
+        days, counts = store.cumulative("exit", as_of=as_of), store.visitors_by("exit", "country", as_of=as_of)
     with Warehouse.open(f"spark://{MASTER}") as warehouse:
         assert_same(warehouse.observations(definition, tables, as_of=as_of), stored)
         found = warehouse.breakdown(definition, tables, "country", as_of=as_of)
+        assert warehouse.visitors_by(definition, tables, "country", as_of=as_of) == counts
         seen = warehouse.cumulative(definition, tables, as_of=as_of)
     for value, strata in split.values.items():
         assert_same_strata(found.values[value], strata, metrics)

@@ -11,7 +11,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 from offerlift.errors import InputError, StoreError
-from offerlift.experiments.records import Outcome
+from offerlift.experiments.records import OfferStep, Outcome
 from offerlift.storage import tables
 from offerlift.storage.maintenance import exporting
 from offerlift.storage.maintenance.exporting import export_store, exported_tables
@@ -154,3 +154,17 @@ def test_memory_does_not_grow_with_the_rows(store, tmp_path, monkeypatch):
     assert file.rows == 450
     assert sorted(sizes) == [50, 100, 100, 100, 100]
     assert pq.ParquetFile(file.path).num_row_groups == 5
+
+
+def test_steps_of_offers_are_exported_as_text(store, offering, tmp_path):
+    """Experiment, visitor, offer and reason are text, the time is a time; what has no reason is empty."""
+    store.publish(offering())
+    steps = [("declined", "rebate", "too_expensive"), ("accepted", "gift", None)]
+    store.write_offer_steps(OfferStep("exit", "v1", step, offer, day(1), why) for step, offer, why in steps)
+    export_store(store, tmp_path / "out", format="csv", names=["offer_step"])
+    header, *rows = (tmp_path / "out" / "offer_step.csv").read_text().splitlines()
+    assert header == "experiment,visitor,step,offer,at,reason,received_at"
+    assert sorted(row.rsplit(",", 1)[0] for row in rows) == [
+        "exit,v1,accepted,gift,2026-01-02T00:00:00.000000Z,",
+        "exit,v1,declined,rebate,2026-01-02T00:00:00.000000Z,too_expensive",
+    ]

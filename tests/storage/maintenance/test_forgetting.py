@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from offerlift.errors import InputError
 from offerlift.experiments.hashing import bucket
-from offerlift.experiments.records import Exposure, Link, Outcome
+from offerlift.experiments.records import Exposure, Link, OfferStep, Outcome
 from offerlift.storage import tables
 from offerlift.storage.forgotten import is_forgotten, new_forgotten_id
 from offerlift.storage.maintenance.forgetting import forget_visitor, plan_forgetting
@@ -223,3 +223,17 @@ def test_random_ids_are_different():
     assert len(made) == 100
     assert all(map(is_forgotten, made))
     assert not is_forgotten("forgotten-1")
+
+
+def test_steps_of_offers_stay_without_the_id(store, offering):
+    """The funnel is the same, the id is in none of its rows, and what is written for it later is another visitor's."""
+    store.publish(offering())
+    store.write_exposures(Exposure("exit", who, "b", day(1)) for who in (WHO, "other"))
+    step = OfferStep("exit", WHO, "declined", "rebate", day(2), "too_expensive")
+    store.write_offer_steps([step])
+    before = store.funnel("exit").arms
+    done = forget_visitor(store, WHO)
+    assert done.anonymous["offer_step"] == 1
+    assert store.funnel("exit").arms == before
+    assert store.write_offer_steps([step]).new == 1
+    assert store.funnel("exit").arms == before

@@ -143,9 +143,12 @@ def test_breakdowns_stay_as_they_are(store, make_published):
         }
 
     before = counted("country"), counted("device")
+    visitors = store.visitors_by("old", "country")
+    assert sum(visitors["DE"][1].values()) + sum(visitors["SE"][1].values()) == 20
     assert set(before[0]) == {"DE", "SE"}
     prune_store(store, BEFORE)
     assert (counted("country"), counted("device")) == before
+    assert store.visitors_by("old", "country") == visitors
     for read in (store.cumulative, store.since_exposure, store.distributions):
         with pytest.raises(InputError, match="on which day is not kept"):
             read("old")

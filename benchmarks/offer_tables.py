@@ -1,0 +1,28 @@
+"""The tables that `offers.py` makes, in the order of the page."""
+
+from __future__ import annotations
+
+from measured.offer_decisions import PROGRAMMES, PROMOTIONS, WEEK_MORE
+from measured.offer_designs import AGENTS, DEPTHS, FACTORS, OVERLAPPING, PRICED, SEGMENTED
+from measured.offer_estimates import ANYWAY, COURSE_AFTER, EFFECTS, THRESHOLD
+
+__all__ = ["TABLES"]
+
+TABLES = {
+    table.name: table
+    for table in (
+        PROMOTIONS,
+        EFFECTS,
+        ANYWAY,
+        FACTORS,
+        PRICED,
+        DEPTHS,
+        THRESHOLD,
+        COURSE_AFTER,
+        SEGMENTED,
+        AGENTS,
+        OVERLAPPING,
+        PROGRAMMES,
+        WEEK_MORE,
+    )
+}
