@@ -8,7 +8,7 @@ shipping, the raw one is what was measured.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -185,8 +185,8 @@ def shrink_together(
 
     `shrink` from four on. Below, with the `sceptical_prior` of the smallest effect on the difference of any two, so
     that each lies N(μ, (MDE/1.96)²/2) around the mean μ weighted by 1/(v_i + τ²) (Spiegelhalter, Freedman and Parmar
-    1994); None where nobody says how large that is, as two or three estimates cannot tell. `shrunk_se` has, beside that
-    of `shrink`, the error of μ: (1 - keep)²/Σ 1/(v_i + τ²), keep = τ²/(τ² + v_i) (Morris 1983). Where the estimates
+    1994); None where nobody says how large that is, as two or three estimates cannot tell. `shrunk_se` has
+    the error of μ in it, (1 - keep)²/Σ 1/(v_i + τ²) with keep = τ²/(τ² + v_i) (Morris 1983). Where the estimates
     differ by no more than chance, all are then the common mean, with its error rather than none.
 
     Assumes that no estimate is expected to lie above another. Not for arms against one control: `shrink_arms`.
@@ -201,20 +201,12 @@ def shrink_together(
     """
     y, v = effects_and_variances(effects, variances)
     if len(y) >= LEAST_ARMS:
-        found = shrink(y, v)
-    elif smallest_effect is None or len(y) == 0:
+        return shrink(y, v)
+    if smallest_effect is None or len(y) == 0:
         return None
-    else:
-        tau2 = sceptical_prior(smallest_effect) / 2
-        mu = _centre(y, v, tau2)
-        found = [_blup(float(a), float(b), mu, tau2, "sceptical") for a, b in zip(y, v, strict=True)]
-    tau2 = found[0].prior_variance
-    of_mean = 1 / float((1 / (v + tau2)).sum())
-    drawn = (v / (v + tau2)).tolist()
-    return [
-        replace(one, shrunk_se=math.sqrt(one.shrunk_se**2 + share**2 * of_mean))
-        for one, share in zip(found, drawn, strict=True)
-    ]
+    tau2 = sceptical_prior(smallest_effect) / 2
+    mu, of_mu = _centre(y, v, tau2), float(1 / (1 / (v + tau2)).sum())
+    return [_blup(float(a), float(b), mu, tau2, "sceptical", of_mu) for a, b in zip(y, v, strict=True)]
 
 
 def shrink_by_experience(
