@@ -185,7 +185,9 @@ def shrink_together(
 
     `shrink` from four on. Below, with the `sceptical_prior` of the smallest effect on the difference of any two, so
     that each lies N(μ, (MDE/1.96)²/2) around the mean μ weighted by 1/(v_i + τ²) (Spiegelhalter, Freedman and Parmar
-    1994); None where nobody says how large that is, as two or three estimates cannot tell.
+    1994); None where nobody says how large that is, as two or three estimates cannot tell. `shrunk_se` has
+    the error of μ in it, (1 - keep)²/Σ 1/(v_i + τ²) with keep = τ²/(τ² + v_i) (Morris 1983). Where the estimates
+    differ by no more than chance, all are then the common mean, with its error rather than none.
 
     Assumes that no estimate is expected to lie above another. Not for arms against one control: `shrink_arms`.
 
