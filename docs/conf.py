@@ -51,15 +51,20 @@ def setup(app: Any) -> None:
     app.connect("autodoc-process-docstring", _as_text)
     for event in ("description", "options", "arguments", "epilog"):
         app.connect(f"sphinx-click-process-{event}", _as_help)
-    app.connect("source-read", _with_pages_alone)
+    app.connect("source-read", _as_site)
 
 
-def _with_pages_alone(app: Any, name: str, source: list[str]) -> None:
-    """Leave out the patterns of the contents for which there is no page (yet)."""
+def _as_site(app: Any, name: str, source: list[str]) -> None:
+    """Turn a page that is read beside the code into one of the site.
+
+    Patterns of the contents without a page (yet) are left out, and links to examples, which the site does not have,
+    become their paths.
+    """
     if name == "index":
         lines = source[0].splitlines(keepends=True)
         found = [line for line in lines if "*" not in line or "**" in line or list(PAGES.glob(f"{line.strip()}.md"))]
         source[0] = "".join(found)
+    source[0] = re.sub(r"\[([^\]]+)\]\(\.\./(examples/[^)]+)\)", r"\1 (`\2`)", source[0])
 
 
 def _as_help(app: Any, context: Any, lines: list[str]) -> None:

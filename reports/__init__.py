@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .changes import Change, change_log
 from .course import Course, course
 from .history import History, given_history, read_history, table_history
 from .html import render_html
@@ -20,6 +21,7 @@ from .tree import Scorecard
 from .trial import PastVisitors, given_visitors, past_visitors
 
 __all__ = [
+    "Change",
     "Course",
     "Forecast",
     "History",
@@ -29,6 +31,7 @@ __all__ = [
     "Reviewed",
     "Scorecard",
     "Simulation",
+    "change_log",
     "course",
     "forecast",
     "given_history",

@@ -55,10 +55,12 @@ def _exposures(observations: Observations) -> tuple[ExposureDay, ...]:
 
 
 def _course(store: Store, observations: Observations) -> tuple[MonitoredArm, ...]:
-    if observations.definition.source == "table" or observations.first_exposure is None:
+    definition = observations.definition
+    # Days are not read by clusters, and a band of independent visitors would be too narrow for them.
+    if definition.source == "table" or definition.plan.cluster is not None or observations.first_exposure is None:
         return ()
     try:
-        return lift_course(store.cumulative(observations.definition.experiment, as_of=observations.as_of))
+        return lift_course(store.cumulative(definition.experiment, as_of=observations.as_of))
     except InputError:
         # Its rows were pruned; what happened on which day is not kept.
         return ()

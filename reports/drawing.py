@@ -90,6 +90,6 @@ def _font(found: re.Match[str]) -> str:
 
 
 def _attributes(found: re.Match[str]) -> str:
-    """The declarations of a style as attributes of the same names, which SVG has for each that matplotlib writes."""
+    """The declarations of a style as attributes of the same names, which SVG has for all that matplotlib writes."""
     pairs = (one.partition(":") for one in found.group(1).split(";") if one.strip())
     return "".join(f' {name.strip()}="{value.strip()}"' for name, _, value in pairs)

@@ -82,11 +82,12 @@ def guardrail_in_words(metric: MetricRow, comparison: ComparisonRow) -> str:
     known = lift.kind == "bounded" and worst is not None
     against = f"the margin of {fmt.setting(row.margin)}"
     end = "" if not known else f": it may be {fmt.lift(worst, fmt.half_width(lift.low, lift.high))}"
+    change = "loss" if metric.desired_change == "increase" else "rise"
     if row.result == "passed":
-        return f"{name}: a loss beyond {against} is excluded"
+        return f"{name}: a {change} beyond {against} is excluded"
     if row.result == "failed":
         return f"{name} is worse than {against} allows"
-    return f"{name}: a loss beyond {against} is not yet excluded{end}"
+    return f"{name}: a {change} beyond {against} is not yet excluded{end}"
 
 
 def caveats(card: Scorecard) -> list[str]:

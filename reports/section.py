@@ -126,7 +126,7 @@ def heading(card: Scorecard) -> str:
         "stop_harm": f"Roll back {arm}",
         "stop_no_effect": "Stop, no effect",
         "collecting": "No decision from this table" if card.source == "table" else "Keep collecting",
-        "review": f"Review {arm}",
+        "review": f"Needs people: {arm}" if arm else "Needs people",
         "do_not_read": "Do not read the effects",
     }
     return words[card.decision.action].strip()

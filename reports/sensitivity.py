@@ -22,7 +22,9 @@ CAP_SHARE = 0.99
 
 def read_sensitivity(store: Store, observations: Observations) -> tuple[SensitivityRow, ...]:
     """The rows of every treatment arm; none of a table, and none where the rows were pruned."""
-    if observations.definition.source == "table" or not observations.first_exposure:
+    plan = observations.definition.plan
+    # Intervals of independent visitors would be too narrow for clusters.
+    if observations.definition.source == "table" or plan.cluster is not None or not observations.first_exposure:
         return ()
     try:
         return tuple(_read(store, observations))

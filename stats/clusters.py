@@ -75,8 +75,8 @@ def compare_clusters(
     arms, where visitors were randomised, or of one, where clusters were: the covariance within clusters is in it.
 
     Measured at 10, 20 and 40 clusters (docs/measured.md): CR2 with these degrees of freedom covers .94 to .96 with
-    clusters of one size, and .93 to .97 where sizes differ with a coefficient of variation of 1.3; CR1 with t on G - 1,
-    which is what most programs print, covers down to .82 there.
+    clusters of one size, and .93 to .96 where sizes differ with a coefficient of variation of 1.3; CR1 with t on G - 1,
+    which is what most programs print, covers down to .81 there.
 
     Assumes that clusters are independent of each other; within one, visitors may depend on each other in any way. Not
     for a handful of clusters of which one has most of the visitors, nor for clusters that the offer itself makes.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc
 
 from ..errors import InputError
-from .bayes import Direction, normal_posteriors
+from .bayes import Direction, normal_posteriors, normal_update
 from .contrasts import Contrast, Scale, Status, WaldTest, adjusted, arrays_of, contrast_of, log_estimate, wald_test_of
 from .factorial_design import Cell, CellModel, Grid, Term, show_cell, term_name
 from .factorial_results import CellWeights, FactorialCell, FactorialComparison, FactorialEffect, LackOfFit
@@ -33,6 +33,9 @@ Strata = Sequence[Moments]
 
 MOST_RANKED = 32
 """Most cells for which the chance to be the best is computed: its cost grows with their square."""
+
+MOST_RELATIVE_ERROR = 0.2
+"""Standard error of a cell's mean over the mean, above which its logarithm is too skewed for the intervals' level."""
 
 HOLM = "Holm (1979) within the family: over its terms, and over its single contrasts"
 
@@ -151,6 +154,7 @@ def compare_factorial(
         best,
         fit,
         known,
+        _too_uncertain(usable) if status == "ok" and scale == "log" else "",
     )
 
 
@@ -260,6 +264,17 @@ def _problem(
     return "", "ok"
 
 
+def _too_uncertain(usable: Mapping[Cell, Estimate]) -> str:
+    for cell, estimate in usable.items():
+        relative = math.sqrt(estimate.variance) / estimate.mean
+        if relative > MOST_RELATIVE_ERROR:
+            return (
+                f"cell {show_cell(cell)} knows its mean to {relative:.0%} only: with so few orders intervals on the "
+                "log scale are too narrow, and the additive scale is the safer one"
+            )
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """A term's contrasts over the grid, and for each the terms that it cannot be told from, or None."""
@@ -366,7 +381,11 @@ def _ranked(
     found = dict(zip(usable, shrunk or [], strict=False))
     chance = {}
     if 1 < len(found) <= MOST_RANKED:
-        posterior = {str(at): (one.shrunk, one.shrunk_se**2) for at, one in enumerate(found.values())}
+        # Given the common mean, whose error moves all cells alike and so none past another.
+        posterior = {
+            str(at): normal_update(one.raw, one.raw_se**2, one.prior_mean, one.prior_variance)
+            for at, one in enumerate(found.values())
+        }
         best = normal_posteriors(posterior, "0", direction=direction).probability_best
         chance = dict(zip(found, best.values(), strict=True))
     ranked = tuple(

@@ -122,6 +122,7 @@ class FactorialComparison(Shown):
         best: the best of the tested cells by its shrunk mean, or by its raw one where there is no shrunk.
         lack_of_fit: of the model.
         inputs: the cells' moments.
+        warning: on the log scale, where a cell's mean is known too badly for its logarithm; "" otherwise.
 
     Example:
         >>> from offerlift.stats import Moments, compare_factorial
@@ -150,6 +151,7 @@ class FactorialComparison(Shown):
     best: FactorialCell | None
     lack_of_fit: LackOfFit | None
     inputs: Mapping[Cell, Strata]
+    warning: str = ""
 
     def __getitem__(self, term: str) -> FactorialEffect:
         """The effect of a term.
@@ -174,7 +176,7 @@ class FactorialComparison(Shown):
 
     def notes(self) -> list[str]:
         """What the table does not say: scale, weights, family, lack of fit and the best cell, a sentence each."""
-        lines = [self.reason] if self.reason else []
+        lines = [said for said in (self.reason, self.warning) if said]
         averaged = "all combinations alike" if self.weights == "equal" else "combinations by their visitors"
         unit = "relative, on the log scale" if self.scale == "log" else "in the metric's unit"
         lines.append(f"Effects are {unit}, and average over the other factors' levels with {averaged}.")

@@ -137,7 +137,7 @@ def shrink(effects: ArrayLike, variances: ArrayLike, *, method: Tau = "paule-man
     """
     y, v = effects_and_variances(effects, variances)
     tau2 = between_variance(y, v, method=method)
-    mu, of_mu = _centre(y, v, tau2), float(1 / (1 / (v + tau2)).sum())
+    mu, of_mu = _centre(y, v, tau2), _variance_of_centre(v, tau2)
     return [_blup(float(a), float(b), mu, tau2, "effects", of_mu) for a, b in zip(y, v, strict=True)]
 
 
@@ -203,8 +203,8 @@ def shrink_together(
     if smallest_effect is None or len(y) == 0:
         return None
     tau2 = sceptical_prior(smallest_effect) / 2
-    mu = _centre(y, v, tau2)
-    return [_blup(float(a), float(b), mu, tau2, "sceptical") for a, b in zip(y, v, strict=True)]
+    mu, of_mu = _centre(y, v, tau2), _variance_of_centre(v, tau2)
+    return [_blup(float(a), float(b), mu, tau2, "sceptical", of_mu) for a, b in zip(y, v, strict=True)]
 
 
 def shrink_by_experience(
@@ -315,6 +315,10 @@ def _centre(y: Array, v: Array, tau2: float) -> float:
 def _spread(y: Array, v: Array, tau2: float) -> float:
     w = 1 / (v + tau2)
     return float(w @ (y - (w @ y) / w.sum()) ** 2)
+
+
+def _variance_of_centre(v: Array, tau2: float) -> float:
+    return float(1 / (1 / (v + tau2)).sum())
 
 
 def _blup(y: float, v: float, mu: float, tau2: float, prior: Prior, of_mu: float = 0.0) -> Shrunk:

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .decisions import Decided
     from .distributions import Distribution, Distributions
     from .events import read_exposures, read_offer_steps, read_outcomes
     from .funnels import ArmFunnel, Funnel, StepCount
@@ -36,6 +37,7 @@ __all__ = [
     "ArmFunnel",
     "Breakdown",
     "Conflict",
+    "Decided",
     "Distribution",
     "Distributions",
     "Funnel",
@@ -70,6 +72,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "decisions": ("Decided",),
     "distributions": ("Distribution", "Distributions"),
     "events": ("read_exposures", "read_offer_steps", "read_outcomes"),
     "funnels": ("ArmFunnel", "Funnel", "StepCount"),

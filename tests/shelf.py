@@ -185,6 +185,12 @@ CASES: dict[str, Case] = {
     "stopped-long-ago": Case(
         _even(400, "control", "b"), {"control": 40, "b": 42}, days=7, stopped=16, description="Concluded earlier"
     ),
+    "few-orders": Case(
+        _even(400, "control", "b"),
+        {"control": 2, "b": 9},
+        description="Too early for a lift: two orders in the control",
+        owner="Content team",
+    ),
     "a-draft": Case(_even(0, "control", "b"), _even(0, "control", "b"), started=False, description="Starts soon"),
 }
 """What is on the shelf, by key."""

@@ -173,7 +173,7 @@ PROGRAMME = Table(
         *({"experiments": k, "tau": tau, "se": 0.02} for k, tau in itertools.product((10, 40), (0.0, 0.01, 0.03))),
     ],
     measure_programme,
-    lambda cell: 5_000 if cell["experiments"] < 40 else 2_000,
+    lambda _: 2_000,
 )
 
 

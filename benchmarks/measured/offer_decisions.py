@@ -156,7 +156,7 @@ PROGRAMMES = Table(
     "The total of twelve experiments",
     "Offers whose appeal is normal around 1.01, 2,000 visitors each; those with z above 1.96 ship. Coverage of the "
     "total of the shipped margins, and how far its raw sum, the shrunk one and the one corrected for selection are "
-    "above the truth, in money a visitor.",
+    "above the truth, in money a visitor; over the programmes that shipped anything, which picks the lucky ones.",
     [{"spread of appeal": spread} for spread in (0.05, 0.15)],
     measure_programme,
     lambda _: RUNS,

@@ -40,6 +40,14 @@ ROWS = [
     ("programme", 4, 500),
     ("experience", 1, 500),
     ("course", 2, 100),
+    ("factorial", 0, 1_000),
+    ("factorial", 3, 1_000),
+    ("factorial_tests", 1, 200),
+    ("best_cell", 4, 60),
+    ("segments", 1, 40),
+    ("overlaps", 1, 40),
+    ("clusters", 3, 100),
+    ("clusters", 15, 100),
 ]
 """Table, number of the row, runs."""
 

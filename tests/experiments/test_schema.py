@@ -141,3 +141,32 @@ def test_examples_of_the_reference_are_valid() -> None:
     assert whole
     for block in whole:
         parse_definition(block)
+
+
+def test_what_shops_write_is_valid() -> None:
+    """Each line of the table of offers loads, as the offer of an arm or beside it."""
+    from offerlift.experiments import parse_definition
+
+    table = DOCS.read_text(encoding="utf-8").partition("### What shops write")[2].partition("## Eligibility")[0]
+    snippets = [
+        one for row in table.splitlines() if row.startswith("| ") for one in re.findall("`([^`]+: [^`]+)`", row)
+    ]
+    assert len(snippets) > 20
+    usual = {"kind": "loyalty", "placement": "cart", "trigger": "exit_intent"}
+    plan = "primary: margin_per_visitor"
+    for snippet in snippets:
+        key = snippet.partition(":")[0]
+        lines = {"experiment": "e", "metrics": "[margin_per_visitor]", "plan": f"{{{plan}}}"}
+        rest = ""
+        if key == "plan":
+            lines |= {"plan": snippet.removeprefix("plan: ").replace("{", f"{{{plan}, "), "segments": "[agent]"}
+        elif key in ("eligibility", "segments"):
+            lines[key] = snippet.partition(": ")[2]
+        else:
+            rest = f", {snippet}"
+        offer = ", ".join(f"{name}: {value}" for name, value in usual.items() if f"{name}: " not in snippet)
+        lines["arms"] = f"[{{name: a}}, {{name: b, offer: {{{(offer + rest).strip(', ')}}}}}]"
+        if key == "alternatives":
+            names = snippet.partition("[")[2].rstrip("]").split(", ")
+            lines["offers"] = f"{{{', '.join(f'{name}: {{{offer}}}' for name in names)}}}"
+        assert parse_definition("".join(f"{name}: {value}\n" for name, value in lines.items())), snippet

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from pathlib import Path
 from typing import cast
 
 import pytest
 from offerlift.experiments.definition import Arm, Definition, Plan
 from offerlift.experiments.metrics import Column, CovariateUse, Metric
-from offerlift.reports import Scorecard, scorecard
+from offerlift.reports import Review, Scorecard, render_review_html, review_store, scorecard
 from offerlift.reports.recording import make_look
 from offerlift.stats.moments import Moments
-from offerlift.storage import Look
+from offerlift.storage import Look, Store
 from offerlift.storage.observations import ArmCounts, Observations
+
+from ..shelf import END
 
 DAY = 86_400_000_000
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -218,3 +222,13 @@ def winner(sample) -> Sample:
 def loser(sample) -> Sample:
     """The same with a quarter less orders."""
     return sample(20_000, 750)
+
+
+@pytest.fixture(scope="session")
+def reviewed(shelf_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Review, str]:
+    """The review of the shelf with what its pages show, and the page."""
+    path = tmp_path_factory.mktemp("reviewed") / "shelf.db"
+    shutil.copy(shelf_file, path)
+    with Store.open(path) as store:
+        review = review_store(store, END, background=True)
+    return review, render_review_html(review)

@@ -14,7 +14,7 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from offerlift.errors import InputError
-from offerlift.stats import Moments, compare_factorial, compare_means, compare_ratios, shrink
+from offerlift.stats import Moments, adjust_p_values, compare_factorial, compare_means, compare_ratios, shrink
 from offerlift.stats.contrasts import detectable_effect, satterthwaite_contrasts
 from scipy.special import nctdtr, stdtrit
 
@@ -255,6 +255,19 @@ def test_holm_within_the_family():
     assert outside.detectable == pytest.approx(detectable_effect(outside.se, outside.df, 0.05, 0.8))
 
 
+def test_holm_over_single_contrasts():
+    """With three levels the single contrasts are a list of their own, adjusted by Holm over all of the family's."""
+    _, cells = cells_of(SIX, np.random.default_rng(12), shift=3.0)
+    found = compare_factorial(cells, SIX, "y")
+    contrasts = [one for effect in found.effects for one in effect.contrasts]
+    assert [one.p_adjusted for one in contrasts] == pytest.approx(
+        adjust_p_values([one.p_value for one in contrasts], "holm")
+    )
+    tests = [effect.test for effect in found.effects]
+    assert [one.p_adjusted for one in tests] == pytest.approx(adjust_p_values([one.p_value for one in tests], "holm"))
+    assert len({one.p_adjusted for one in contrasts}) > 2
+
+
 @pytest.mark.parametrize(("df", "power"), [(30.0, 0.8), (1e5, 0.8), (1e5, 0.9)])
 def test_detectable_effect_is_found_with_its_power(df, power):
     """The noncentral t at the detectable effect has the power asked for."""
@@ -270,9 +283,8 @@ def test_best_cell_is_shrunk_over_all_cells():
     assert found.best.levels == (1, 0, 0)
     rows = [(one.mean_of("yield"), one.variance_of("yield") / one.n) for one in cells.values()]
     alone = dict(zip(cells, shrink(*zip(*rows, strict=True)), strict=True))[1, 0, 0]
-    assert [found.best.mean, found.best.shrunk, found.best.shrunk_se] == pytest.approx(
-        [alone.raw, alone.shrunk, alone.shrunk_se]
-    )
+    assert [found.best.mean, found.best.shrunk] == pytest.approx([alone.raw, alone.shrunk])
+    assert found.best.shrunk_se > alone.shrunk_se
     assert found.best.mean > found.best.shrunk
     assert sum(cell.probability_best for cell in found.cells) == pytest.approx(1.0)
     least = compare_factorial(cells, FACTORS, "yield", direction="decrease")
@@ -441,3 +453,13 @@ def test_family_error():
         hits += any(effect.test.p_adjusted <= 0.05 for effect in found.effects if effect.in_family)
     assert hits / runs <= 0.05 + 3.5 * math.sqrt(0.05 * 0.95 / runs)
     assert hits / runs >= 0.02
+
+
+@pytest.mark.parametrize(("orders", "warned"), [(20, True), (26, False), (100, False)])
+def test_few_orders_on_the_log_scale_are_said(orders, warned):
+    """Below about 25 conversions a cell (relative error above .2) there is a warning; none on the additive scale."""
+    cells = {cell: zeros_and_ones(100, 1000) for cell in product(*TWO.values())} | {
+        ("none", "free"): zeros_and_ones(orders, 1000)
+    }
+    assert bool(compare_factorial(cells, TWO, "y", scale="log").warning) == warned
+    assert compare_factorial(cells, TWO, "y").warning == ""

@@ -1,7 +1,9 @@
 """Effects by segment: the interaction first, then contrasts, then what is left after shrinkage."""
 
 # A None where a number belongs fails the test, as it should.
-# pyright: reportOptionalMemberAccess=false, reportOptionalOperand=false, reportArgumentType=false, reportOperatorIssue=false
+# The stubs of statsmodels are incomplete.
+# pyright: reportOptionalMemberAccess=false, reportOptionalOperand=false, reportArgumentType=false
+# pyright: reportOperatorIssue=false, reportAttributeAccessIssue=false
 
 import json
 import math

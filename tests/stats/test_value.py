@@ -77,7 +77,8 @@ def test_certainty_and_no_visitors_are_worth_nothing_to_learn():
     assert expected_net_gain(0.1, 0, switching_cost=5.0) == -5.0
 
 
-@pytest.mark.parametrize("cost", [0.0, 500.0, 3_000.0])
+# At 1,950 the offer pays for 200,000 visitors, and no more for the 190,000 that are left after waiting.
+@pytest.mark.parametrize("cost", [0.0, 500.0, 1_950.0, 3_000.0])
 @pytest.mark.parametrize("difference", [-0.01, 0.0, 0.01])
 def test_waiting_with_one_treatment_is_the_gain_of_waiting(difference, cost):
     """For two arms the net value is that of the normal formula, whatever is chosen now and afterwards."""
