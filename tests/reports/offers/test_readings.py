@@ -198,14 +198,15 @@ def test_clusters_carry_the_primary_metrics_intervals(shop):
 
 def test_a_look_is_made_with_the_clusters_variance(shop):
     """What a review records is the repeated interval of the clustered difference."""
-    fill_agents(shop, looks=(0.5, 1.0), sample_size=5_000)
+    values = fill_agents(shop, looks=(0.5, 1.0), sample_size=5_000)
     observations = shop.store.observations("offer", as_of=START + timedelta(days=60))
     details = Details.of_store(shop.store, observations)
     rows, _ = make_look(observations, [], details=details)
     primary = next(one for one in rows if one.metric == "margin_per_visitor")
     row = scorecard(observations, rows, details).metric("margin_per_visitor").comparison("ten")
     assert row.difference.method == "cr2-cluster"
-    assert primary.se == pytest.approx((row.sequential.high - row.sequential.raw_estimate) / row.sequential.boundary)
+    arms = {arm: {key: Moments.from_arrays({"x": one}) for key, one in of.items()} for arm, of in values.items()}
+    assert primary.se == pytest.approx(compare_clusters(arms["ten"], arms["control"], "x").difference.se)
 
 
 def test_clusters_that_cannot_be_read_leave_no_verdict(shop):
@@ -232,6 +233,10 @@ def test_what_was_given_away_is_split_by_whether_it_brought_an_order(shop):
     assert row.cost.estimate == pytest.approx(0.4)
     assert row.cost_incremental.estimate == pytest.approx(0.4 / 3)
     assert row.cost_non_incremental.estimate == pytest.approx(0.8 / 3)
+    # Each order cost four: what went to the others is four times the control's orders, and as sure as these.
+    rate = 200 / 3_000
+    half = row.cost_non_incremental.high - row.cost_non_incremental.estimate
+    assert half == pytest.approx(1.96 * 4 * np.sqrt(rate * (1 - rate) / 3_000), rel=2e-3)
     assert row.cost_per_incremental_order.estimate == pytest.approx(12)
     assert row.break_even_lift.estimate == pytest.approx(20 / 16 - 1)
     assert row.observed_lift.estimate == pytest.approx(0.5)
