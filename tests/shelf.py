@@ -244,7 +244,7 @@ def definition_of(key: str, case: Case) -> Definition:
                 non_inferiority_margin=0.5,
             ),
         ),
-        Plan(**(settings | dict(case.plan))),  # type: ignore[arg-type] - the settings are those of a plan
+        Plan(**(settings | dict(case.plan))),
         description=case.description,
         owner=case.owner,
         segments=case.segments,
