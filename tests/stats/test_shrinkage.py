@@ -170,9 +170,9 @@ def test_refused(refused, seen):
 
 def test_equal_estimates_have_the_error_of_their_mean():
     """Where nothing but chance separates them, all are the common mean with its standard error, not with none."""
-    found = shrink_together([1.0, 1.1, 0.9, 1.0], [0.04] * 4)
+    found = shrink_together([1.0, 1.1, 0.9, 1.0], [0.04] * 4) or []
     assert [one.shrunk for one in found] == pytest.approx([1.0] * 4)
     assert [one.shrunk_se for one in found] == pytest.approx([0.1] * 4)
-    far = shrink_together([0.0, 100.0, -100.0, 50.0], [0.04] * 4)
+    far = shrink_together([0.0, 100.0, -100.0, 50.0], [0.04] * 4) or []
     assert [one.shrunk_se for one in far] == pytest.approx([0.2] * 4, rel=1e-4)
     assert shrink_together([1.0, 2.0], [0.1, 0.1]) is None
