@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -46,6 +47,10 @@ def cart(tmp_path, monkeypatch):
     assert run(["import", "outcomes", "outcomes.csv", "--event", "purchase", *columns, *options]) == 0
 
 
+CONVERSION = re.compile(r"\b40(\.0+)?%")
+"""The conversion of the treatment, as a page would have it."""
+
+
 def shown(capsys, *arguments: str) -> str:
     capsys.readouterr()
     assert run([*arguments]) == 0
@@ -65,10 +70,12 @@ def test_effects_are_withheld_until_a_look_is_recorded(capsys):
     assert run(["report", "cart", "-o", "page.html"]) == 0
     page = Path("page.html").read_text(encoding="utf-8")
     assert "withheld until the first planned look" in page
-    assert "40" not in page.split("Arms</h3>")[1].split("Definition</h3>")[0]
+    assert not CONVERSION.search(page.split("</style>")[1])
     with Store.open("offerlift.db") as store:
         assert store.looks("cart") == ()
         assert record_look(store, "cart").look == 1
+    assert run(["report", "cart", "-o", "page.html"]) == 0
+    assert CONVERSION.search(Path("page.html").read_text(encoding="utf-8").split("</style>")[1])
     found = json.loads(shown(capsys, "analyze", "cart", "--json"))
     sequential = found["metrics"][0]["comparisons"][0]["sequential"]
     assert {"low", "high", "boundary", "look", "alpha_spent", "crossed", "lift"} <= sequential.keys()

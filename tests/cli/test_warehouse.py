@@ -97,6 +97,9 @@ def leaves(document: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tu
 LOOKED = {"sequential", "progress", "decision", "verdict", "verdict_reason", "randomisation", "randomisation_reason"}
 """What the looks that a store keeps have a say in, and the test of single visitors' values, which it alone gives."""
 
+LOOKED |= {"offers"}
+"""Of offers too: money is that of the last look; days since the exposure, segments and funnels a store alone reads."""
+
 
 def test_the_demo_has_one_scorecard_both_ways(folder, capsys):
     """Stored, and as raw tables of another database, an experiment gives the same JSON, but for what looks decided.

@@ -122,7 +122,7 @@ def observe(
         name: ArmCounts(
             sample.n + sample.waiting,
             sample.crossovers,
-            {"purchase": sample.orders if by_arm is None else by_arm[name]},
+            {"purchase": sample.orders if by_arm is None else by_arm[name], UNSUBSCRIBED.event: sample.unsubscribed},
         )
         for name, sample in samples.items()
     }

@@ -147,7 +147,7 @@ def most_false(number: int) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arms", [2, 4])
+@pytest.mark.parametrize("arms", [2, pytest.param(4, marks=pytest.mark.full)])
 def test_weekly_reviews_of_nothing_end_falsely_in_one_of_twenty(tmp_path, arms):
     """60 experiments without an effect, twelve reviews each: ship or stop_harm at most as often as promised."""
     check_honesty(reviewed(tmp_path, 20_261_128, [plan for plan in ALL if plan.arms == arms], each=15))

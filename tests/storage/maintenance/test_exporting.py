@@ -136,7 +136,11 @@ def test_what_cannot_be_exported_is_named(memory, tmp_path, monkeypatch):
     """An unknown table and a missing pyarrow say what there is and what to install."""
     with pytest.raises(InputError, match="no table 'outcomes'") as caught:
         export_store(memory, tmp_path, names=["outcomes"])
-    assert "exposure, outcome" in caught.value.hint
+    assert caught.value.hint == "Did you mean 'outcome'?"
+    with pytest.raises(InputError, match="no table 'x'") as caught:
+        export_store(memory, tmp_path, names=["x"])
+    assert "exposure" in caught.value.hint
+    assert "outcome" in caught.value.hint
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(StoreError, match="pyarrow") as caught:
         export_store(memory, tmp_path)
