@@ -26,8 +26,8 @@ ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THRE
 os.environ.update(ONE_THREAD)
 
 import numpy as np  # noqa: E402 - after the number of threads is set
-from analysis_peers import CONTENDERS  # noqa: E402 - it loads numpy
-from offerlift.stats import Moments, compare_days  # noqa: E402 - it loads numpy
+from analysis_peers import CONTENDERS  # noqa: E402 - it loads numpy, which reads that number once
+from offerlift.stats import Moments, compare_days  # noqa: E402 - it loads numpy, which reads that number once
 
 GBSTATS = ("gbstats==0.8.0", "numpy<2")
 SECONDS = 0.1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 from .eligibility import Eligibility, describe
 from .rules import Rule
@@ -36,9 +37,11 @@ def _impossible(rules: Sequence[Rule]) -> bool:
     bounds = [rule for rule in rules if rule.op in _LOWER + _UPPER]
     if len({isinstance(rule.value, str) for rule in bounds}) > 1:
         return True
-    lower = max(((rule.value, rule.op == "gt") for rule in bounds if rule.op in _LOWER), default=None)
-    upper = min(((rule.value, rule.op != "lt") for rule in bounds if rule.op in _UPPER), default=None)
+    # Numbers or texts, which are not compared with each other: of one kind, as seen above.
+    value = attrgetter("value")
+    lower = max(((value(rule), rule.op == "gt") for rule in bounds if rule.op in _LOWER), default=None)
+    upper = min(((value(rule), rule.op != "lt") for rule in bounds if rule.op in _UPPER), default=None)
     if lower is None or upper is None:
         return False
     strict = lower[1] or not upper[1]
-    return lower[0] > upper[0] or (strict and lower[0] == upper[0])  # type: ignore[operator] # of one kind, as seen above
+    return lower[0] > upper[0] or (strict and lower[0] == upper[0])

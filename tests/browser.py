@@ -42,6 +42,7 @@ def chromium() -> Iterator[Browser]:
         reason = "no Chromium to test with (OFFERLIFT_TEST_CHROMIUM, or `apt-get install chromium`)"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
+        # On a developer's machine alone: in CI it has failed above.
         pytest.skip(reason)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=FLAGS)

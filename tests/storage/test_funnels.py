@@ -44,7 +44,10 @@ def shop(seed):
 def expected(exposures, steps, links, as_of):
     """(phase, arm) -> (visitors, {step: visitors}, {(offer, step): visitors}, {(offer, step, reason): visitors})."""
     person = {a: c for a, c, at in links if at <= as_of}
-    of = lambda who: person.get(who, who)  # noqa: E731 - a name for three uses
+
+    def of(who):
+        return person.get(who, who)
+
     # Any, as the stubs of pandas know no table by its columns.
     seen: Any = pd.DataFrame(exposures, columns=["who", "phase", "arm", "at"])
     seen = seen[seen["at"] <= as_of].assign(person=lambda one: one["who"].map(of))
