@@ -14,7 +14,7 @@ from .engine import Raced
 from .engines import insert_missing, matches
 from .forgotten import is_forgotten
 from .lookups import visitor_ids
-from .results import Conflict, Refusal, Tally
+from .results import Conflict, Tally
 from .tables import identity, visitor
 from .times import to_micros
 
@@ -33,13 +33,7 @@ class PreparedLink:
 
 def prepare_links(records: Iterable[tuple[int, Link]], tally: Tally) -> list[PreparedLink]:
     """The records that can be stored; the others are refused in the tally."""
-    prepared = []
-    for index, record in records:
-        try:
-            prepared.append(_prepare(index, record))
-        except InputError as error:
-            tally.refused.append(Refusal(index, str(error)))
-    return prepared
+    return tally.prepared(records, _prepare)
 
 
 def _prepare(index: int, record: Link) -> PreparedLink:

@@ -51,13 +51,7 @@ class PreparedStep(NamedTuple):
 
 def prepare_offer_steps(records: Iterable[tuple[int, OfferStep]], tally: Tally) -> list[PreparedStep]:
     """The records that can be stored; the others are refused in the tally."""
-    prepared = []
-    for index, record in records:
-        try:
-            prepared.append(_prepare(index, record))
-        except InputError as error:
-            tally.refused.append(Refusal(index, str(error)))
-    return prepared
+    return tally.prepared(records, _prepare)
 
 
 def _prepare(index: int, record: OfferStep) -> PreparedStep:

@@ -238,13 +238,7 @@ def _outcome_row(
 
 def prepare_covariates(records: Iterable[tuple[int, Covariate]], tally: Tally) -> list[PreparedCovariate]:
     """The records that can be stored; the others are refused in the tally."""
-    prepared = []
-    for index, record in records:
-        try:
-            prepared.append(_prepare_covariate(index, record))
-        except InputError as error:
-            tally.refused.append(Refusal(index, str(error)))
-    return prepared
+    return tally.prepared(records, _prepare_covariate)
 
 
 def _prepare_covariate(index: int, record: Covariate) -> PreparedCovariate:

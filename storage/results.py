@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+from ..errors import InputError
 
 __all__ = ["Conflict", "Refusal", "Tally", "WriteResult"]
+
+
+Record = TypeVar("Record")
+Ready = TypeVar("Ready")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,16 @@ class Tally:
         self.conflicts += other.conflicts
         self.refused += other.refused
         self.segments_dropped += other.segments_dropped
+
+    def prepared(self, records: Iterable[tuple[int, Record]], prepare: Callable[[int, Record], Ready]) -> list[Ready]:
+        """The records that `prepare` takes, with their positions; those that it refuses are counted here."""
+        ready = []
+        for index, record in records:
+            try:
+                ready.append(prepare(index, record))
+            except InputError as error:
+                self.refused.append(Refusal(index, str(error)))
+        return ready
 
     def result(self) -> WriteResult:
         """The frozen result, in the order of the records."""
