@@ -194,16 +194,18 @@ def _store_group(
     for index, _, _, visitor, mark in records:
         number = visitors[visitor]
         before = state.get(number)
+        if before is None and horizon is None:
+            state[number] = First(mark)
+            continue
         after = merge(before, mark)
-        if after is not before and is_pruned(mark.at, horizon):
+        if after is before:
+            tally.repeated += 1
+            continue
+        if is_pruned(mark.at, horizon):
             tally.refused.append(Refusal(index, too_old("an exposure", mark.at, horizon)))
             continue
         state[number] = after
-        if before is None:
-            continue
-        if after is before:
-            tally.repeated += 1
-        else:
+        if before is not None:
             tally.changed += 1
             tally.crossovers += after.crossover is not None and before.crossover is None
     added = sorted(state.keys() - stored.keys())

@@ -12,6 +12,9 @@ from .tables import arm, experiment, name, visitor
 
 __all__ = ["arm_ids", "experiment_ids", "find_ids", "name_ids", "visitor_ids", "visitors_and_new"]
 
+MANY, SAMPLE = 500, 50
+"""Of so many keys some are looked for first: where none of them is stored, all are inserted before they are sought."""
+
 
 def visitor_ids(connection: Connection, keys: Collection[str]) -> dict[str, int]:
     """Number of each visitor, new ones included."""
@@ -55,12 +58,16 @@ def arm_ids(connection: Connection, experiment_id: int, names: Iterable[str] = (
 
 
 def _ids(connection: Connection, table: Table, keys: Collection[str]) -> tuple[dict[str, int], Set[str]]:
-    found = find_ids(connection, table, keys)
-    new: dict[str, int] = {}
     # In order, so that two writers of the same keys wait for one another instead of locking each other out.
-    missing = sorted(key for key in set(keys) if key not in found)
+    wanted = sorted(set(keys))
+    seem_new = len(wanted) >= MANY and not find_ids(connection, table, wanted[:: len(wanted) // SAMPLE])
+    found = {} if seem_new else find_ids(connection, table, wanted)
+    new: dict[str, int] = {}
+    missing = [key for key in wanted if key not in found] if found else wanted
     if missing:
         new = insert_keys(connection, table, missing)
+        if len(new) == len(wanted):
+            return new, new.keys()
         found |= new
         found |= find_ids(connection, table, [key for key in missing if key not in new])
     if missing and not found.keys() >= set(missing):

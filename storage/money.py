@@ -16,7 +16,7 @@ LARGEST = 2**53
 
 _CODE = re.compile(r"[A-Z]{3}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
-_TOLERANCE = Decimal("1e-9")
+_TOLERANCE, _EXACTLY = Decimal("1e-9"), Decimal(0)
 # The context of the program would round; this one never has to.
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
@@ -50,6 +50,8 @@ def minor_units(amount: Decimal | int, currency: str) -> int:
         InputError: a type other than Decimal and int, a NaN or infinity, a fraction of a minor unit, or more than 2⁵³
             minor units.
     """
+    if type(amount) is Decimal:
+        return _scale(amount, currency, amount, _EXACTLY)
     if isinstance(amount, bool) or not isinstance(amount, int | Decimal):
         raise InputError(
             f"money must be Decimal or int, seen {amount!r} of type {type(amount).__name__}",
@@ -57,7 +59,7 @@ def minor_units(amount: Decimal | int, currency: str) -> int:
         )
     if isinstance(amount, int) and abs(amount) > LARGEST:
         raise _too_large(amount)
-    return _scale(Decimal(amount), currency, amount, Decimal(0))
+    return _scale(Decimal(amount), currency, amount, _EXACTLY)
 
 
 @lru_cache(maxsize=65_536)
@@ -85,15 +87,21 @@ def major_units(amount: int, currency: str) -> Decimal:
 def _scale(amount: Decimal, currency: str, seen: object, tolerance: Decimal) -> int:
     if not amount.is_finite():
         raise InputError(f"an amount must be finite, seen {seen}")
-    # Before anything of that size is computed: 1e999 has a thousand digits.
+    if not amount:
+        return 0
+    # Before anything of that size is computed: 1e999 has a thousand digits, and so has what 1e-999 is a fraction of.
     places = minor_digits(currency)
-    if amount and amount.adjusted() + places > 16:
+    size = amount.adjusted() + places
+    if size > 16:
         raise _too_large(seen)
-    scaled = _EXACT.scaleb(amount, places)
-    whole = int(scaled)
-    if scaled != whole:
+    whole, rest = 0, 1
+    if size >= 0:
+        numerator, denominator = amount.as_integer_ratio()
+        whole, rest = divmod(numerator * 10**places, denominator)
+    if rest:
+        scaled = _EXACT.scaleb(amount, places)
         whole = int(scaled.to_integral_value(ROUND_HALF_EVEN))
-        if not abs(_EXACT.subtract(scaled, whole)) <= tolerance:
+        if not _EXACT.subtract(scaled, whole).copy_abs() <= tolerance:
             raise InputError(f"{currency} has {places} decimal places, seen {seen}; a part of a minor unit is refused")
     if abs(whole) > LARGEST:
         raise _too_large(seen)

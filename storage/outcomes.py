@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
@@ -103,32 +102,30 @@ def _prepare_outcome(index: int, record: Outcome, currency: str) -> PreparedOutc
     if quantity is not None and (isinstance(quantity, bool) or not isinstance(quantity, int) or abs(quantity) >= 2**53):
         raise InputError(f"a quantity is a whole number below 2**53, seen {quantity!r}")
     own = currency if record.currency is None else check_currency(record.currency)
+    value, cost, refund_of = record.value, record.cost, record.refund_of
+    reporting_value, reporting_cost = record.reporting_value, record.reporting_cost
     content = Content(
         canonical_visitor(record.visitor),
-        _amount(record.value, own),
-        _amount(record.cost, own),
+        None if value is None else minor_units(value, own),
+        None if cost is None else minor_units(cost, own),
         quantity,
         own,
-        _amount(record.reporting_value, currency),
-        _amount(record.reporting_cost, currency),
-        None if record.refund_of is None else check_id("refund_of", record.refund_of),
+        None if reporting_value is None else minor_units(reporting_value, currency),
+        None if reporting_cost is None else minor_units(reporting_cost, currency),
+        None if refund_of is None else check_id("refund_of", refund_of),
         None if record.at is None else to_micros(record.at),
     )
     outcome_id = check_id("an outcome id", record.outcome_id)
-    _check_reporting(content, currency)
-    _check_refund(content, outcome_id)
+    if not reporting_value is reporting_cost is None:
+        _check_reporting(content, currency)
+    if refund_of is not None:
+        _check_refund(content, outcome_id)
     recorded_at = None if record.recorded_at is None else to_micros(record.recorded_at)
     return PreparedOutcome(index, check_name("an event", record.name), outcome_id, content, recorded_at)
 
 
-def _amount(amount: Decimal | int | None, currency: str) -> int | None:
-    return None if amount is None else minor_units(amount, currency)
-
-
 def _check_reporting(content: Content, currency: str) -> None:
     reported = content.reporting_value, content.reporting_cost
-    if reported == (None, None):
-        return
     if content.currency == currency:
         raise InputError(
             f"the amounts are in the store's currency {currency} and have a reporting amount as well",
@@ -144,8 +141,6 @@ def _check_reporting(content: Content, currency: str) -> None:
 
 
 def _check_refund(content: Content, outcome_id: str) -> None:
-    if content.refund_of is None:
-        return
     if content.refund_of == outcome_id:
         raise InputError(f"outcome {outcome_id!r} is a refund of itself", hint="A refund has an id of its own.")
     amounts = (content.value, content.cost, content.reporting_value, content.reporting_cost)

@@ -586,8 +586,10 @@ class Store(AcrossForks):
         store: Callable[[Connection, list[Ready]], Tally],
     ) -> WriteResult:
         tally = Tally()
-        for chunk in _chunks(enumerate(records), CHUNK):
-            ready = prepare(chunk, tally)
+        first = 0
+        for chunk in _chunks(records, CHUNK):
+            ready = prepare(enumerate(chunk, first), tally)
+            first += len(chunk)
             if ready:
                 tally.add(self._writing(lambda connection, ready=ready: store(connection, ready)))
                 self._written += len(ready)

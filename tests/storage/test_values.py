@@ -81,6 +81,14 @@ def test_amounts_that_are_refused(text):
     assert text.strip() in str(error.value)
 
 
+@pytest.mark.parametrize("amount", ["1e-999999999", "-1e-30", "0.004999", "12.3450000000000000000000000001"])
+def test_parts_of_a_cent_are_refused_however_small(amount):
+    """Nothing is rounded away, and nothing of a thousand digits is computed to find that out."""
+    with pytest.raises(InputError, match="a part of a minor unit is refused"):
+        minor_units(Decimal(amount), "EUR")
+    assert minor_units(Decimal("0e-999999999"), "EUR") == minor_units(Decimal("0e99"), "EUR") == 0
+
+
 def test_yen_have_no_cents():
     """A fraction of a yen is a part of a minor unit."""
     with pytest.raises(InputError, match="JPY has 0 decimal places"):
