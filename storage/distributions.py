@@ -113,18 +113,20 @@ def _read(
     connection: Connection, sources: Sources, cohort: Cohort, metric: Metric, feature: Feature
 ) -> Mapping[Key, Found]:
     layout = Layout([metric])
+    # Both statements about visitors are made of these: to write them costs more than to run them on a small store.
+    visitors = _mature_visitors(sources, cohort, layout, feature)
     read: dict[Key, Found] = defaultdict(Found)
     for key, (mature,) in keyed(connection, cohort, mature_statement(sources, cohort, feature.window)):
         read[key].visitors[0] += int(mature)
     for key, (edge, number) in keyed(connection, cohort, _order_statement(sources, cohort, layout, feature)):
         read[key].orders[int(edge)] += int(number)
-    for key, (edge, number, total) in keyed(connection, cohort, _visitor_statement(sources, cohort, layout, feature)):
+    for key, (edge, number, total) in keyed(connection, cohort, _visitor_statement(visitors, cohort)):
         found = read[key]
         # They were among those without an order so far.
         found.visitors[0] -= int(number)
         found.visitors[int(edge)] += int(number)
         found.total += Fraction(float(total))
-    for key, (value,) in keyed(connection, cohort, _largest_statement(sources, cohort, layout, feature)):
+    for key, (value,) in keyed(connection, cohort, _largest_statement(visitors, cohort)):
         read[key].largest.append(float(value))
     return read
 
@@ -148,18 +150,16 @@ def _order_statement(sources: Sources, cohort: Cohort, layout: Layout, feature: 
     return select(*by, func.count()).group_by(*by)
 
 
-def _visitor_statement(sources: Sources, cohort: Cohort, layout: Layout, feature: Feature) -> Select:
+def _visitor_statement(mature: Subquery, cohort: Cohort) -> Select:
     """Of visitors with outcomes: the keys, bin, how many are in it, and the sum of their values."""
-    mature = _mature_visitors(sources, cohort, layout, feature)
     keys = [mature.c[key] for key in keys_of(cohort)]
     binned = select(*keys, _bin(mature.c.x).label("edge"), mature.c.x).subquery("binned")
     by = [*(binned.c[key] for key in keys_of(cohort)), binned.c.edge]
     return select(*by, func.count(), func.sum(binned.c.x)).group_by(*by)
 
 
-def _largest_statement(sources: Sources, cohort: Cohort, layout: Layout, feature: Feature) -> Select:
+def _largest_statement(mature: Subquery, cohort: Cohort) -> Select:
     """The keys and one of the largest values above 0."""
-    mature = _mature_visitors(sources, cohort, layout, feature)
     keys = [mature.c[key] for key in keys_of(cohort)]
     place = func.row_number().over(partition_by=keys, order_by=mature.c.x.desc()).label("place")
     ranked = select(*keys, mature.c.x, place).subquery("ranked")

@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 import sqlalchemy
 from hypothesis import HealthCheck, settings
+from offerlift.storage import tables
 from offerlift.storage.store import Store
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateSchema, DropSchema
@@ -119,12 +120,79 @@ def mariadb_url(mariadb_database: str) -> Iterator[str]:
     engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def common_postgresql_store(postgresql_server: str) -> Iterator[str]:
+    """URL of a PostgreSQL store for all tests together: creating and dropping one takes half a second."""
+    schema = f"offerlift_{uuid4().hex}"
+    Store.open(postgresql_server, schema=schema).close()
+    url = sqlalchemy.make_url(postgresql_server).update_query_dict({"options": f"-csearch_path={schema}"})
+    yield url.render_as_string(hide_password=False)
+    engine = sqlalchemy.create_engine(postgresql_server)
+    with engine.begin() as connection:
+        connection.execute(DropSchema(schema, cascade=True))
+    engine.dispose()
+
+
+@pytest.fixture
+def empty_postgresql_store(common_postgresql_store: str) -> Iterator[str]:
+    """URL of a PostgreSQL store in euros that nobody else has, with nothing in it."""
+    yield common_postgresql_store
+    _empty(common_postgresql_store)
+
+
+@pytest.fixture(scope="session")
+def common_mariadb_store(mariadb_server: str) -> Iterator[str]:
+    """URL of a MariaDB store for all tests together."""
+    with _mariadb_database(mariadb_server) as url:
+        Store.open(url).close()
+        yield url
+
+
+@pytest.fixture
+def empty_mariadb_store(common_mariadb_store: str) -> Iterator[str]:
+    """URL of a MariaDB store in euros that nobody else has, with nothing in it."""
+    yield common_mariadb_store
+    _empty(common_mariadb_store)
+
+
+def _empty(url: str) -> None:
+    """Take out all rows of a store but those that say what it is; these a test must have left as they were."""
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as connection:
+        about = dict(connection.execute(sqlalchemy.select(tables.store.c.key, tables.store.c.value)).all())
+        held = set(sqlalchemy.inspect(connection).get_table_names())
+        for table in reversed(tables.metadata.sorted_tables):
+            if table is not tables.store:
+                connection.execute(table.delete())
+    engine.dispose()
+    assert about == {"schema_version": str(tables.SCHEMA_VERSION), "currency": "EUR"}
+    assert held == set(tables.metadata.tables), "a test that adds or drops tables takes a database of its own"
+
+
+@pytest.fixture(scope="session")
+def empty_files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The file of an empty store in euros on SQLite or DuckDB, made once, for copying."""
+    folder = tmp_path_factory.mktemp("empty")
+
+    def made(engine: str) -> Path:
+        path = folder / f"{engine}.db"
+        if not path.exists():
+            Store.open(f"{engine}:///{path}").close()
+        return path
+
+    return made
+
+
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb", "duckdb"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """URL of an empty database, of each engine in turn."""
-    if request.param in ("sqlite", "duckdb"):
-        return f"{request.param}:///{tmp_path / 'store.db'}"
-    return request.getfixturevalue(f"{request.param}_url")
+    """URL of an empty database, of each engine in turn; or of an empty store where the test asks for `store`, too."""
+    engine, with_store = request.param, "store" in request.fixturenames
+    if engine in ("sqlite", "duckdb"):
+        path = tmp_path / "store.db"
+        if with_store:
+            shutil.copy(request.getfixturevalue("empty_files")(engine), path)
+        return f"{engine}:///{path}"
+    return request.getfixturevalue(f"empty_{engine}_store" if with_store else f"{engine}_url")
 
 
 @pytest.fixture
