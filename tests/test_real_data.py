@@ -6,6 +6,8 @@ repository. OFFERLIFT_DATA names the folder that has them.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import math
 import os
@@ -68,10 +70,13 @@ def table(request: pytest.FixtureRequest) -> tuple[str, str, list[str]]:
     return name, data_file(file), [word.replace("No-E-Mail", "No E-Mail") for word in columns.split()]
 
 
-@pytest.fixture
-def from_file(table, capsys) -> dict:
+@pytest.fixture(scope="module")
+def from_file(table) -> dict:
     name, file, columns = table
-    return analysed(["analyze", name, "--table", file, *columns], capsys)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert run(["analyze", name, "--table", file, *columns, "--json"]) == 0
+    return json.loads(printed.getvalue())
 
 
 def metric(card: dict, name: str) -> dict:

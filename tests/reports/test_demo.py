@@ -73,7 +73,7 @@ def misses(folder: str, seeds: range) -> dict[tuple[str, str, str, str], int]:
     truth, missed = true_effects(), {}
     write_definitions(Path(folder))
     for seed in seeds:
-        with Store.open(f"sqlite:///{folder}/{seed}.db") as store:
+        with Store.open("sqlite://") as store:
             fill_store(store, Path(folder), seed=seed, share=SHARE)
             for shop in SHOPS:
                 card = scorecard(store.observations(shop.experiment), None).to_dict()
@@ -86,7 +86,6 @@ def misses(folder: str, seeds: range) -> dict[tuple[str, str, str, str], int]:
                                 if intervals is not None:
                                     missed.setdefault((*key, row + scale), 0)
                                     missed[*key, row + scale] += not covers(intervals[scale], true)
-        Path(f"{folder}/{seed}.db").unlink()
     return missed
 
 
