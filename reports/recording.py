@@ -99,7 +99,8 @@ def review_observations(
         before = scorecard(observations, past, details)
         return Reviewed(before, made[0].look, _would_record(observations, made), made[0].planned)
     card = scorecard(observations, [*past, *made], details)
-    rows = [replace(one, report_hash=report_hash(card)) for one in made]
+    shown = report_hash(card)
+    rows = [replace(one, report_hash=shown) for one in made]
     if not store.record_look(key, rows):
         return Reviewed(scorecard(observations, store.looks(key), details), None, say.ANOTHER_REVIEW)
     return Reviewed(card, rows[0].look, reason, rows[0].planned)

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 from weakref import WeakKeyDictionary
@@ -28,15 +29,18 @@ from sqlalchemy import (
     Dialect,
     Engine,
     Float,
+    PrimaryKeyConstraint,
     Select,
     String,
     Subquery,
     Table,
+    UniqueConstraint,
     bindparam,
     cast,
     column,
     event,
     func,
+    insert,
     literal,
     literal_column,
     select,
@@ -44,7 +48,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import table as table_clause
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.base import PGDDLCompiler
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
@@ -189,10 +192,20 @@ class DuckDB(Database):
         return _says(error, "CatalogException", "already exists")
 
     def insert_missing(self, connection: Connection, table: Table, fields: tuple[str, ...], rows: Sequence[Row]) -> int:
-        """One array a column and one statement: an executemany takes 2 ms a row."""
-        with _given(connection, table, fields, rows) as source:
-            statement = postgresql.insert(table).from_select(fields, select(*source.c), include_defaults=False)
-            return len(connection.execute(statement.on_conflict_do_nothing().returning(literal_column("1"))).all())
+        """One array a column and one statement: an executemany takes 2 ms a row.
+
+        By a join with what is stored, as one thread writes at a time: DuckDB 2 takes for `ON CONFLICT` a time that
+        grows with the table, 2.6 s for a thousand rows beside a million, and 0.03 s for this.
+        """
+        keys = _unique_keys(table, fields)
+        with _given(connection, table, fields, _first_of_each(fields, keys, rows)) as source:
+            missing = select(*source.c)
+            for key in keys:
+                stored = table.alias("stored")
+                same = select(literal_column("1")).where(*(stored.c[name] == source.c[name] for name in key))
+                missing = missing.where(~same.exists())
+            statement = insert(table).from_select(fields, missing, include_defaults=False)
+            return len(connection.execute(statement.returning(literal_column("1"))).all())
 
     def update_rows(self, connection: Connection, table: Table, fields: tuple[str, ...], rows: Sequence[Row]) -> None:
         """In one statement, as above."""
@@ -271,6 +284,24 @@ def _says(error: DBAPIError, kind: str, text: str) -> bool:
 
 def _list(kind: Any, values: list[Any]) -> ColumnElement[Any]:
     return cast(bindparam(None, values, type_=ARRAY(kind)), ARRAY(kind))
+
+
+def _unique_keys(table: Table, fields: Collection[str]) -> list[tuple[str, ...]]:
+    """The fields of each key of the table that rows of these fields have; a key that has another in it says no more."""
+    unique = [one for one in table.constraints if isinstance(one, PrimaryKeyConstraint | UniqueConstraint)]
+    keys = [key for one in unique if set(key := tuple(column.name for column in one.columns)) <= set(fields)]
+    return [key for key in keys if not any(set(other) < set(key) for other in keys)]
+
+
+def _first_of_each(fields: tuple[str, ...], keys: Sequence[tuple[str, ...]], rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows without those that have a key of an earlier one."""
+    for key in keys:
+        found: dict[Any, Row] = {}
+        of_row = itemgetter(*(fields.index(name) for name in key))
+        for row in rows:
+            found.setdefault(of_row(row), row)
+        rows = list(found.values())
+    return rows
 
 
 @contextmanager

@@ -77,7 +77,7 @@ def columns(rows):
 
 
 def test_inserting_counts_what_was_not_there(store):
-    """Of rows that are there, not there, and there under another unique key, those inserted are counted exactly."""
+    """Of rows that are there, not there, there under another unique key, or given twice, those inserted are counted."""
 
     def insert(connection, numbers):
         rows = [(f"v{number}",) for number in numbers]
@@ -87,12 +87,13 @@ def test_inserting_counts_what_was_not_there(store):
     assert writing(store._engine, lambda connection: insert(connection, range(1_000))) == 0
     assert writing(store._engine, lambda connection: insert(connection, range(500, 1_700))) == 700
     assert writing(store._engine, lambda connection: insert(connection, [])) == 0
+    assert writing(store._engine, lambda connection: insert(connection, [1_699, 1_700, 1_700, 1_701])) == 2
     row = {"visitor_id": 1, "event_id": 1, "at": 5, "outcome_id": "o1", "at_given": 1, "currency": "EUR"}
     other = row | {"visitor_id": 2}
     assert writing(store._engine, lambda connection: insert_missing(connection, tables.outcome, *columns([row]))) == 1
     assert writing(store._engine, lambda connection: insert_missing(connection, tables.outcome, *columns([other]))) == 0
     with reading(store._engine) as connection:
-        assert connection.scalar(select(func.count()).select_from(tables.visitor)) == 1_700
+        assert connection.scalar(select(func.count()).select_from(tables.visitor)) == 1_702
         assert connection.execute(select(tables.outcome.c.visitor_id, tables.outcome.c.value)).all() == [(1, None)]
 
 
