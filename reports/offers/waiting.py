@@ -105,7 +105,8 @@ def _with_a_week(found: Waiting, seen: Seen, known: dict[str, Moments], per_week
     priced = f"costs {price}" if week.price >= 0 else f"itself earns {price}"
     waits = "another week pays" if week.net > 0 else "another week costs more than it tells"
     stop = " That supports stopping without effect." if keeps and week.net <= 0 else ""
-    words = f"{chosen} A week's data is worth {worth} to that choice and {priced}: {waits}.{stop} It ships nothing."
+    week_said = f"A week's data is worth {worth} to that choice and {priced}: {waits}."
+    words = f"{chosen} {week_said}{stop} None of this ships an arm."
     return replace(
         found, now=week.now, value_of_week=week.worth, cost_of_week=week.price, gain_of_waiting=week.net, words=words
     )

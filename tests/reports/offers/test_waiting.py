@@ -86,7 +86,7 @@ def test_several_arms_are_chosen_among_together(observed, sample, control, chang
     [
         ({"b": 1_030, "c": 1_025}, "b", "Chosen now, “b” is expected to earn the most."),
         ({"b": 700, "c": 690}, "control", "costs more than it tells. That supports stopping without effect."),
-        ({"b": 985, "c": 985}, "control", "another week pays. It ships nothing."),
+        ({"b": 985, "c": 985}, "control", "another week pays. None of this ships an arm."),
     ],
 )
 def test_it_says_what_is_chosen_and_what_a_week_is_worth(observed, sample, control, changed, orders, now, said):
