@@ -18,6 +18,7 @@ from . import sentences as say
 from .diagnostics import is_skewed_and_unequal
 from .health import SRM_ALARM
 from .looks import budget_of, corrected, ended
+from .losses import accepted_losses, sells_more_earns_less
 from .phases import strata_of
 from .tree import Action, ComparisonRow, Decision, DifferenceRow, HealthCheck, MetricRow, SequentialRow
 from .verdict import LookAt, Reading, Verdict
@@ -195,7 +196,9 @@ def _verdict(arm: str, finding: Finding, reading: Reading) -> Verdict:
     comparison = reading.primary.comparison(arm)
     reason, cause = _words(finding, comparison, reading)
     if finding in NOT_SHIPPED:
-        reason += say.sells_more_earns_less(reading, arm)
+        reason += sells_more_earns_less(reading, arm)
+    elif finding is Finding.GAIN:
+        reason += accepted_losses(reading, arm)
     judged = judged_row(comparison)
     sign = 1 if reading.primary.desired_change == "increase" else -1
     p, z = comparison.anytime.p_value, _z(comparison.sequential)

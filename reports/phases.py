@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..experiments.metrics import Metric
-from ..stats import Moments, mean_over_strata, ratio_of, ratio_over_strata, stratum_weights
+from ..stats import Moments, mean_over_strata, moments_over_strata, ratio_of, ratio_over_strata, stratum_weights
 from ..storage.observations import Observations
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Value",
     "finite",
     "metric_value",
+    "moments_over_phases",
     "primary_variances",
     "strata_of",
     "value_over_phases",
@@ -71,6 +72,17 @@ def primary_variances(observations: Observations) -> dict[str, float | None]:
     arms = strata_of(observations, metric)
     visitors = visitors_by_phase(arms)
     return {name: value_over_phases(metric, strata, visitors)[1] for name, strata in arms.items()}
+
+
+def moments_over_phases(arms: Mapping[str, Strata], visitors: Sequence[int]) -> dict[str, Moments] | None:
+    """Moments that stand for these arms over the phases in which all of them have visitors; None where none has.
+
+    For what takes an arm's moments and knows nothing of phases, and reads no more than means and their covariances.
+    """
+    if len(visitors) == 1:
+        return {name: strata[0] for name, strata in arms.items()}
+    weights = stratum_weights(list(arms.values()), visitors)
+    return {name: moments_over_strata(strata, weights) for name, strata in arms.items()} if any(weights) else None
 
 
 def visitors_by_phase(arms: Mapping[str, Strata]) -> tuple[int, ...]:

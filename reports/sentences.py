@@ -188,29 +188,6 @@ def no_worthwhile_effect(reading: Reading, comparison: ComparisonRow) -> str:
     )
 
 
-def sells_more_earns_less(reading: Reading, arm: str) -> str:
-    """That the arm converts more and earns less, where both are seen: the trap that a promotion sets; "" elsewhere."""
-    more = next((row for row in reading.metrics if _is_conversion(row) and _sign(row, arm) > 0), None)
-    less = next((row for row in reading.metrics if row.kind == "margin" and _sign(row, arm) < 0), None)
-    if more is None or less is None:
-        return ""
-    return f" It sells more and earns less: {cause([more], arm)}, but {cause([less], arm)}."
-
-
-def _is_conversion(row: MetricRow) -> bool:
-    return row.kind in ("conversion", "count") and row.desired_change == "increase"
-
-
-def _sign(row: MetricRow, arm: str) -> int:
-    """1 or -1 where the fixed-sample interval leaves out 0, else 0; of the row that is judged."""
-    comparison = row.comparison(arm)
-    judged = comparison.adjusted if comparison.judged_by == "adjusted" and comparison.adjusted else comparison
-    low, high = judged.difference.low, judged.difference.high
-    if low is None or high is None:
-        return 0
-    return 1 if low > 0 else -1 if high < 0 else 0
-
-
 def cause(rows: Sequence[MetricRow], arm: str, note: str = "") -> str:
     """The metrics behind a verdict with their lift ("unsubscribe rate +117%"), or difference."""
     said = []

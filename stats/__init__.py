@@ -82,10 +82,14 @@ if TYPE_CHECKING:
         order_histogram,
         threshold_bunching,
     )
+    from .bunching_strata import (
+        threshold_bunching_over_strata,
+    )
     from .clusters import (
         FEW_CLUSTERS,
         ClusterComparison,
         compare_clusters,
+        compare_clusters_over_strata,
     )
     from .combined import (
         moments_over_strata,
@@ -289,11 +293,13 @@ _LATE = {
         "order_histogram",
         "threshold_bunching",
     ),
+    "bunching_strata": ("threshold_bunching_over_strata",),
     "combined": ("moments_over_strata",),
     "clusters": (
         "ClusterComparison",
         "FEW_CLUSTERS",
         "compare_clusters",
+        "compare_clusters_over_strata",
     ),
     "contrasts": (
         "Contrast",
@@ -593,6 +599,7 @@ __all__ = [
     "compare_adjusted",
     "compare_adjusted_over_strata",
     "compare_clusters",
+    "compare_clusters_over_strata",
     "compare_days",
     "compare_estimates",
     "compare_factorial",
@@ -690,6 +697,7 @@ __all__ = [
     "stagewise_estimate",
     "stratum_weights",
     "threshold_bunching",
+    "threshold_bunching_over_strata",
     "time_to_decide",
     "tuning_one_look",
     "tuning_with_plan",

@@ -15,7 +15,16 @@ from .proportions import miettinen_nurminen_difference
 from .results import Difference
 from .showing import Row, Shown
 
-__all__ = ["Band", "Bunching", "OrderHistogram", "order_histogram", "threshold_bunching"]
+__all__ = [
+    "Band",
+    "Bunching",
+    "OrderHistogram",
+    "band_edges",
+    "check_scales",
+    "order_histogram",
+    "orders_between",
+    "threshold_bunching",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,20 +129,13 @@ def threshold_bunching(
         0.008
     """
     alpha = check_alpha(alpha)
-    _check_scales({"treatment": treatment, "control": control})
-    if not threshold > 0 or not 0 < width <= threshold:
-        raise InputError(
-            f"the threshold is {threshold!r} and the width {width!r};"
-            " a threshold above 0 and a width above 0, at most as large, are needed"
-        )
+    check_scales({"treatment": treatment, "control": control})
+    start, middle, end = band_edges(treatment, threshold, width)
     if (visitors_treatment is None) != (visitors_control is None):
         raise InputError("visitors are given of one arm only; of both or of neither is needed")
     visitors = None
     if visitors_treatment is not None and visitors_control is not None:
         visitors = visitors_treatment, visitors_control
-    start, middle, end = (
-        _edge(treatment, Fraction(str(threshold)) + sign * Fraction(str(width))) for sign in (-1, 0, 1)
-    )
     n_t, n_c = treatment.n, control.n
     if visitors is not None and (n_t > visitors[0] or n_c > visitors[1]):
         raise InputError(
@@ -146,6 +148,28 @@ def threshold_bunching(
     below = _band("below", start, middle, treatment, control, visitors, alpha)
     above = _band("above", middle, end, treatment, control, visitors, alpha)
     return Bunching("ok", "", float(threshold), float(width), n_t, n_c, below, above)
+
+
+def band_edges(histogram: Histogram, threshold: float, width: float) -> tuple[int, int, int]:
+    """Where the lower band begins, the threshold, and where the upper one ends, in minor units.
+
+    Raises:
+        InputError: as in `threshold_bunching`.
+    """
+    if not threshold > 0 or not 0 < width <= threshold:
+        raise InputError(
+            f"the threshold is {threshold!r} and the width {width!r};"
+            " a threshold above 0 and a width above 0, at most as large, are needed"
+        )
+    start, middle, end = (
+        _edge(histogram, Fraction(str(threshold)) + sign * Fraction(str(width))) for sign in (-1, 0, 1)
+    )
+    return start, middle, end
+
+
+def orders_between(one: Histogram, start: int, end: int) -> int:
+    """Orders from `start` up to, not including, `end`, in minor units."""
+    return sum(k for edge, k in one.counts.items() if start <= edge < end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +233,7 @@ def order_histogram(
         >>> found.to_dicts()[1], found.beyond
         ({'start': 20.0, 'end': 30.0, 'control_orders': 2, 'control_share': 0.5}, {'control': 1})
     """
-    _check_scales(arms)
+    check_scales(arms)
     some = next(iter(arms.values()))
     every = Histogram({}, some.scale)
     for one in arms.values():
@@ -239,7 +263,8 @@ def order_histogram(
     return OrderHistogram(tuple(edge / some.scale for edge in edges), counts, shares, densities, beyond, threshold)
 
 
-def _check_scales(arms: Mapping[str, Histogram]) -> None:
+def check_scales(arms: Mapping[str, Histogram]) -> None:
+    """Refuse histograms whose minor units differ."""
     if not arms:
         raise InputError("there are no histograms")
     scales = {arm: one.scale for arm, one in arms.items()}
@@ -273,7 +298,7 @@ def _band(
     visitors: tuple[int, int] | None,
     alpha: float,
 ) -> Band:
-    x_t, x_c = (sum(k for edge, k in one.counts.items() if start <= edge < end) for one in (treatment, control))
+    x_t, x_c = (orders_between(one, start, end) for one in (treatment, control))
     difference = miettinen_nurminen_difference(x_t, treatment.n, x_c, control.n, alpha=alpha)
     each = None
     if visitors is not None:

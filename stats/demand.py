@@ -7,7 +7,7 @@ What a price earns is in `pricing`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
@@ -22,6 +22,7 @@ from .moments import Moments
 from .proportions import counts_of
 from .results import Amount
 from .showing import Row, Shown
+from .strata import Strata, stratum_weights
 
 __all__ = ["CurveFit", "Demand", "DemandForm", "TestedRate", "check_prices", "demand_curve"]
 
@@ -36,7 +37,7 @@ class TestedRate(Shown):
     Attributes:
         arm, price: the arm, and what it asked for.
         n, conversions: visitors, and those who bought.
-        rate: conversions / n; None without visitors.
+        rate: conversions / n, over strata their weighted rate; None without visitors.
 
     Example:
         >>> TestedRate("high", 30.0, 5000, 200, 0.04).rate
@@ -195,36 +196,41 @@ class Demand(Shown):
 
 
 def demand_curve(
-    arms: Mapping[str, Moments],
+    arms: Mapping[str, Moments | Strata],
     prices: Mapping[str, float],
     converted: str,
     *,
     form: DemandForm = "log",
+    visitors: Sequence[int] | None = None,
     alpha: float = 0.05,
 ) -> Demand:
     """Demand as a function of the price, from arms that tested one price each.
 
     Weighted least squares on the cells: ln p̂ on ln P with variance (1 - p)/(n p), whose slope is the elasticity; or
     logit p̂ on P with variance 1/(n p (1 - p)) (Berkson 1953; Grizzle, Starmer and Koch 1969). Intervals by the normal
-    quantile.
+    quantile. Over strata p̂ = Σ w_h p̂_h with variance Σ w_h² p̂_h (1 - p̂_h)/n_h (Cochran 1977, chapter 5), the w_h the
+    same at all prices: demand of all visitors, whatever the split was when. Strata that lack a price are left out.
 
     Assumes independent visitors, a curve of the form asked for (see `fit`), and some twenty conversions a price. Not
     for prices that were not tested, nor for prices of different weeks: every arm must have been random at the same
-    time.
+    time, or within each stratum.
 
     Args:
-        arms: moments by arm, with a 0/1 `converted`.
+        arms: moments by arm, with a 0/1 `converted`. Over phases or other strata a sequence of moments an arm, in one
+            order for all.
         prices: what each arm asked for, in money, above 0 and each another; arms that it leaves out are not read.
         converted: whether the visitor bought.
         form: `log` or `logit`.
+        visitors: of strata, see `stratum_weights`.
         alpha: 1 minus the confidence level, two-sided.
 
     Returns:
-        Status `insufficient` where at some price nobody or everybody bought: such a rate has no variance.
+        Status `insufficient` where at some price nobody or everybody bought: such a rate has no variance; or where no
+        stratum has two visitors at every price.
 
     Raises:
-        InputError: fewer than two prices, one twice, none above 0, no such arm or column, or an impossible form or
-            alpha.
+        InputError: fewer than two prices, one twice, none above 0, no such arm or column, an impossible form or alpha,
+            or arms with different numbers of strata.
 
     Example:
         >>> from offerlift.stats import Moments
@@ -237,18 +243,18 @@ def demand_curve(
     alpha = check_alpha(alpha)
     if form not in ("log", "logit"):
         raise InputError(f"form is {form!r}; 'log' or 'logit' is needed")
-    tested = tested_rates(arms, prices, converted)
+    rates = tested_rates(arms, prices, converted, visitors)
+    tested = tuple(one for one, _ in rates)
     for one in tested:
-        reason = _why_no_variance(one)
+        reason = _why_no_variance(one, stratified=not all(isinstance(arms[arm], Moments) for arm in prices))
         if reason:
             return Demand("insufficient", reason, form, tested, None, None, None, None, None, None, alpha)
-    n = np.array([one.n for one in tested], dtype=np.float64)
-    p = np.array([one.conversions for one in tested]) / n
-    price = np.array([one.price for one in tested])
+    price, p = (np.array([getattr(one, name) for one in tested], dtype=np.float64) for name in ("price", "rate"))
+    of_rate = np.array([variance for _, variance in rates])
     if form == "log":
-        x, y, v = np.log(price), np.log(p), (1 - p) / (n * p)
+        x, y, v = np.log(price), np.log(p), of_rate / p**2
     else:
-        x, y, v = price, np.log(p / (1 - p)), 1 / (n * p * (1 - p))
+        x, y, v = price, np.log(p / (1 - p)), of_rate / (p * (1 - p)) ** 2
     intercept, slope, covariance, fit = _line(x, y, v)
     middle = (tested[0].price + tested[-1].price) / 2
     found = Demand("ok", "", form, tested, None, middle, intercept, slope, covariance, fit, alpha)
@@ -256,20 +262,35 @@ def demand_curve(
     return Demand("ok", "", form, tested, elasticity, middle, intercept, slope, covariance, fit, alpha)
 
 
-def tested_rates(arms: Mapping[str, Moments], prices: Mapping[str, float], converted: str) -> tuple[TestedRate, ...]:
-    """What each tested price did, the cheapest first.
+def tested_rates(
+    arms: Mapping[str, Moments | Strata],
+    prices: Mapping[str, float],
+    converted: str,
+    visitors: Sequence[int] | None,
+) -> list[tuple[TestedRate, float]]:
+    """What each tested price did with the variance of its rate, the cheapest first.
 
     Raises:
         InputError: as in `demand_curve`.
     """
-    found = []
-    for arm in check_prices(arms, prices):
-        x, n = counts_of(arms[arm], converted)
-        found.append(TestedRate(arm, float(prices[arm]), n, x, x / n if n else None))
-    return tuple(found)
+    names = check_prices(arms, prices)
+    strata = [(found,) if isinstance(found := arms[arm], Moments) else tuple(found) for arm in names]
+    # Of one stratum an arm without visitors is named below; of several it has no weight, nor have the others then.
+    weights = (1.0,) if all(len(one) == 1 for one in strata) else stratum_weights(strata, visitors)
+    return [_rate(arm, float(prices[arm]), one, weights, converted) for arm, one in zip(names, strata, strict=True)]
 
 
-def check_prices(arms: Mapping[str, Moments], prices: Mapping[str, float]) -> list[str]:
+def _rate(arm: str, price: float, strata: Strata, weights: Sequence[float], converted: str) -> tuple[TestedRate, float]:
+    counts = [(weight, *counts_of(one, converted)) for weight, one in zip(weights, strata, strict=True) if weight]
+    n, conversions = sum(n for _, _, n in counts), sum(x for _, x, _ in counts)
+    if n == 0:
+        return TestedRate(arm, price, 0, 0, None), 0.0
+    rate = math.fsum(weight * x / n for weight, x, n in counts)
+    variance = math.fsum(weight**2 * (x / n) * (1 - x / n) / n for weight, x, n in counts)
+    return TestedRate(arm, price, n, conversions, rate), variance
+
+
+def check_prices(arms: Mapping[str, Moments | Strata], prices: Mapping[str, float]) -> list[str]:
     """The arms with a price, the cheapest first.
 
     Raises:
@@ -292,9 +313,9 @@ def check_prices(arms: Mapping[str, Moments], prices: Mapping[str, float]) -> li
     return ordered
 
 
-def _why_no_variance(one: TestedRate) -> str:
+def _why_no_variance(one: TestedRate, *, stratified: bool) -> str:
     if one.n == 0:
-        return f"no visitors at {one.price!r}"
+        return f"no visitors at {one.price!r}" if not stratified else "no stratum has two visitors at every price"
     visitors = f"{one.n} visitor{'s' if one.n != 1 else ''}"
     if one.conversions == 0:
         return f"nobody bought at {one.price!r} ({visitors}): the logarithm of no demand does not exist"

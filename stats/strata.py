@@ -45,6 +45,7 @@ __all__ = [
     "ratio_over_strata",
     "skew_kappa_over_strata",
     "stratum_weights",
+    "weights_of_sizes",
 ]
 
 Strata = Sequence[Moments]
@@ -75,14 +76,23 @@ def stratum_weights(arms: Sequence[Strata], visitors: Sequence[int] | None = Non
         >>> stratum_weights([[first, second], [first, second]])
         (0.25, 0.75)
     """
+    return weights_of_sizes([[part.n for part in strata] for strata in arms], visitors)
+
+
+def weights_of_sizes(arms: Sequence[Sequence[float]], visitors: Sequence[int] | None = None) -> tuple[float, ...]:
+    """The same of the arms' numbers of visitors by stratum, where there are no moments.
+
+    Raises:
+        InputError: as in `stratum_weights`.
+    """
     lengths = {len(strata) for strata in arms}
     if len(lengths) != 1 or 0 in lengths:
         raise InputError(f"the arms have {sorted(lengths)} strata; every arm needs the same, at least one")
-    sizes = [sum(part.n for part in parts) for parts in zip(*arms, strict=True)] if visitors is None else list(visitors)
+    sizes = [sum(parts) for parts in zip(*arms, strict=True)] if visitors is None else list(visitors)
     if len(sizes) != len(arms[0]) or any(not 0 <= size < math.inf for size in sizes):
         raise InputError(f"{sizes} visitors for {len(arms[0])} strata; one number of at least 0 is needed for each")
     kept = [
-        float(size) if all(part.n >= 2 for part in parts) else 0.0
+        float(size) if all(part >= 2 for part in parts) else 0.0
         for size, parts in zip(sizes, zip(*arms, strict=True), strict=True)
     ]
     total = math.fsum(kept)

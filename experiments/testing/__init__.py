@@ -9,7 +9,7 @@
         assert [(each.experiment, each.arm) for each in exposures] == [("exit-downsell", "lighter-10-off")]
 
 The pytest fixture of the same is in `.fixtures`, which imports pytest. `SimulatedShop`, a shop whose truth is known,
-needs numpy, which is loaded with it.
+and `SimulatedProgramme`, several experiments under a holdout, need numpy, which is loaded with them.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from .captures import CapturingRecorder, capture_exposures, capture_outcomes
 from .habits import Group, Habits, Population
 
 if TYPE_CHECKING:
+    from .programme import ProgrammeSimulation, SimulatedProgramme
     from .simulated import SimulatedShop
     from .simulation import Simulation
     from .truth import Truth
@@ -34,6 +35,8 @@ __all__ = [
     "Group",
     "Habits",
     "Population",
+    "ProgrammeSimulation",
+    "SimulatedProgramme",
     "SimulatedShop",
     "Simulation",
     "Truth",
@@ -43,7 +46,13 @@ __all__ = [
 ]
 
 # Loaded on first use: the tests of a backend never pay for numpy.
-_LAZY = {"SimulatedShop": "simulated", "Simulation": "simulation", "Truth": "truth"}
+_LAZY = {
+    "ProgrammeSimulation": "programme",
+    "SimulatedProgramme": "programme",
+    "SimulatedShop": "simulated",
+    "Simulation": "simulation",
+    "Truth": "truth",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -32,7 +32,7 @@ from .purchases import Purchases, Visitors, arrivals, purchases
 from .simulation import Simulation
 from .truth import Truth
 
-__all__ = ["SimulatedShop"]
+__all__ = ["HiddenCounters", "SimulatedShop"]
 
 Array = NDArray[np.float64]
 
@@ -185,15 +185,17 @@ class SimulatedShop:
             if isinstance(experiment, Definition)
             else experiment
         )
-        self._check_arms(published.definition)
+        self.check_arms(published.definition)
         everybody = self._visitors(seed, visitors)
         key = published.definition.experiment
         ids = [f"{key}-{number:07d}" for number in range(1, len(everybody) + 1)]
-        hidden = _Hidden(self, published.definition, dict(zip(ids, everybody.luck["withhold"].tolist(), strict=True)))
+        hidden = HiddenCounters(
+            self, published.definition, dict(zip(ids, everybody.luck["withhold"].tolist(), strict=True))
+        )
         known = Snapshot.of([*(one for name, one in (snapshot or {}).items() if name != key), published])
         assigner = Assigner(known, strict=True, guard_state=hidden)
         assignments = [
-            assigner.assign(key, visitor, self._attributes(everybody, at), at=everybody.arrived(at))
+            assigner.assign(key, visitor, self.attributes(everybody, at), at=everybody.arrived(at))
             for at, visitor in enumerate(ids)
         ]
         return Simulation(self.behaviours, self.habits, self.population, published, everybody, ids, assignments)
@@ -201,7 +203,8 @@ class SimulatedShop:
     def _visitors(self, seed: int | Sequence[int], count: int | None) -> Visitors:
         return arrivals(np.random.default_rng(seed), self.population, count, self.events)
 
-    def _attributes(self, everybody: Visitors, at: int) -> dict[str, Any]:
+    def attributes(self, everybody: Visitors, at: int) -> dict[str, Any]:
+        """What is known of a visitor, as eligibility rules and segments ask for it."""
         people = self.population
         if not everybody.eligible[at]:
             return dict(people.ineligible_attributes)
@@ -223,7 +226,8 @@ class SimulatedShop:
     def _purchases(self, behaviour: Behaviour, visitors: Visitors) -> Purchases:
         return purchases(self.habits, self.population, behaviour, visitors)
 
-    def _check_arms(self, definition: Definition) -> None:
+    def check_arms(self, definition: Definition) -> None:
+        """Refuse a definition of other arms, or one that could not withhold what its behaviour withholds."""
         arms = {arm.name: arm for arm in definition.arms}
         if set(arms) != set(self.behaviours):
             raise InputError(
@@ -253,7 +257,7 @@ def agent_name(agent: int) -> str:
     return f"agent-{agent + 1:02d}"
 
 
-class _Hidden:
+class HiddenCounters:
     """The counters of the guards: a visitor has seen the offer too often, or not at all, as luck has it."""
 
     def __init__(self, shop: SimulatedShop, definition: Definition, luck: Mapping[str, float]):
@@ -262,7 +266,9 @@ class _Hidden:
         self._luck = luck
 
     def shown(self, experiment: str, offer: str, visitor: str, since: datetime) -> int:
+        """As in `GuardState`."""
         return 1_000_000 if self._luck[visitor] < self._withheld.get(offer, 0.0) else 0
 
     def accepted(self, experiment: str, offer: str) -> int:
+        """As in `GuardState`."""
         return 0

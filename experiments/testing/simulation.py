@@ -21,7 +21,7 @@ from .captures import exposures_of
 from .habits import FULL_PRICE, GIVEN, REFUND, Habits, Population
 from .purchases import Purchases, Visitors, moment, purchases
 
-__all__ = ["REFUSALS", "Simulation"]
+__all__ = ["REFUSALS", "Positions", "Simulation"]
 
 Array = NDArray[np.float64]
 Positions = NDArray[np.int64]

@@ -6,15 +6,18 @@ interval of the primary metric, and the decision, rest on it.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ...stats import Comparison, Moments, compare_clusters
-from ...storage.observations import Observations
+from ...stats import Comparison, Moments, compare_clusters_over_strata
+from ...storage.observations import Breakdown, Observations
 from ..details import Details
+from ..phases import strata_of, visitors_by_phase
 from .tree import Cluster, ClusterRow, Estimate
 
 __all__ = ["Clustered", "clustered", "clusters_of"]
+
+Clusters = Moments | tuple[int, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +50,31 @@ def clustered(observations: Observations, details: Details) -> Mapping[str, Clus
 
     if plan.adjusted:
         return without("the plan judges by the adjusted row, which knows no clusters")
-    if len(observations.strata) > 1:
-        return without("there are several phases, over which clusters are not compared")
     split = details.offers.breakdown(plan.cluster)
     if isinstance(split, str):
         return without(split.rstrip("."))
     metric = definition.metric(plan.primary)
-    arms: dict[str, dict[Hashable, Moments | tuple[int, float]]] = {
-        arm.name: {
-            value: moments
-            for value, strata in split.values.items()
-            if (moments := strata[0].moments[metric.name][arm.name]).n
-        }
-        for arm in definition.arms
-    }
+    phases = [stratum.phase for stratum in observations.strata]
+    arms = {arm.name: _by_phase(split, metric.name, arm.name, phases) for arm in definition.arms}
+    visitors = visitors_by_phase(strata_of(observations, metric))
     per = None if metric.denominator is None else metric.denominator.name
     found = {}
     for arm in definition.treatments:
-        result = compare_clusters(arms[arm], arms[definition.control], metric.numerator.name, per=per)
+        result = compare_clusters_over_strata(
+            arms[arm], arms[definition.control], metric.numerator.name, per=per, visitors=visitors
+        )
         found[arm] = Clustered(result, result.design_effect, result.clusters, result.warning)
+    return found
+
+
+def _by_phase(split: Breakdown, metric: str, arm: str, phases: Sequence[int]) -> list[dict[Hashable, Clusters]]:
+    """An arm's clusters in each phase; an agent who worked on has the same name in all of them."""
+    found: list[dict[Hashable, Clusters]] = [{} for _ in phases]
+    for value, strata in split.values.items():
+        for stratum in strata:
+            moments = stratum.moments.get(metric, {}).get(arm)
+            if moments is not None and moments.n:
+                found[phases.index(stratum.phase)][value] = moments
     return found
 
 

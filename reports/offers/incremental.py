@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ...errors import InputError
 from ...experiments.metrics import Column, Metric
 from ...stats import Amount, Incrementality, Lift, Moments, RatioInterval, incrementality
 from .. import format as fmt
+from ..phases import Strata, moments_over_phases, strata_of, visitors_by_phase
 from .seen import Seen, money_metric
 from .tree import Estimate, Incremental, IncrementalRow, SetEstimate
 
@@ -24,7 +27,8 @@ def asks_for_incremental(seen: Seen) -> bool:
 def incremental_of(seen: Seen) -> Incremental | None:
     """The split of each arm's cost; None where the plan does not say what is given away.
 
-    It is never derived: the cost of an outcome has the goods in it, too.
+    It is never derived: the cost of an outcome has the goods in it, too. Several phases are strata, as in the metrics'
+    own rows: orders that came because the split moved with demand are no orders that an offer brought.
     """
     definition, row = seen.definition, money_metric(seen)
     name = definition.plan.offer_cost
@@ -32,13 +36,13 @@ def incremental_of(seen: Seen) -> Incremental | None:
         return None
     earned, given = row.definition, definition.metric(name)
     words = f"{fmt.label(name)[:1].upper()}{fmt.label(name)[1:]} is what the offers gave away."
-    if len(seen.observations.strata) > 1:
-        return Incremental("undefined", "There are several phases, over which orders are not split.", words)
-    measured = seen.details.offers.measured(_pairs(earned, given))
+    pairs = _pairs(earned, given)
+    measured = seen.details.offers.measured(pairs)
     if isinstance(measured, str):
         return Incremental("unavailable", measured, words)
-    arms = {arm.name: _together(*(measured.moments[pair][arm.name] for pair in PAIRS)) for arm in definition.arms}
-    rows = tuple(_row(arm, arms[arm], arms[definition.control]) for arm in definition.treatments)
+    by_pair = [strata_of(measured, pair) for pair in pairs]
+    arms = {arm: tuple(map(_together, *(found[arm] for found in by_pair))) for arm in by_pair[0]}
+    rows = tuple(_row(arm, definition.control, arms) for arm in definition.treatments)
     known = any(one.status == "ok" for one in rows)
     return Incremental("ok" if known else "insufficient", "" if known else rows[0].reason, words, rows)
 
@@ -71,9 +75,12 @@ def _together(earned: Moments, given: Moments) -> Moments:
     return Moments((ORDERS, EARNED, COST), earned.n, mean, m2, m3)
 
 
-def _row(arm: str, treatment: Moments, control: Moments) -> IncrementalRow:
+def _row(arm: str, control: str, arms: Mapping[str, Strata]) -> IncrementalRow:
+    both = moments_over_phases({name: arms[name] for name in (arm, control)}, visitors_by_phase(arms))
+    if both is None:
+        return IncrementalRow(arm, "insufficient", "No phase has two visitors in both arms.")
     try:
-        found = incrementality(treatment, control, orders=ORDERS, margin=EARNED, cost=COST)
+        found = incrementality(both[arm], both[control], orders=ORDERS, margin=EARNED, cost=COST)
     except InputError as error:
         return IncrementalRow(arm, "undefined", error.message)
     if found.status != "ok":

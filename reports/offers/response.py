@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ...errors import InputError
@@ -14,9 +14,10 @@ from ...stats import (
     demand_curve,
     dose_response,
     order_histogram,
-    threshold_bunching,
+    threshold_bunching_over_strata,
 )
 from .. import format as fmt
+from ..phases import Strata, moments_over_phases, strata_of, visitors_by_phase
 from .doses import Doses, doses_of
 from .seen import Seen, money_metric
 from .tree import Bunching, Estimate, HistogramBin, Response, ResponsePoint
@@ -46,12 +47,12 @@ def response_of(seen: Seen) -> Response | None:
         return replace(empty, status="undefined", reason=f"It needs {needed}.")
     profit = money.definition
     empty = replace(empty, demand_metric=demand.name, profit_metric=profit.name)
-    if len(seen.observations.strata) > 1:
-        reason = "There are several phases, over which no curve is drawn: the arms' own rows are compared by phase."
-        return replace(empty, status="undefined", reason=reason)
+    phases = _phases_in_words(seen, doses, profit)
     if len(doses.by_arm) < 2:
-        return empty
+        return replace(empty, trend=phases)
     earned, bought = (_arms(seen, metric, doses) for metric in (profit, demand))
+    if earned is None or bought is None:
+        return replace(empty, status="insufficient", reason="No phase has two visitors at every tested dose.")
     try:
         gains = dose_response(earned, doses.by_arm, profit.numerator.name)
         sold = dose_response(bought, doses.by_arm, demand.numerator.name)
@@ -59,7 +60,7 @@ def response_of(seen: Seen) -> Response | None:
         return replace(empty, status="undefined", reason=error.message)
     elasticity, reason = Estimate(), ""
     if doses.kind == "price":
-        elasticity, reason = _elasticity(bought, doses, demand)
+        elasticity, reason = _elasticity(seen, doses, demand)
     points = tuple(_point(arm, gains, sold) for arm in doses.by_arm)
     return replace(
         empty,
@@ -68,7 +69,7 @@ def response_of(seen: Seen) -> Response | None:
         points=points,
         elasticity=elasticity,
         best=gains.best,
-        trend=_trend(gains, doses, profit, seen.definition.currency),
+        trend=" ".join(filter(None, (_trend(gains, doses, profit, seen.definition.currency), phases))),
     )
 
 
@@ -80,12 +81,34 @@ def _demand_metric(seen: Seen) -> Metric | None:
     return next((one for one in rows if one.numerator.event == event), None)
 
 
-def _arms(seen: Seen, metric: Metric, doses: Doses) -> dict[str, Moments]:
-    return {arm: seen.observations.moments[metric.name][arm] for arm in doses.by_arm}
+def _strata(seen: Seen, metric: Metric, doses: Doses) -> tuple[dict[str, Strata], tuple[int, ...]]:
+    """The arms with a dose phase by phase, and the visitors of all arms in each."""
+    arms = strata_of(seen.observations, metric)
+    return {arm: arms[arm] for arm in doses.by_arm}, visitors_by_phase(arms)
 
 
-def _elasticity(bought: Mapping[str, Moments], doses: Doses, demand: Metric) -> tuple[Estimate, str]:
-    curve = demand_curve(bought, doses.by_arm, demand.numerator.name)
+def _arms(seen: Seen, metric: Metric, doses: Doses) -> dict[str, Moments] | None:
+    """Moments of the arms with a dose; None where no phase has all of them."""
+    return moments_over_phases(*_strata(seen, metric, doses))
+
+
+def _phases_in_words(seen: Seen, doses: Doses, profit: Metric) -> str:
+    """How several phases are read; "" of one."""
+    strata, _ = _strata(seen, profit, doses)
+    phases = [stratum.phase for stratum in seen.observations.strata]
+    if len(phases) == 1:
+        return ""
+    drawn = " Order values are drawn of the newest phase that has any." if doses.kind == "threshold" else ""
+    kept = [str(phase) for at, phase in enumerate(phases) if all(arm[at].n >= 2 for arm in strata.values())]
+    if len(kept) == len(phases):
+        return f"Arms are compared within each of {len(phases)} phases, of which the split may differ.{drawn}"
+    alone = f"Of phase{'s' if len(kept) > 1 else ''} {fmt.join(kept)} alone: the others lack an arm."
+    return (alone if kept else "") + drawn
+
+
+def _elasticity(seen: Seen, doses: Doses, demand: Metric) -> tuple[Estimate, str]:
+    strata, visitors = _strata(seen, demand, doses)
+    curve = demand_curve(strata, doses.by_arm, demand.numerator.name, visitors=visitors)
     found = curve.elasticity
     if found is None:
         return Estimate(), curve.reason
@@ -128,16 +151,16 @@ def _trend(gains: DoseResponse, doses: Doses, profit: Metric, currency: str) -> 
 
 
 def _bunching(seen: Seen, doses: Doses) -> tuple[Bunching, ...]:
-    """The order values of each arm about the thresholds, in common bins; empty where they cannot be read."""
-    values = seen.details.values()
-    row = next((one for one in seen.metrics if one.kind == "revenue"), None)
-    if isinstance(values, str) or row is None or len(values) != 1:
+    """The order values of each arm about the thresholds, in common bins; empty where they cannot be read.
+
+    Of several phases the newest with orders of the control is drawn, as bins of all would mix days that were split
+    differently; shares are compared within each.
+    """
+    phases, control = _orders(seen), seen.definition.control
+    drawn_phase = next((orders for orders in reversed(phases) if orders[control].n), None)
+    if drawn_phase is None:
         return ()
-    by_arm = next(iter(values.values())).get(row.metric, {})
-    orders = {arm: found for arm, one in by_arm.items() if isinstance(found := getattr(one, "orders", None), Histogram)}
-    control = orders.get(seen.definition.control)
-    if control is None or not any(one.n for one in orders.values()):
-        return ()
+    orders = drawn_phase
     thresholds = {arm: dose for arm, dose in doses.by_arm.items() if dose > 0}
     smallest = min(thresholds.values(), default=None)
     try:
@@ -153,16 +176,34 @@ def _bunching(seen: Seen, doses: Doses) -> tuple[Bunching, ...]:
         bins = tuple(HistogramBin(edges[at], edges[at + 1], n) for at, n in enumerate(drawn.counts[arm.name]))
         threshold = thresholds.get(arm.name)
         excess, reason = Estimate(), ""
-        if threshold is not None and arm.name != seen.definition.control:
-            excess, reason = _excess(orders[arm.name], control, threshold)
+        if threshold is not None and arm.name != control:
+            excess, reason = _excess([one[arm.name] for one in phases], [one[control] for one in phases], threshold)
         found.append(Bunching(arm.name, threshold, orders[arm.name].n, bins, excess, reason))
     return tuple(found)
 
 
-def _excess(treatment: Histogram, control: Histogram, threshold: float) -> tuple[Estimate, str]:
+def _orders(seen: Seen) -> list[dict[str, Histogram]]:
+    """Order values of each arm, phase by phase; empty where they cannot be read."""
+    values = seen.details.values()
+    row = next((one for one in seen.metrics if one.kind == "revenue"), None)
+    if isinstance(values, str) or row is None:
+        return []
+    phases = []
+    for phase in sorted(values):
+        by_arm = values[phase].get(row.metric, {})
+        found = {
+            arm: orders for arm, one in by_arm.items() if isinstance(orders := getattr(one, "orders", None), Histogram)
+        }
+        # All phases have the arms of the definition, with no orders where a phase did not have one yet.
+        if seen.definition.control in found:
+            phases.append(found)
+    return phases
+
+
+def _excess(treatment: Sequence[Histogram], control: Sequence[Histogram], threshold: float) -> tuple[Estimate, str]:
     """The share of orders just above the threshold, less the control's."""
     try:
-        found = threshold_bunching(treatment, control, threshold=threshold, width=_width(threshold) * 2)
+        found = threshold_bunching_over_strata(treatment, control, threshold=threshold, width=_width(threshold) * 2)
     except InputError as error:
         return Estimate(), error.message
     if found.above is None:

@@ -313,14 +313,6 @@ def _waiting(part: Waiting, currency: str) -> Parts:
                 "row": row,
                 "gain": amount(row.expected_gain, currency),
                 "loss": amount(row.expected_loss, currency).lstrip("+"),
-                "value": amount(row.value_of_week, currency).lstrip("+"),
-                "cost": amount(row.cost_of_week, currency).lstrip("+"),
-                "waiting": amount(row.gain_of_waiting, currency),
-                "advice": ""
-                if row.gain_of_waiting is None
-                else "worth waiting"
-                if row.gain_of_waiting > 0
-                else "a week more costs more than it tells",
             }
             for row in part.arms
         ],

@@ -220,20 +220,13 @@ def _waiting(part: Waiting, currency: str) -> list[str]:
     title = "WORTH WAITING? (ranks, never ships)"
     if part.status != "ok":
         return [title, *wrapped(part.reason)]
-    rows = [["", "rank", "expected gain", "loss if wrong", "a week's data", "its price", "waiting a week"]]
+    rows = [["", "rank", "expected gain", "loss if wrong"]]
     for row in part.arms:
-        amounts = (row.expected_loss, row.value_of_week, row.cost_of_week)
-        rows.append(
-            [
-                f"  {short(row.arm)}",
-                fmt.ABSENT if row.rank is None else str(row.rank),
-                amount(row.expected_gain, currency),
-                *(amount(x, currency).lstrip("+") for x in amounts),
-                amount(row.gain_of_waiting, currency),
-            ]
-        )
+        rank = fmt.ABSENT if row.rank is None else str(row.rank)
+        loss = amount(row.expected_loss, currency).lstrip("+")
+        rows.append([f"  {short(row.arm)}", rank, amount(row.expected_gain, currency), loss])
     lines = [title, *table(rows)]
     for row in part.arms:
         if row.reason:
             lines += wrapped(f"{short(row.arm)}: {row.reason}")
-    return lines
+    return lines + wrapped(part.words)

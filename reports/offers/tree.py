@@ -477,15 +477,13 @@ class AfterSale:
 
 @dataclass(frozen=True, slots=True)
 class WaitingRow:
-    """What an arm is expected to bring, and what another week would be worth; ranks, never ships.
+    """What an arm is expected to bring; ranks, never ships.
 
     Attributes:
         rank: 1 for the largest expected gain.
         expected_gain: of shipping it, until the horizon, net of the switching cost.
-        expected_loss: what shipping it costs on average where it is worse than the control.
-        value_of_week: what a week's data more would be worth to the decision.
-        cost_of_week: what the week costs, in visitors who meanwhile get the worse arm.
-        gain_of_waiting: the one less the other; below 0, deciding now is worth more.
+        expected_loss: what shipping it is expected to lose to the best of all arms, control included, where it is not
+            the best.
     """
 
     arm: str
@@ -494,14 +492,20 @@ class WaitingRow:
     rank: int | None = None
     expected_gain: float | None = None
     expected_loss: float | None = None
-    value_of_week: float | None = None
-    cost_of_week: float | None = None
-    gain_of_waiting: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Is another week worth its price? Shown after the verdict, which it never makes."""
+    """Is another week worth its price? Shown after the verdict, which it never makes.
+
+    Attributes:
+        arms: one of each treatment.
+        now: the arm with the largest expected gain, which is the control where none is above 0.
+        value_of_week: what a week's data more would be worth to the choice among all arms (EVSI).
+        cost_of_week: what the week costs, in visitors who meanwhile get other arms than `now`.
+        gain_of_waiting: the one less the other; below 0, deciding now is worth more.
+        words: the same in sentences, or why no week is priced.
+    """
 
     status: Status
     reason: str
@@ -509,6 +513,11 @@ class Waiting:
     horizon_weeks: float | None = None
     audience_per_week: float | None = None
     arms: tuple[WaitingRow, ...] = ()
+    now: str | None = None
+    value_of_week: float | None = None
+    cost_of_week: float | None = None
+    gain_of_waiting: float | None = None
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)

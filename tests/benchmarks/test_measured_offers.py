@@ -18,16 +18,20 @@ ROWS = [
     ("promotions", 2),
     ("effects", 0),
     ("anyway", 1),
+    ("anyway_phases", 0),
     ("factors", 0),
     ("factors", 1),
     ("priced", 1),
+    ("priced_phases", 2),
     ("depths", 1),
     ("threshold", 1),
     ("course_after", 2),
     ("segmented", 0),
     ("segmented", 1),
     ("agents", 2),
+    ("agents_phases", 2),
     ("overlapping", 0),
+    ("holdout", 0),
     ("programmes", 1),
     ("week_more", 1),
 ]
@@ -92,3 +96,29 @@ def test_a_promotion_that_loses_money_never_shipped(tables):
     for row in tabulated(tables["promotions"].title):
         assert row["ship"].startswith("0.0000 ±")
         assert float(row["true margin"]) < 0 < float(row["true conversion"])
+
+
+COVERED = {
+    "anyway_phases": ("incremental share", "its cost", "cost of the others", "cost an incremental order",
+                      "break-even lift"),
+    "priced_phases": ("coverage of elasticity", "margin at low", "margin at list", "margin at high", "linear"),
+    "agents_phases": ("cluster-robust",),
+    "holdout": ("conversion", "repeat rate", "margin of a week", "margin of three months", "its lift",
+                "money of half a year"),
+}  # fmt: skip
+"""Columns that are coverage of a 95 % interval."""
+
+
+@pytest.mark.parametrize("name", COVERED)
+def test_intervals_cover(tables, name):
+    """Over phases and of a holdout, each interval holds the truth in 95 % of the runs, but for chance."""
+    for row in tabulated(tables[name].title):
+        for column in COVERED[name]:
+            share, error = (float(one) for one in row[column].split(" ± "))
+            assert abs(share - 0.95) <= 3.5 * error, (row, column)
+
+
+def test_visitors_of_all_phases_together_are_wrong(tables):
+    """What strata are for: with the split moving along with demand, the pooled interval never holds the truth."""
+    for name, column in (("anyway_phases", "share, phases together"), ("priced_phases", "elasticity, phases together")):
+        assert all(row[column].startswith("0.0000 ±") for row in tabulated(tables[name].title))

@@ -63,6 +63,51 @@ def test_a_guardrail_that_gains_raises_no_alarm(observed, sample, control):
     assert decided(scorecard(observed(seen, guardrails=("unsubscribe_rate",)))) == ("stop_harm", "b")
 
 
+@pytest.fixture
+def surely_less(sample):
+    """Revenue up by 4 %, margin down by 1.2 %: proven at 95 %, inside its 5 %, and short of the harm alarm's 99 %."""
+    return {"control": sample(2_000_000, 100_000), "b": sample(2_000_000, 104_000, margin=0.4 * 0.988 / 1.04)}
+
+
+def test_a_loss_inside_the_declared_margin_ships_and_is_said(observed, surely_less):
+    """By the one rule: its owner declared what may be lost, no alarm is raised; the reason says that profit fell."""
+    card = scorecard(observed(surely_less, guardrails=("margin_per_visitor",)))
+    guardrail = card.metric("margin_per_visitor").comparison("b")
+    assert guardrail.difference.high < 0
+    assert (guardrail.guardrail.result, guardrail.anytime.p_value > 0.01) == ("passed", True)
+    assert decided(card) == ("ship", "b")
+    assert "Margin per visitor fell all the same, −1.2% (fixed-sample 95% interval −2" in card.decision.reason
+    assert "a loss within the 5% that the plan accepts" in card.decision.reason
+
+
+def test_profit_that_fell_for_certain_never_ships(observed, sample):
+    """Twice that loss raises the harm alarm, whatever the margin: rolled back, and the reason has both sides of it."""
+    arms = {"control": sample(2_000_000, 100_000), "b": sample(2_000_000, 104_000, margin=0.4 * 0.976 / 1.04)}
+    card = scorecard(observed(arms, guardrails=("margin_per_visitor",)))
+    assert card.metric("margin_per_visitor").comparison("b").guardrail.result == "passed"
+    assert decided(card) == ("stop_harm", "b")
+    assert "Roll back “b”: the guardrail margin per visitor is" in card.decision.reason
+    assert "It sells more and earns less: conversion +4.00%, but margin per visitor −2.4%" in card.decision.reason
+
+
+def test_profit_that_nobody_guards_is_said(observed, surely_less, control, winner):
+    """A plan on revenue without a guardrail on margin ships, with the fall in its reason; without a fall, no word."""
+    reason = scorecard(observed(surely_less)).decision.reason
+    assert "Margin per visitor fell all the same, −1.2%" in reason
+    assert "which the plan does not guard" in reason
+    held = scorecard(observed({"control": control, "b": winner}, guardrails=("margin_per_visitor",)))
+    assert "all the same" not in held.decision.reason
+
+
+def test_a_rise_inside_the_margin_is_said_where_less_is_better(observed, sample):
+    """Unsubscribes up by an eighth, of which a quarter is accepted."""
+    arms = {"control": sample(20_000, 1_000, unsubscribed=1_300), "b": sample(20_000, 1_300, unsubscribed=1_412)}
+    card = scorecard(observed(arms, guardrails=("unsubscribe_rate",)))
+    assert decided(card) == ("ship", "b")
+    assert "Unsubscribe rate rose all the same, +8.6%" in card.decision.reason
+    assert "a loss within the 25% that the plan accepts" in card.decision.reason
+
+
 @pytest.mark.parametrize(
     ("low", "high", "direction", "result"),
     [

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from offerlift.errors import InputError
-from offerlift.stats import Histogram, miettinen_nurminen_difference, order_histogram, threshold_bunching
+from offerlift.stats import (
+    Histogram,
+    Moments,
+    compare_proportions_over_strata,
+    miettinen_nurminen_difference,
+    order_histogram,
+    threshold_bunching,
+    threshold_bunching_over_strata,
+)
 
 VALUES = st.lists(st.integers(0, 30_000), min_size=1, max_size=60)
 
@@ -153,3 +161,44 @@ def test_coverage_with_one_order_a_visitor():
         d = threshold_bunching(t, c, threshold=50, width=10).above.difference
         covered += d.low <= 0.15 <= d.high
     assert covered / runs == pytest.approx(0.95, abs=3.5 * math.sqrt(0.95 * 0.05 / runs))
+
+
+def test_over_strata_by_hand():
+    """Shares Σ w p with the phases' shares of all orders as weights; the interval of the stratified score test."""
+    t = [Histogram.of([4500] * 320 + [5200] * 480, scale=100), Histogram.of([4500] * 70 + [5200] * 30, scale=100)]
+    c = [Histogram.of([4500] * 100 + [5200] * 100, scale=100), Histogram.of([4500] * 720 + [5200] * 80, scale=100)]
+    found = threshold_bunching_over_strata(t, c, threshold=50, width=10)
+    columns = [
+        [Moments.from_arrays({"above": np.repeat([1.0, 0.0], [x, n - x])}) for x, n in arm]
+        for arm in (((480, 800), (30, 100)), ((100, 200), (80, 800)))
+    ]
+    expected = compare_proportions_over_strata(columns[0], columns[1], "above").difference
+    assert found.above.difference == expected
+    assert found.below.difference.estimate == pytest.approx(-expected.estimate)
+    assert found.above.share_treatment == pytest.approx((1000 * 0.6 + 900 * 0.3) / 1900)
+    assert (found.orders_treatment, found.above.orders_control) == (900, 180)
+
+
+def test_one_stratum_is_the_plain_band():
+    """One stratum has the plain function's numbers; an empty one beside it changes nothing but the count."""
+    t, c = euros(45.0, 52.0, 53.0, 80.0), euros(45.0, 46.0, 52.0, 80.0)
+    plain = threshold_bunching(t, c, threshold=50, width=10)
+    assert threshold_bunching_over_strata([t], [c], threshold=50, width=10) == plain
+    beside = threshold_bunching_over_strata([euros(), t], [c, c], threshold=50, width=10)
+    assert beside.above.difference == plain.above.difference
+    assert beside.above.share_control == plain.above.share_control
+
+
+def test_a_split_that_moves_with_baskets_fills_up_none():
+    """Larger baskets while the treatment was smaller: all together they seem to gather, within the phases none does."""
+    busy, quiet = euros(*[52.0] * 60 + [45.0] * 40), euros(*[52.0] * 10 + [45.0] * 90)
+    many = [busy + busy + busy + busy, quiet]
+    few = [busy, quiet + quiet + quiet + quiet]
+    together = [many[0] + many[1], few[0] + few[1]]
+    assert threshold_bunching(*together, threshold=50, width=10).above.difference.low > 0.2
+    found = threshold_bunching_over_strata(many, few, threshold=50, width=10).above.difference
+    assert found.estimate == pytest.approx(0)
+    nothing = threshold_bunching_over_strata([busy, euros()], [euros(), quiet], threshold=50, width=10)
+    assert (nothing.status, nothing.reason) == ("insufficient", "no stratum has two orders in both arms")
+    with pytest.raises(InputError, match="strata"):
+        threshold_bunching_over_strata([busy], [busy, quiet], threshold=50, width=10)

@@ -200,3 +200,62 @@ def test_coverage(n, elasticity):
         found = demand_curve(arms(n, *counts), prices, "y")
         covered += found.elasticity is not None and found.elasticity.low <= elasticity <= found.elasticity.high
     assert covered / runs == pytest.approx(0.95, abs=3.5 * math.sqrt(0.95 * 0.05 / runs))
+
+
+def test_over_strata_by_hand():
+    """Σ w p with Σ w² p (1 - p)/n at every price, the shares of all visitors as weights; then the same line."""
+    strata = {
+        "low": (zeros_and_ones(30, 300), zeros_and_ones(500, 2500)),
+        "middle": (zeros_and_ones(90, 1200), zeros_and_ones(240, 1500)),
+        "high": (zeros_and_ones(75, 1500), zeros_and_ones(100, 1000)),
+    }
+    w = np.array([0.375, 0.625])
+    n = np.array([[one.n for one in pair] for pair in strata.values()])
+    p = np.array([[one.mean_of("y") for one in pair] for pair in strata.values()])
+    rate, variance = p @ w, (p * (1 - p) / n) @ w**2
+    x, y, weight = np.log(list(THREE.values())), np.log(rate), rate**2 / variance
+    centred = x - weight @ x / weight.sum()
+    slope = (weight * centred) @ y / (weight @ centred**2)
+    found = demand_curve(strata, THREE, "y")
+    assert found.elasticity.estimate == pytest.approx(slope)
+    assert found.elasticity.se == pytest.approx(1 / math.sqrt(weight @ centred**2))
+    assert [one.rate for one in found.tested] == pytest.approx(rate.tolist())
+    assert [(one.n, one.conversions) for one in found.tested] == [(2800, 530), (2700, 330), (2500, 175)]
+    given = demand_curve(strata, THREE, "y", visitors=[8000, 0])
+    first = {arm: one[0] for arm, one in strata.items()}
+    assert given.elasticity == demand_curve(first, THREE, "y").elasticity
+
+
+@pytest.mark.parametrize("form", ["log", "logit"])
+def test_one_stratum_is_the_plain_curve(form):
+    """A sequence of one moments an arm changes nothing."""
+    plain = arms(1000, 200, 120, 60)
+    found = demand_curve({arm: (one,) for arm, one in plain.items()}, THREE, "y", form=form)
+    assert found == demand_curve(plain, THREE, "y", form=form)
+
+
+def test_a_split_that_moves_with_demand_is_no_elasticity():
+    """Demand that no price moves, cheap in the quiet phase and dear in the busy one: pooled it rises with the price."""
+    strata = {
+        "low": (zeros_and_ones(360, 3600), zeros_and_ones(160, 400)),
+        "high": (zeros_and_ones(40, 400), zeros_and_ones(1440, 3600)),
+    }
+    prices = {"low": 10.0, "high": 20.0}
+    pooled = {arm: one[0] + one[1] for arm, one in strata.items()}
+    assert demand_curve(pooled, prices, "y").elasticity.low > 1
+    found = demand_curve(strata, prices, "y").elasticity
+    assert found.low < 0 < found.high
+    assert found.estimate == pytest.approx(0, abs=1e-12)
+
+
+def test_a_phase_that_lacks_a_price_is_left_out():
+    """The dearest came later: only then were all prices there; and if never all at once, there is no curve."""
+    empty = zeros_and_ones(0, 0)
+    strata = {
+        arm: (empty if arm == "high" else zeros_and_ones(50, 700), zeros_and_ones(x, 1000))
+        for arm, x in zip(THREE, (200, 110, 60), strict=True)
+    }
+    assert demand_curve(strata, THREE, "y").elasticity == fitted(1000, 200, 110, 60).elasticity
+    strata["low"] = strata["low"][0], empty
+    found = demand_curve(strata, THREE, "y")
+    assert (found.status, found.reason) == ("insufficient", "no stratum has two visitors at every price")

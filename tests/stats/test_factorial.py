@@ -64,6 +64,22 @@ def test_npk_as_r():
     assert [effect.test.f for effect in found.effects] == pytest.approx(expected, abs=2e-5)
 
 
+def test_npk_with_its_blocks_as_r():
+    """The F of R's `summary(aov(yield ~ block + N*P*K, npk))` (its help page), from cells of yields less their block's
+    mean: 16 degrees of freedom lie within cells, of which the blocks take four that the cells' moments do not know of;
+    N:P:K is confounded with blocks, and nothing is left of it."""
+    yields, block = np.array(NPK_YIELD), np.repeat(np.arange(6), 4)
+    centred = yields - np.array([yields[block == b].mean() for b in block])
+    cells = {
+        cell: Moments.from_arrays({"yield": [y for y, plot in zip(centred, NPK, strict=True) if plot == cell]})
+        for cell in set(NPK)
+    }
+    found = compare_factorial(cells, FACTORS, "yield")
+    expected = {"N": 12.259, "P": 0.544, "K": 6.166, "N:P": 1.378, "N:K": 2.146, "P:K": 0.031}
+    assert {term: found[term].test.f * 12 / 16 for term in expected} == pytest.approx(expected, abs=5.1e-4)
+    assert found["N:P:K"].contrasts[0].estimate == pytest.approx(0, abs=1e-12)
+
+
 def test_one_factor_is_pairwise_welch():
     """Each level against the first is `compare_means` of the two, to the digit."""
     _, cells = cells_of({"price": (10, 9, 8)}, np.random.default_rng(1))

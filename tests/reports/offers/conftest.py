@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -52,6 +52,7 @@ class Shop:
     store: Store
     key: str = "offer"
     visitors: int = 0
+    phase: int = 1
     names: list[str] = field(default_factory=list)
 
     def publish(
@@ -88,7 +89,7 @@ class Shop:
         for visit in visits:
             number, self.visitors = self.visitors, self.visitors + 1
             name, at = f"v{number}", START + timedelta(minutes=number * 7_919 % 20_000)
-            exposures.append(Exposure(self.key, name, visit.arm, at, segments=dict(visit.segments)))
+            exposures.append(Exposure(self.key, name, visit.arm, at, self.phase, segments=dict(visit.segments)))
             for i, order in enumerate(visit.orders):
                 when = at + timedelta(days=order.day)
                 value, cost = Decimal(str(order.value)), Decimal(str(order.cost))
@@ -97,6 +98,12 @@ class Shop:
                     outcomes.append(Outcome(f"{name}-{i}", name, "discount", when, Decimal(str(order.given))))
         written = [self.store.write_exposures(exposures), self.store.write_outcomes(outcomes)]
         assert not any(one.refused or one.conflicts for one in written)
+
+    def begin_phase(self) -> None:
+        """The next phase, to which visitors belong that are written from now on."""
+        now = self.store.published(self.key)
+        self.phase = now.phase + 1
+        self.store.publish(replace(now, phase=self.phase, version=now.version + 1))
 
     def card(self, days: float = 60) -> Scorecard:
         """The scorecard so many days after the start."""

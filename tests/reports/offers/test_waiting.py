@@ -26,7 +26,8 @@ def seen(observed, sample, control, changed):
 def test_the_numbers_are_those_of_an_integration_by_hand(seen):
     """E over a grid of true differences, and over a grid of what a week more may say."""
     card = scorecard(seen)
-    (row,) = card.offers.waiting.arms
+    part = card.offers.waiting
+    (row,) = part.arms
     margin = card.metric("margin_per_visitor")
     d = margin.comparison("b").difference.estimate
     control, treatment = margin.arm("control").variance, margin.arm("b").variance
@@ -42,10 +43,59 @@ def test_the_numbers_are_those_of_an_integration_by_hand(seen):
     then = d + math.sqrt(control + treatment - after) * z
     deciding_then = float(np.sum(np.maximum(later * then - COST, 0) * density))
     now, meanwhile = max(future * d - COST, 0), PER_WEEK / 2 * d
-    assert row.gain_of_waiting == pytest.approx(deciding_then + meanwhile - now, rel=1e-6)
-    assert row.value_of_week == pytest.approx(deciding_then - max(later * d - COST, 0), rel=1e-6)
-    assert row.value_of_week - row.cost_of_week == pytest.approx(row.gain_of_waiting)
-    assert row.cost_of_week > 0
+    assert part.gain_of_waiting == pytest.approx(deciding_then + meanwhile - now, rel=1e-6)
+    assert part.value_of_week == pytest.approx(deciding_then - max(later * d - COST, 0), rel=1e-6)
+    assert part.value_of_week - part.cost_of_week == pytest.approx(part.gain_of_waiting)
+    assert part.cost_of_week > 0
+    assert part.now == "b"
+
+
+def several(observed, sample, control, changed, **orders):
+    """Arms of 20,000 visitors with so many orders."""
+    found = observed({"control": control, **{arm: sample(20_000, n) for arm, n in orders.items()}})
+    audience = Audience(per_week=PER_WEEK, horizon=WEEKS * WEEK, switching_cost=Decimal(int(COST)))
+    return changed(found, plan=replace(found.definition.plan, audience=audience))
+
+
+def test_several_arms_are_chosen_among_together(observed, sample, control, changed):
+    """Against 400,000 draws of what the week may say of all four: each treatment beside the control alone says less."""
+    card = scorecard(several(observed, sample, control, changed, b=1_030, c=1_025, d=900))
+    part, margin = card.offers.waiting, card.metric("margin_per_visitor")
+    arms = ("control", "b", "c", "d")
+    mean, variance = (np.array([getattr(margin.arm(arm), name) for arm in arms]) for name in ("value", "variance"))
+    cost, future, more = np.array([0, COST, COST, COST]), PER_WEEK * WEEKS, PER_WEEK / 4
+    later = future - PER_WEEK
+    rng = np.random.default_rng(4)
+    true = mean + rng.normal(size=(400_000, 4)) * np.sqrt(variance)
+    for row, at in zip(part.arms, (1, 2, 3), strict=True):
+        lost = true.max(axis=1) - true[:, at]
+        assert row.expected_loss == pytest.approx(future * lost.mean(), abs=4 * future * lost.std() / 400_000**0.5)
+        assert row.expected_gain == pytest.approx(future * (mean[at] - mean[0]) - COST)
+    assert ([row.rank for row in part.arms], part.now) == ([1, 2, 3], "b")
+    then = later * (mean + rng.normal(size=(400_000, 4)) * np.sqrt(variance * more / (20_000 + more))) - cost
+    gained = then.max(axis=1) - then[:, 1]
+    assert part.value_of_week == pytest.approx(gained.mean(), abs=4 * gained.std() / 400_000**0.5)
+    assert part.cost_of_week == pytest.approx(float((more * (mean[1] - mean)).sum()))
+    assert part.gain_of_waiting == pytest.approx(part.value_of_week - part.cost_of_week)
+    alone = scorecard(several(observed, sample, control, changed, b=1_030)).offers.waiting
+    assert part.value_of_week > 1.1 * alone.value_of_week
+
+
+@pytest.mark.parametrize(
+    ("orders", "now", "said"),
+    [
+        ({"b": 1_030, "c": 1_025}, "b", "Chosen now, “b” is expected to earn the most."),
+        ({"b": 700, "c": 690}, "control", "costs more than it tells. That supports stopping without effect."),
+        ({"b": 985, "c": 985}, "control", "another week pays. None of this ships an arm."),
+    ],
+)
+def test_it_says_what_is_chosen_and_what_a_week_is_worth(observed, sample, control, changed, orders, now, said):
+    """In words, on the page and the terminal; the control's being best and a week too dear supports a stop."""
+    card = scorecard(several(observed, sample, control, changed, **orders))
+    assert card.offers.waiting.now == now
+    for shown in (render_html([card]), render_text(card)):
+        assert said in " ".join(shown.split())
+    assert card.decision.action != "ship"
 
 
 def test_it_ranks_and_never_ships(seen):
@@ -69,10 +119,10 @@ def test_the_largest_expected_gain_ranks_first(observed, sample, control, change
 
 def test_after_the_end_no_week_is_priced(seen):
     """A stopped experiment has its gain and loss, and no week to wait for."""
-    (row,) = scorecard(replace(seen, state="stopped")).offers.waiting.arms
-    assert (row.value_of_week, row.gain_of_waiting) == (None, None)
-    assert row.expected_gain is not None
-    assert "ended" in row.reason
+    part = scorecard(replace(seen, state="stopped")).offers.waiting
+    assert (part.now, part.value_of_week, part.gain_of_waiting) == (None, None, None)
+    assert part.arms[0].expected_gain is not None
+    assert "ended" in part.words
 
 
 def test_without_a_horizon_it_is_not_asked_for(seen, changed):
