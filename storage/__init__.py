@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .results import Conflict, Refusal, WriteResult
     from .rows import Reject
     from .series import Series, SinceExposure
+    from .showings import ByShowings
     from .store import Store
     from .table import Table, read_table
     from .upgrading import SchemaVersion, check_version, schema_version, upgrade, upgrade_sql
@@ -36,6 +37,7 @@ __all__ = [
     "ArmCounts",
     "ArmFunnel",
     "Breakdown",
+    "ByShowings",
     "Conflict",
     "Decided",
     "Distribution",
@@ -89,6 +91,7 @@ _MODULES = {
     "results": ("Conflict", "Refusal", "WriteResult"),
     "rows": ("Reject",),
     "series": ("Series", "SinceExposure"),
+    "showings": ("ByShowings",),
     "store": ("Store",),
     "table": ("Table", "read_table"),
     "upgrading": ("SchemaVersion", "check_version", "schema_version", "upgrade", "upgrade_sql"),

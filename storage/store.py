@@ -18,7 +18,7 @@ from ..experiments.metrics import Metric
 from ..experiments.records import Covariate, Exposure, Link, OfferStep, Outcome
 from ..experiments.snapshot import Published
 from . import tables
-from .archive import read_archive, read_kept_breakdown, read_kept_funnel, unpruned_version
+from .archive import read_archive, read_kept_breakdown, read_kept_funnel, read_kept_showings, unpruned_version
 from .arrivals import Arrivals, read_arrivals
 from .audit import Audit, audit_assignments
 from .decisions import Decided, add_decision, read_decisions
@@ -48,6 +48,7 @@ from .reading import (
 )
 from .results import Tally, WriteResult
 from .series import Series, SinceExposure, read_series, read_since_exposure
+from .showings import ByShowings, read_by_showings
 from .table import TableRow
 from .table_rows import store_table_rows
 from .times import now_micros, to_micros
@@ -388,6 +389,23 @@ class Store(AcrossForks):
             published = latest_version(connection, experiment)
             kept = read_kept_funnel(connection, experiment, at)
             return kept or read_funnel(connection, published, now_micros() if at is None else at)
+
+        return read(self._engine, work)
+
+    def by_showings(self, experiment: str, *, as_of: datetime | None = None) -> ByShowings:
+        """The primary metric by the number of different offers that a visitor was shown: a description, no effect.
+
+        That number comes after the assignment, and who comes more often buys more: compare nothing by it.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or one before what is kept of a pruned experiment.
+        """
+        at = None if as_of is None else to_micros(as_of)
+
+        def work(connection: Connection) -> ByShowings:
+            published = latest_version(connection, experiment)
+            kept = read_kept_showings(connection, experiment, at)
+            return kept or read_by_showings(connection, published, now_micros() if at is None else at)
 
         return read(self._engine, work)
 

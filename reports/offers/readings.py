@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ...storage.funnels import Funnel
     from ...storage.observations import Breakdown, Observations
     from ...storage.series import SinceExposure
+    from ...storage.showings import ByShowings
 
 __all__ = ["NOT_READ", "OfferDetails", "OfferReaders"]
 
@@ -33,6 +34,7 @@ class OfferReaders:
         measured: the same visitors by other metrics.
         funnel: how far visitors came with the offers.
         covered: keys of the experiments that a holdout covers.
+        by_showings: the primary metric by offers shown.
     """
 
     breakdown: Callable[[str], Breakdown] | None = None
@@ -40,6 +42,7 @@ class OfferReaders:
     measured: Callable[[Sequence[Metric]], Observations] | None = None
     funnel: Callable[[], Funnel] | None = None
     covered: Callable[[], Sequence[str]] | None = None
+    by_showings: Callable[[], ByShowings] | None = None
 
     @classmethod
     def of_store(cls, store: Store, observations: Observations) -> OfferReaders:
@@ -51,6 +54,7 @@ class OfferReaders:
             lambda metrics: store.measured(key, metrics, as_of=at),
             lambda: store.funnel(key, as_of=at),
             lambda: [one for one in store.experiments() if key in store.published(one).definition.holdouts],
+            lambda: store.by_showings(key, as_of=at),
         )
 
     @classmethod
@@ -99,6 +103,10 @@ class OfferDetails:
     def covered(self) -> Sequence[str] | str:
         """Keys of the experiments that a holdout covers."""
         return self._once("covered", self._readers.covered)
+
+    def by_showings(self) -> ByShowings | str:
+        """The primary metric by offers shown."""
+        return self._once("by_showings", self._readers.by_showings)
 
     def _once(self, key: Hashable, read: Callable[[], Read] | None) -> Read | str:
         if key not in self._kept:

@@ -12,8 +12,10 @@ from .pictures import bunching_plot, course_plot, describe_bunching, describe_co
 from .showing import amount, bounds, money, part_note, probability, set_in_words
 from .tree import (
     AfterSale,
+    ByExposures,
     Cluster,
     Estimate,
+    ExposuresRow,
     Factorial,
     Funnel,
     Incremental,
@@ -25,7 +27,7 @@ from .tree import (
     Waiting,
 )
 
-__all__ = ["INTERVALS", "dose_in_words", "offers_section", "weeks"]
+__all__ = ["INTERVALS", "dose_in_words", "number_seen", "offers_section", "weeks"]
 
 INTERVALS: Mapping[IntervalKind | None, str] = {
     "sequential": "the sequential interval, which decides",
@@ -58,6 +60,7 @@ def offers_section(offers: Offers, currency: str, prefix: str) -> Parts:
         "after_sale": offers.after_sale and _after_sale(offers.after_sale, prefix),
         "waiting": offers.waiting and _waiting(offers.waiting, currency),
         "clusters": offers.clusters and _clusters(offers.clusters),
+        "by_exposures": offers.by_exposures and _by_exposures(offers.by_exposures),
     }
 
 
@@ -301,6 +304,20 @@ def _clusters(part: Cluster) -> Parts:
             for row in part.arms
         ],
     }
+
+
+def _by_exposures(part: ByExposures) -> Parts:
+    return {
+        "part": part,
+        "note": part_note(part.status, part.reason),
+        "metric": fmt.label(part.metric),
+        "rows": [(row, number_seen(row, part.most), fmt.level(row.value, part.unit)) for row in part.rows],
+    }
+
+
+def number_seen(row: ExposuresRow, most: int | None) -> str:
+    """How many offers, the last number being open."""
+    return f"{row.offers_seen} or more" if row.offers_seen == most else str(row.offers_seen)
 
 
 def _waiting(part: Waiting, currency: str) -> Parts:

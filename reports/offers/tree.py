@@ -14,12 +14,14 @@ __all__ = [
     "AfterSale",
     "AfterSaleRow",
     "Bunching",
+    "ByExposures",
     "Cluster",
     "ClusterRow",
     "CourseRow",
     "CustomerValue",
     "Effect",
     "Estimate",
+    "ExposuresRow",
     "Factorial",
     "FactorialCell",
     "FactorialContrast",
@@ -424,6 +426,44 @@ class Funnel:
 
 
 @dataclass(frozen=True, slots=True)
+class ExposuresRow:
+    """The visitors of an arm who saw so many offers.
+
+    Attributes:
+        offers_seen: how many different offers; the highest number stands for "or more".
+        n: mature visitors.
+        value: the metric's value of these visitors, described and not compared.
+    """
+
+    arm: str
+    offers_seen: int
+    n: int
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ByExposures:
+    """The primary metric by the number of offers seen: descriptive, as that number comes after the assignment.
+
+    There is no difference, no interval and no p-value, and nothing else is made of it.
+
+    Attributes:
+        label: says so in plain words; to be shown with the numbers.
+        counted: what is counted, in words.
+        most: the highest number, which stands for "or more".
+    """
+
+    status: Status
+    reason: str
+    label: str = ""
+    counted: str = ""
+    metric: str = ""
+    unit: str = ""
+    most: int | None = None
+    rows: tuple[ExposuresRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CourseRow:
     """The difference that had built up so many days after the exposure; `n` visitors were observed as long."""
 
@@ -552,7 +592,8 @@ class Offers:
     after_sale: AfterSale | None = None
     waiting: Waiting | None = None
     clusters: Cluster | None = None
+    by_exposures: ByExposures | None = None
 
 
-Effect = Money | Factorial | Response | Incremental | Segments | AfterSale | Waiting | Cluster
+Effect = Money | Factorial | Response | Incremental | Segments | AfterSale | Waiting | Cluster | ByExposures
 """The parts that say what an offer does, and are withheld whole."""

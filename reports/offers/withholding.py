@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..withholding import REASON
 from .after_sale import maturity
+from .by_exposures import LABEL, asks_for_exposures
 from .factorial import asks_for_factorial
 from .funnel import funnel_of
 from .incremental import asks_for_incremental
@@ -11,7 +12,7 @@ from .money import asks_for_money
 from .response import asks_for_response
 from .seen import Seen
 from .segments import asks_for_segments
-from .tree import AfterSale, Cluster, Factorial, Incremental, Money, Offers, Response, Segments, Waiting
+from .tree import AfterSale, ByExposures, Cluster, Factorial, Incremental, Money, Offers, Response, Segments, Waiting
 from .waiting import asks_for_waiting
 
 __all__ = ["withheld_offers"]
@@ -34,4 +35,5 @@ def withheld_offers(seen: Seen) -> Offers:
         after_sale=AfterSale("withheld", REASON, maturity=maturity(seen.observations)),
         waiting=Waiting("withheld", REASON) if asks_for_waiting(seen) else None,
         clusters=None if cluster is None else Cluster(cluster, "withheld", REASON),
+        by_exposures=ByExposures("withheld", REASON, LABEL) if asks_for_exposures(seen) else None,
     )

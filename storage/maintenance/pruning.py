@@ -22,6 +22,7 @@ from ..funnels import read_funnel
 from ..horizon import raise_horizon
 from ..lookups import find_ids
 from ..reading import read_breakdown, read_observations
+from ..showings import read_by_showings
 from ..store import Store
 from ..tables import experiment, exposure, offer_step, segment
 from ..times import from_micros, now_micros, to_micros
@@ -207,9 +208,10 @@ def _keep(connection: Connection, key: str, limit: int) -> None:
     observations = read_observations(connection, published, now)
     breakdowns = {name: read_breakdown(connection, published, now, name) for name in published.definition.segments}
     funnel = read_funnel(connection, published, now)
+    showings = read_by_showings(connection, published, now)
     if _counted(connection, number) != before:
         raise Raced
-    write_archive(connection, published, observations, now, breakdowns, funnel)
+    write_archive(connection, published, observations, now, breakdowns, funnel, showings)
 
 
 def _pieces(connection: Connection, group: Group) -> Iterator[tuple[Group, int, int]]:
