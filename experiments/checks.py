@@ -191,8 +191,13 @@ def _times(view: View) -> Iterator[Fault]:
 
 
 def _lists(view: View) -> Iterator[Fault]:
-    for key in ("segments", "columns", "holdouts"):
+    for key in ("segments", "exploratory_segments", "columns", "holdouts"):
         yield from _repeated((key,), getattr(view.document, key) or [], None, "entry")
+    planned = view.document.segments or []
+    for index, name in enumerate(view.document.exploratory_segments or []):
+        if name in planned:
+            message = "is one of `segments` already: an attribute is planned or exploratory"
+            yield ("exploratory_segments", index), message, "Leave it out of one of the two.", name
 
 
 def _metric_names(view: View) -> Iterator[Fault]:
@@ -373,7 +378,7 @@ _CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (_traffic, ("traffic",)),
     (_holdout, ("holdout", "arms", "control", "factors", "eligibility", "traffic", "layer")),
     (_times, ("starts_at", "ends_at")),
-    (_lists, ("segments", "columns", "holdouts")),
+    (_lists, ("segments", "exploratory_segments", "columns", "holdouts")),
     (_metric_names, ("metrics.*.name",)),
     (_caps, ("metrics",)),
     (_two_events, ("metrics",)),

@@ -317,6 +317,8 @@ class Document(Section):
     """Rules that must all hold, independent of the arm."""
     segments: Annotated[list[Label], Field(max_length=MOST_SEGMENTS)] | None = None
     """At most ten attributes recorded with the exposure, by which reports split."""
+    exploratory_segments: Annotated[list[Label], Field(max_length=MOST_SEGMENTS)] | None = None
+    """At most ten more, recorded likewise, whose splits nobody planned: reports label them exploratory."""
     columns: list[Label] | None = None
     """Columns of the outcomes that metric filters name."""
     holdouts: list[Key] | None = None

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .decisions import Decided
     from .distributions import Distribution, Distributions
     from .events import read_exposures, read_offer_steps, read_outcomes
+    from .exploring import RecordedSegments
     from .funnels import ArmFunnel, Funnel, StepCount
     from .importing import (
         ImportReport,
@@ -46,6 +47,7 @@ __all__ = [
     "ImportReport",
     "Look",
     "Observations",
+    "RecordedSegments",
     "Refusal",
     "Reject",
     "SchemaVersion",
@@ -76,6 +78,7 @@ __all__ = [
 _MODULES = {
     "decisions": ("Decided",),
     "distributions": ("Distribution", "Distributions"),
+    "exploring": ("RecordedSegments",),
     "events": ("read_exposures", "read_offer_steps", "read_outcomes"),
     "funnels": ("ArmFunnel", "Funnel", "StepCount"),
     "importing": (

@@ -11,10 +11,25 @@ from sqlalchemy import ColumnElement, FromClause, Subquery, and_, case, func, li
 from ..experiments.metrics import DAY
 from .sources import Sources
 
-__all__ = ["MISSING", "Cohort", "Key", "Showings", "day_of", "ids_of", "keys_of", "packed", "subjects", "unpacked"]
+__all__ = [
+    "MISSING",
+    "OTHER",
+    "Cohort",
+    "Key",
+    "Showings",
+    "day_of",
+    "ids_of",
+    "keys_of",
+    "packed",
+    "subjects",
+    "unpacked",
+]
 
 MISSING = "(missing)"
 """What visitors without a value of a segment are listed under."""
+
+OTHER = "(other)"
+"""What visitors with a value of a segment that is not listed by itself are listed under."""
 
 Key = tuple[Any, ...]
 """Phase, arm_id and, where split by one, the segment's value."""
@@ -45,6 +60,7 @@ class Cohort:
         as_of: microseconds; later rows are left out.
         names: what events, covariates and segments are in the relations: numbers, or themselves.
         segment: name of the segment that every statement is split by, behind the arm; None: by none.
+        listed: values of the segment that are listed by themselves; None: all.
         offset: microseconds that the clock by which days begin is ahead of UTC.
         without_crossovers: whether visitors who were seen in another arm by then are left out.
         beside: another experiment, whose visitors alone are read, split by its arms as by a segment.
@@ -61,6 +77,7 @@ class Cohort:
     without_crossovers: bool = False
     beside: Cohort | None = None
     showings: Showings | None = None
+    listed: tuple[str, ...] | None = None
 
     @property
     def is_split(self) -> bool:
@@ -113,8 +130,11 @@ def subjects(sources: Sources, cohort: Cohort, *, only_busy: bool = False) -> Su
         segment.c.visitor_id == first.c.exposed_id,
         segment.c.name_id == cohort.number(cohort.segment),
     )
-    value = func.coalesce(segment.c.value, MISSING).label("segment")
-    return select(first, value).select_from(first.outerjoin(segment, mine)).subquery("segmented")
+    value: ColumnElement = func.coalesce(segment.c.value, MISSING)
+    if cohort.listed is not None:
+        value = case((segment.c.value.is_(None), MISSING), (segment.c.value.in_(cohort.listed), value), else_=OTHER)
+    named = value.label("segment")
+    return select(first, named).select_from(first.outerjoin(segment, mine)).subquery("segmented")
 
 
 def ids_of(sources: Sources, subject: FromClause) -> tuple[FromClause, ColumnElement]:

@@ -25,6 +25,7 @@ from .decisions import Decided, add_decision, read_decisions
 from .distributions import Distributions, read_distributions
 from .engine import Raced, database_url, open_engine, read, translated, writing
 from .engines import database_of
+from .exploring import RecordedSegments, segments_of_versions
 from .exposures import prepare_exposures, store_exposures
 from .forks import AcrossForks
 from .funnels import Funnel, read_funnel
@@ -336,18 +337,36 @@ class Store(AcrossForks):
 
         return [transpile(statement, dialect) for statement in read(self._engine, record)]
 
-    def breakdown(self, experiment: str, segment: str, *, as_of: datetime | None = None) -> Breakdown:
-        """The same split by a segment's values: by phase and arm, visitors and moments of each value.
+    def recorded_segments(self, experiment: str) -> RecordedSegments:
+        """The attributes that exposures of an experiment are recorded with: planned at its start, and all others.
 
         Raises:
-            InputError: no experiment of that key, no such segment in its definition, or a naive time.
+            InputError: no experiment of that key.
+        """
+        return segments_of_versions(self.versions(experiment))
+
+    def breakdown(
+        self, experiment: str, segment: str, *, as_of: datetime | None = None, grouped: bool = False
+    ) -> Breakdown:
+        """The same split by a segment's values: by phase and arm, visitors and moments of each value.
+
+        Args:
+            experiment: its key.
+            segment: name of an attribute that some version of its definition names.
+            as_of: as for `observations`.
+            grouped: list the nine most frequent values, and visitors with any other as "(other)".
+
+        Raises:
+            InputError: no experiment of that key, no such segment, a naive time; or, `grouped`, an attribute with so
+                many values that hardly any visitor has one of the most frequent.
         """
         at = None if as_of is None else to_micros(as_of)
 
         def work(connection: Connection) -> Breakdown:
             published = latest_version(connection, experiment)
             kept = read_kept_breakdown(connection, experiment, at, segment)
-            return kept or read_breakdown(connection, published, now_micros() if at is None else at, segment)
+            moment = now_micros() if at is None else at
+            return kept or read_breakdown(connection, published, moment, segment, grouped=grouped)
 
         return read(self._engine, work)
 

@@ -15,6 +15,7 @@ from ..experiments.definition import Definition, State
 from ..experiments.warehouse import WarehouseTables
 from .engine import database_url, open_engine, read, translated
 from .engines import database_of
+from .exploring import with_frequent_values
 from .foreign import MissingTableError
 from .forks import AcrossForks
 from .funnels import NOT_IN_A_WAREHOUSE, Funnel
@@ -94,17 +95,28 @@ class Warehouse(AcrossForks):
         return self._read(definition, tables, at, read_series)
 
     def breakdown(
-        self, definition: Definition, tables: WarehouseTables, segment: str, *, as_of: datetime | None = None
+        self,
+        definition: Definition,
+        tables: WarehouseTables,
+        segment: str,
+        *,
+        as_of: datetime | None = None,
+        grouped: bool = False,
     ) -> Breakdown:
-        """The same split by a segment's values.
+        """The same split by a segment's values; `grouped` as in `Store.breakdown`.
 
         Raises:
-            InputError: as `observations`, or no such segment in the definition or its tables.
+            InputError: as `observations`, no such segment in the definition or its tables; or, `grouped`, one with so
+                many values that hardly any visitor has one of the most frequent.
             StoreError: the database cannot be read.
         """
         require_segment(definition, segment)
         at = now_micros() if as_of is None else to_micros(as_of)
-        return self._read(definition, tables, at, split_by, segment)
+
+        def split(connection: Connection, origin: Origin) -> Breakdown:
+            return split_by(connection, with_frequent_values(connection, origin) if grouped else origin)
+
+        return self._read(definition, tables, at, split, segment)
 
     def funnel(self, definition: Definition, tables: WarehouseTables, *, as_of: datetime | None = None) -> Funnel:
         """An empty funnel whose `note` says that a warehouse has no steps of offers; nothing is read."""

@@ -55,7 +55,8 @@ def offers_section(offers: Offers, currency: str, prefix: str) -> Parts:
         "factorial": offers.factorial and _factorial(offers.factorial),
         "response": offers.response and _response(offers.response, currency, prefix),
         "incremental": offers.incremental and _incremental(offers.incremental, currency),
-        "segments": [_segments(one) for one in offers.segments],
+        "segments": [_segments(one) for one in offers.segments if one.label == "pre_declared"],
+        "explored": [_segments(one) for one in offers.segments if one.label == "exploratory"],
         "funnel": offers.funnel and _funnel(offers.funnel),
         "after_sale": offers.after_sale and _after_sale(offers.after_sale, prefix),
         "waiting": offers.waiting and _waiting(offers.waiting, currency),
@@ -222,11 +223,14 @@ def _incremental(part: Incremental, currency: str) -> Parts:
 
 
 def _segments(part: Segments) -> Parts:
+    exploratory = part.label == "exploratory"
     return {
         "part": part,
         "note": part_note(part.status, part.reason),
         "name": fmt.label(part.segment),
-        "label": "pre-declared" if part.label == "pre_declared" else "exploratory",
+        "label": fmt.label(part.label) if exploratory else "pre-declared",
+        "family": "exploratory cuts" if exploratory else "segments",
+        "found": "A reason for a next test." if exploratory else "They do.",
         "metric": fmt.label(part.metric),
         "tests": [
             (one, fmt.p_value(one.p_value), fmt.p_value(one.adjusted_p_value) if one.status == "ok" else one.reason)

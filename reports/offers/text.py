@@ -46,9 +46,14 @@ def offers_text(offers: Offers, currency: str) -> Iterator[list[str]]:
     if offers.after_sale is not None:
         yield _after_sale(offers.after_sale)
     for segment in offers.segments:
-        yield _segments(segment)
+        if segment.label == "pre_declared":
+            yield _segments(segment)
     if offers.waiting is not None:
         yield _waiting(offers.waiting, currency)
+    explored = [one for one in offers.segments if one.label == "exploratory"]
+    if explored:
+        yield ["EXPLORATORY SEGMENTS (not planned)", *wrapped(explored[0].caution)]
+        yield from map(_segments, explored)
     if offers.by_exposures is not None:
         yield _by_exposures(offers.by_exposures)
 

@@ -340,7 +340,8 @@ class SegmentRow:
         raw: as seen, fixed-sample.
         shrunk: towards the overall effect, as far as noise explains the difference between the values.
         p_value: of its difference from the other values' effect.
-        adjusted_p_value: over all of them, by Benjamini and Hochberg.
+        adjusted_p_value: over all of them, by Benjamini and Hochberg; planned and exploratory segments are two
+            families.
     """
 
     value: str
@@ -358,7 +359,8 @@ class SegmentRow:
 class SegmentTest:
     """Whether an arm's effect differs between the values of a segment at all (Cochran's Q); to be read first.
 
-    `adjusted_p_value` is over all declared segments and arms, by Benjamini and Hochberg.
+    `adjusted_p_value` is over all segments and arms, by Benjamini and Hochberg; planned and exploratory segments are
+    two families.
     """
 
     arm: str
@@ -375,7 +377,8 @@ class Segments:
     """The primary metric split by one segment; informs, never decides.
 
     Attributes:
-        label: `pre_declared` where the plan that was frozen at the start names it, else `exploratory`.
+        label: `pre_declared` where the definition named it when the experiment started, else `exploratory`.
+        caution: of an exploratory one, what to make of it in plain words; to be shown with the numbers.
     """
 
     segment: str
@@ -386,6 +389,7 @@ class Segments:
     unit: str = ""
     tests: tuple[SegmentTest, ...] = ()
     rows: tuple[SegmentRow, ...] = ()
+    caution: str = ""
 
 
 @dataclass(frozen=True, slots=True)

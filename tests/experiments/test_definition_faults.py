@@ -194,6 +194,13 @@ def test_every_finding_at_once() -> None:
         ({"traffic": "1/3"}, "traffic", "whole number of the 10000 buckets", None),
         ({"segments": "[a, a]"}, "segments[1]", "already the name", "unique"),
         ({"segments": "[a:b]"}, "segments[0]", "without ':'", None),
+        ({"exploratory_segments": "[a, a]"}, "exploratory_segments[1]", "already the name", "unique"),
+        (
+            {"segments": "[a]", "exploratory_segments": "[b, a]"},
+            "exploratory_segments[1]",
+            "planned or exploratory",
+            "one of the two",
+        ),
         ({"salt": "a:b"}, "salt", "must be a name", "description"),
         ({"layer": "{name: l, range: [5000, 5000]}"}, "layer", "must end after it begins", None),
         ({"layer": "{name: l, range: [0, 10001]}"}, "layer.range[1]", "must be 10000 or less", None),
