@@ -152,7 +152,9 @@ def test_what_was_pruned_stays_as_it_was(store, exploring, at):
         store.breakdown("exit", "cart", grouped=True)
 
 
-LOG = Table("seen", MetaData(), *(Column(name, String(40)) for name in ("who", "arm", "agent")), Column("seen_at", MOMENT))
+LOG = Table(
+    "seen", MetaData(), *(Column(name, String(40)) for name in ("who", "arm", "agent")), Column("seen_at", MOMENT)
+)
 DONE = Table("done", LOG.metadata, *(Column(name, String(40)) for name in ("who", "event")), Column("seen_at", MOMENT))
 WHERE = {"visitor": "who", "at": "seen_at"}
 
