@@ -333,6 +333,16 @@ def _cluster(view: View) -> Iterator[Fault]:
         yield ("plan", "cluster"), message, hint, None
 
 
+def _shown_event(view: View) -> Iterator[Fault]:
+    """What is seen is no result: an event that a metric counts would be described by itself."""
+    event = view.document.shown_event
+    for metric in view.metrics if event is not None else ():
+        if any(column.event == event for column in metric.columns):
+            message = f"is the event of {metric.name}: who did more of it would have seen more by definition"
+            yield ("shown_event",), message, "Record an event of its own each time the offer is seen.", event
+            return
+
+
 def _offer_cost(view: View) -> Iterator[Fault]:
     """What was given away is a sum of money of its own, and no part of what decides."""
     plan, path = view.document.plan, ("plan", "offer_cost")
@@ -391,6 +401,7 @@ _CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (_planned_looks, ("metrics", "plan.primary", "plan.looks", "plan.sample_size", "plan.audience")),
     (_factorial_plan, ("factors", "plan.family", "plan.scale")),
     (_cluster, ("segments", "plan.cluster")),
+    (_shown_event, ("shown_event", "metrics")),
     (_offer_cost, ("metrics", "plan.offer_cost", "plan.primary", "plan.guardrails")),
 )
 """Each check and the places that it relies on."""

@@ -140,6 +140,8 @@ class Definition:
         holdouts: names of the holdout experiments that cover it.
         segments: attributes recorded with the exposure, by which the analysis is planned to split.
         exploratory_segments: further attributes recorded with it; what is found by them was not planned.
+        shown_event: the event that is recorded each time a visitor sees an offer, by whose number the primary is
+            described; None: by the different offers that the funnel says were delivered.
         columns: columns of the outcomes that metric filters may name.
         offers: further offers, which those of the arms lead to by name (`on_decline`, `on_accept`, `alternatives`).
         factors: factor name -> its levels in order, for a factorial; empty otherwise.
@@ -174,6 +176,7 @@ class Definition:
     currency: str = "EUR"
     holdout: bool = False
     exploratory_segments: tuple[str, ...] = ()
+    shown_event: str | None = None
 
     def arm(self, name: str) -> Arm:
         """The arm of that name; KeyError where there is none."""

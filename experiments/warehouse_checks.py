@@ -42,6 +42,8 @@ def _facts(view: View) -> Iterator[Fault]:
     if warehouse is None:
         return
     wanted = [(metric.name, column.event, column.measure) for metric in view.metrics for column in metric.columns]
+    if view.document.shown_event is not None:
+        wanted.append(("shown_event", view.document.shown_event, "count"))
     of_facts = [one for one in warehouse.covariates or () if isinstance(one, CovariateOfFacts)]
     wanted += [(one.name, one.event, one.measure) for one in of_facts]
     seen = set()

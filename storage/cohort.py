@@ -40,11 +40,13 @@ class Showings:
     """Which offers shown to a visitor are counted.
 
     Attributes:
-        experiments: numbers of those whose offers they are.
+        event: each outcome of that event is one; None: each different offer with a step `delivered`.
+        experiments: of steps, the numbers of the experiments whose offers they are.
         within: microseconds after the exposure in which an offer was shown; None: at any time after.
         most: from which number on visitors are one group.
     """
 
+    event: str | None
     experiments: tuple[int, ...]
     within: int | None
     most: int
@@ -147,7 +149,17 @@ def ids_of(sources: Sources, subject: FromClause) -> tuple[FromClause, ColumnEle
 
 
 def _by_showings(sources: Sources, cohort: Cohort, showings: Showings, first: Subquery) -> Subquery:
-    """The subjects with the number of different offers that each was shown, under any id."""
+    """The subjects with the number of times that offers were shown to each, under any id."""
+    each = _steps_shown if showings.event is None else _events_shown
+    shown = each(sources, cohort, showings, first)
+    count = select(shown.c.visitor_id, func.count().label("number")).group_by(shown.c.visitor_id).subquery("shown")
+    most = literal(showings.most, literal_execute=True)
+    number = case((count.c.number > most, most), else_=func.coalesce(count.c.number, 0)).label("segment")
+    joined = first.outerjoin(count, count.c.visitor_id == first.c.visitor_id)
+    return select(first, number).select_from(joined).subquery("by_showings")
+
+
+def _steps_shown(sources: Sources, cohort: Cohort, showings: Showings, first: Subquery) -> Subquery:
     step = sources.offer_step
     assert step is not None, "asked for where steps of offers are kept"
     ids, visitor_id = ids_of(sources, first)
@@ -155,22 +167,29 @@ def _by_showings(sources: Sources, cohort: Cohort, showings: Showings, first: Su
         step.c.experiment_id.in_(showings.experiments),
         step.c.visitor_id == visitor_id,
         step.c.step == "delivered",
-        step.c.at >= first.c.at,
-        step.c.at <= cohort.as_of,
-        *([] if showings.within is None else [step.c.at < first.c.at + showings.within]),
+        *_in_time(step.c.at, cohort, showings, first),
     )
     # Of several ids that saw the same offer it is one: the person's.
-    each = (
-        select(first.c.visitor_id, step.c.experiment_id, step.c.offer_id)
-        .select_from(ids.join(step, seen))
-        .distinct()
-        .subquery("each_offer")
+    offers = select(first.c.visitor_id, step.c.experiment_id, step.c.offer_id)
+    return offers.select_from(ids.join(step, seen)).distinct().subquery("each_offer")
+
+
+def _events_shown(sources: Sources, cohort: Cohort, showings: Showings, first: Subquery) -> Subquery:
+    outcome = sources.outcome
+    ids, visitor_id = ids_of(sources, first)
+    assert showings.event is not None
+    seen = and_(
+        outcome.c.visitor_id == visitor_id,
+        outcome.c.event_id == cohort.number(showings.event),
+        *_in_time(outcome.c.at, cohort, showings, first),
     )
-    count = select(each.c.visitor_id, func.count().label("number")).group_by(each.c.visitor_id).subquery("shown")
-    most = literal(showings.most, literal_execute=True)
-    number = case((count.c.number > most, most), else_=func.coalesce(count.c.number, 0)).label("segment")
-    joined = first.outerjoin(count, count.c.visitor_id == first.c.visitor_id)
-    return select(first, number).select_from(joined).subquery("by_showings")
+    return select(first.c.visitor_id).select_from(ids.join(outcome, seen)).subquery("each_time")
+
+
+def _in_time(at: ColumnElement[int], cohort: Cohort, showings: Showings, first: Subquery) -> list[ColumnElement[bool]]:
+    """After the exposure, and as long as the metric looks."""
+    within = [] if showings.within is None else [at < first.c.at + showings.within]
+    return [at >= first.c.at, at <= cohort.as_of, *within]
 
 
 def _first_exposures(exposed: Subquery) -> Subquery:

@@ -412,7 +412,7 @@ class Store(AcrossForks):
         return read(self._engine, work)
 
     def by_showings(self, experiment: str, *, as_of: datetime | None = None) -> ByShowings:
-        """The primary metric by the number of different offers that a visitor was shown: a description, no effect.
+        """The primary metric by the number of times that a visitor was shown an offer: a description, no effect.
 
         That number comes after the assignment, and who comes more often buys more: compare nothing by it.
 

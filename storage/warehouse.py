@@ -23,6 +23,7 @@ from .observations import Breakdown, Observations
 from .origins import Origin
 from .reading import SegmentCounts, count_by, observed, require_segment, split_by
 from .series import Series, read_series
+from .showings import ByShowings, count_showings
 from .times import from_micros, now_micros, to_micros
 from .warehouse_sources import warehouse_origin
 
@@ -122,6 +123,22 @@ class Warehouse(AcrossForks):
         """An empty funnel whose `note` says that a warehouse has no steps of offers; nothing is read."""
         at = now_micros() if as_of is None else to_micros(as_of)
         return Funnel(definition.experiment, from_micros(at), note=NOT_IN_A_WAREHOUSE)
+
+    def by_showings(
+        self, definition: Definition, tables: WarehouseTables, *, as_of: datetime | None = None
+    ) -> ByShowings:
+        """The primary metric by the number of times that a visitor was shown an offer: a description, no effect.
+
+        Raises:
+            InputError: as `observations`, or the definition has no `shown_event`.
+            StoreError: the database cannot be read.
+        """
+        if definition.shown_event is None:
+            raise InputError(
+                NOT_IN_A_WAREHOUSE, hint="Name the event that is recorded each time an offer is seen as `shown_event`."
+            )
+        at = now_micros() if as_of is None else to_micros(as_of)
+        return self._read(definition, tables, at, count_showings)
 
     def visitors_by(
         self, definition: Definition, tables: WarehouseTables, segment: str, *, as_of: datetime | None = None

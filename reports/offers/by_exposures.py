@@ -9,6 +9,7 @@ from __future__ import annotations
 from ...stats import Moments
 from ...storage.showings import ByShowings
 from ..estimates import metric_unit
+from ..format import quote
 from ..phases import metric_value
 from .funnel import asks_for_funnel
 from .seen import Seen
@@ -27,13 +28,17 @@ COUNTED = (
     "A store keeps the first time of each offer, so one that was seen again counts once."
 )
 
+TIMES = (
+    "Counted is each time that {event} was recorded of a visitor, after the exposure and within the window of the "
+    "metric."
+)
+
 OF_A_HOLDOUT = "They are those of all experiments that the holdout covers."
 
 
 def asks_for_exposures(seen: Seen) -> bool:
-    """Whether it may be known how many offers were seen: somebody was shown one, or it is of all experiments that a
-    holdout covers."""
-    if seen.definition.holdout:
+    """Whether it may be known how many offers were seen: by an event or a step, or of all that a holdout covers."""
+    if seen.definition.holdout or seen.definition.shown_event is not None:
         return True
     # Steps are optional: an experiment without them lacks nothing, and its visitors are not read for it.
     funnel = seen.details.offers.funnel() if asks_for_funnel(seen) else ""
@@ -49,7 +54,10 @@ def by_exposures_of(seen: Seen) -> ByExposures | None:
 def _shown(seen: Seen, found: ByShowings) -> ByExposures:
     definition = seen.definition
     metric = definition.metric(found.metric)
-    counted = f"{COUNTED} {OF_A_HOLDOUT}" if definition.holdout else COUNTED
+    if found.event is not None:
+        counted = TIMES.format(event=quote(found.event))
+    else:
+        counted = f"{COUNTED} {OF_A_HOLDOUT}" if definition.holdout else COUNTED
     rows = []
     for arm in (one.name for one in definition.arms):
         for number in sorted(found.moments):

@@ -70,6 +70,7 @@ class OfferReaders:
         definition, at = observations.definition, observations.as_of
         return cls(
             lambda segment: warehouse.breakdown(definition, tables, segment, as_of=at),
+            by_showings=lambda: warehouse.by_showings(definition, tables, as_of=at),
             explored=lambda segment: warehouse.breakdown(definition, tables, segment, as_of=at, grouped=True),
         )
 

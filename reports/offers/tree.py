@@ -434,7 +434,7 @@ class ExposuresRow:
     """The visitors of an arm who saw so many offers.
 
     Attributes:
-        offers_seen: how many different offers; the highest number stands for "or more".
+        offers_seen: how many offers, or how often, as `counted` says; the highest number stands for "or more".
         n: mature visitors.
         value: the metric's value of these visitors, described and not compared.
     """

@@ -194,6 +194,7 @@ def test_every_finding_at_once() -> None:
         ({"traffic": "1/3"}, "traffic", "whole number of the 10000 buckets", None),
         ({"segments": "[a, a]"}, "segments[1]", "already the name", "unique"),
         ({"segments": "[a:b]"}, "segments[0]", "without ':'", None),
+        ({"shown_event": "purchase"}, "shown_event", "is the event of", "event of its own"),
         ({"exploratory_segments": "[a, a]"}, "exploratory_segments[1]", "already the name", "unique"),
         (
             {"segments": "[a]", "exploratory_segments": "[b, a]"},

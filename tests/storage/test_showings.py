@@ -9,15 +9,22 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from offerlift.experiments.metrics import Column, Metric
+from offerlift.errors import InputError
+from offerlift.experiments.metrics import Column as MetricColumn
+from offerlift.experiments.metrics import Metric
 from offerlift.experiments.records import Exposure, Link, OfferStep, Outcome
+from offerlift.experiments.warehouse import AssignmentSource, FactSource, WarehouseTables
+from offerlift.storage import Warehouse
 from offerlift.storage.maintenance.pruning import prune_store
 from offerlift.storage.showings import MOST_SHOWN
+from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, insert
+
+from .raw_shop import MOMENT
 
 MORE = ("trial", "points", "bundle")
 OFFERS = ("rebate", "small", "slow", "gift", *MORE)
 PEOPLE, MOMENTS, WINDOW = 40, 50, 20
-REVENUE = Metric("revenue_per_visitor", "revenue", Column("purchase", "value"))
+REVENUE = Metric("revenue_per_visitor", "revenue", MetricColumn("purchase", "value"))
 
 
 def shop(seed):
@@ -43,7 +50,7 @@ def shop(seed):
     return exposures, steps, orders, links
 
 
-def expected(exposures, steps, orders, links, as_of, window):
+def expected(exposures, steps, orders, links, as_of, window, *, by_event=False):
     """(number, arm, phase) -> (mature visitors, sum of their revenue)."""
     person = {a: c for a, c, at in links if at <= as_of}
 
@@ -62,9 +69,13 @@ def expected(exposures, steps, orders, links, as_of, window):
         return rows[(since >= 0) & (since < end) & (rows["at"] <= as_of)]
 
     shown: Any = pd.DataFrame(steps, columns=["who", "step", "offer", "at"])
-    # The store keeps each id's earliest step.
-    shown = shown[shown["step"] == "delivered"].sort_values("at").drop_duplicates(["who", "offer"])
-    first["number"] = within(shown).groupby("person")["offer"].nunique()
+    shown = shown[shown["step"] == "delivered"]
+    if by_event:
+        first["number"] = within(shown).groupby("person").size()
+    else:
+        # The store keeps each id's earliest step.
+        shown = shown.sort_values("at").drop_duplicates(["who", "offer"])
+        first["number"] = within(shown).groupby("person")["offer"].nunique()
     first["number"] = first["number"].fillna(0).clip(upper=MOST_SHOWN).astype(int)
     paid: Any = pd.DataFrame(orders, columns=["key", "who", "at", "value"])
     first["value"] = within(paid).groupby("person")["value"].sum()
@@ -123,6 +134,69 @@ def test_it_is_what_pandas_finds(store, bought, at, seed, linked, window):
         assert as_read(found) == expected(*made, as_of=as_of, window=window)
     assert found.is_recorded
     assert max(found.moments) == MOST_SHOWN
+
+
+def times(steps):
+    """Each step of the brute force's shop that was delivered as an outcome."""
+    shown = (one for one in steps if one[1] == "delivered")
+    return [(f"s{n}", who, when) for n, (who, _, _, when) in enumerate(shown)]
+
+
+@pytest.mark.parametrize(("seed", "linked", "window"), [(5, False, None), (6, True, WINDOW)])
+def test_each_time_counts_where_an_event_says_so(store, bought, at, seed, linked, window):
+    """With a `shown_event` every outcome of it is one, the same offer again too, and steps are not looked at."""
+    exposures, steps, orders, links = shop(seed)
+    made = (exposures, steps, orders, links if linked else [])
+    published = bought(window)
+    published = replace(published, definition=replace(published.definition, shown_event="offer_shown"))
+    fill(store, published, made, at)
+    store.write_outcomes(Outcome(key, who, "offer_shown", at(when)) for key, who, when in times(steps))
+    for as_of in (10, 35, MOMENTS):
+        found = store.by_showings("exit", as_of=at(as_of))
+        assert as_read(found) == expected(*made, as_of=as_of, window=window, by_event=True)
+    assert found.event == "offer_shown"
+    assert as_read(found) != expected(*made, as_of=MOMENTS, window=window)
+
+
+LOG = Table("seen", MetaData(), Column("who", String(9)), Column("arm", String(9)), Column("seen_at", MOMENT))
+DONE = Table("done", LOG.metadata, Column("who", String(9)), Column("seen_at", MOMENT), Column("paid", Integer))
+SHOWN = Table("views", LOG.metadata, Column("who", String(9)), Column("seen_at", MOMENT))
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql", "mariadb", "duckdb"])
+def test_a_warehouse_counts_the_event(request, tmp_path, bought, at, engine):
+    """The same groups as of a store that was told the same; without the event, what to name is said."""
+    url = f"{engine}:///{tmp_path / 'shop.db'}"
+    if engine in ("postgresql", "mariadb"):
+        url = request.getfixturevalue({"mariadb": "new_mariadb_url"}.get(engine, f"{engine}_url"))
+    exposures, steps, orders, _ = shop(7)
+    made = ([(who, 1, arm, when) for who, _, arm, when in exposures], steps, orders, [])
+
+    def time(when):
+        return at(when).replace(tzinfo=None)
+
+    log = [{"who": who, "arm": arm, "seen_at": time(when)} for who, _, arm, when in made[0]]
+    done = [{"who": who, "seen_at": time(when), "paid": value} for _, who, when, value in orders]
+    shown = [{"who": who, "seen_at": time(when)} for _, who, when in times(steps)]
+    writing = create_engine(url)
+    with writing.begin() as connection:
+        LOG.metadata.create_all(connection)
+        connection.execute(insert(LOG), log)
+        connection.execute(insert(DONE), done)
+        connection.execute(insert(SHOWN), shown)
+    writing.dispose()
+    definition = replace(bought(WINDOW).definition, shown_event="shown")
+    where = {"visitor": "who", "at": "seen_at"}
+    paid = FactSource(("done",), None, **where, event="purchase", value="paid", money="major")
+    views = FactSource(("views",), None, **where, event="shown")
+    tables = WarehouseTables(AssignmentSource(("seen",), None, **where), (paid, views))
+    with Warehouse.open(url) as warehouse:
+        for as_of in (30, MOMENTS):
+            found = warehouse.by_showings(definition, tables, as_of=at(as_of))
+            assert as_read(found) == expected(*made, as_of=as_of, window=WINDOW, by_event=True)
+        with pytest.raises(InputError, match="A warehouse has no steps") as error:
+            warehouse.by_showings(replace(definition, shown_event=None), tables)
+    assert "shown_event" in str(error.value.hint)
 
 
 def test_the_same_offer_again_is_counted_once(memory, bought, at):

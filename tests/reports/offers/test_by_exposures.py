@@ -147,6 +147,21 @@ def test_it_is_withheld_before_the_first_look(shop):
     assert scorecard(observations, looked, details).offers.by_exposures.status == "ok"
 
 
+def test_an_event_counts_each_time(shop):
+    """With a `shown_event` the same offer seen again is another time, and the words say what is counted."""
+    shop.publish(OFFERS, further=FURTHER, shown_event="offer_shown", plan=Plan("conversion"))
+    shop.store.write_exposures(Exposure("offer", f"v{n}", "ten", START) for n in range(3))
+    shop.store.write_outcomes(
+        Outcome(f"s{n}-{i}", f"v{n}", "offer_shown", START + timedelta(hours=1)) for n in range(3) for i in range(3 * n)
+    )
+    card = shop.card()
+    part = card.offers.by_exposures
+    assert [(row.offers_seen, row.n) for row in part.rows] == [(0, 1), (3, 1), (4, 1)]
+    assert part.counted.startswith("Counted is each time that “offer_shown” was recorded of a visitor, after")
+    assert part.label == LABEL
+    assert part.counted in plainly(render_html([card]))
+
+
 def test_without_steps_there_is_no_such_part(shop, monkeypatch):
     """An experiment whose steps nobody records lacks nothing, and its visitors are not read for it."""
     shop.publish(OFFERS, further=FURTHER, plan=Plan("conversion"))
