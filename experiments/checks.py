@@ -193,11 +193,10 @@ def _times(view: View) -> Iterator[Fault]:
 def _lists(view: View) -> Iterator[Fault]:
     for key in ("segments", "exploratory_segments", "columns", "holdouts"):
         yield from _repeated((key,), getattr(view.document, key) or [], None, "entry")
-    planned = view.document.segments or []
     for index, name in enumerate(view.document.exploratory_segments or []):
-        if name in planned:
-            message = "is one of `segments` already: an attribute is planned or exploratory"
-            yield ("exploratory_segments", index), message, "Leave it out of one of the two.", name
+        if name in (view.document.segments or []):
+            place, message = ("exploratory_segments", index), "is one of `segments`: it is planned or exploratory"
+            yield place, message, "Leave it out of one of the two.", None
 
 
 def _metric_names(view: View) -> Iterator[Fault]:
@@ -336,11 +335,10 @@ def _cluster(view: View) -> Iterator[Fault]:
 def _shown_event(view: View) -> Iterator[Fault]:
     """What is seen is no result: an event that a metric counts would be described by itself."""
     event = view.document.shown_event
-    for metric in view.metrics if event is not None else ():
-        if any(column.event == event for column in metric.columns):
-            message = f"is the event of {metric.name}: who did more of it would have seen more by definition"
-            yield ("shown_event",), message, "Record an event of its own each time the offer is seen.", event
-            return
+    metric = next((one for one in view.metrics if event in [column.event for column in one.columns]), None)
+    if event is not None and metric is not None:
+        message = f"is the event of {metric.name}: who did more of it would have seen more by definition"
+        yield ("shown_event",), message, "Record an event of its own each time the offer is seen.", None
 
 
 def _offer_cost(view: View) -> Iterator[Fault]:
@@ -353,12 +351,8 @@ def _offer_cost(view: View) -> Iterator[Fault]:
     if metric is None:
         yield path, f"must be one of the metrics: {', '.join(names)}", near(plan.offer_cost, names) or hint, None
     elif metric.kind != "revenue":
-        yield (
-            path,
-            f"must be a metric of kind revenue: the money given away; {metric.name} is a {metric.kind}",
-            hint,
-            None,
-        )
+        message = f"must be a metric of kind revenue: the money given away; {metric.name} is a {metric.kind}"
+        yield path, message, hint, None
     elif plan.offer_cost in (plan.primary, *plan.guardrails):
         yield path, f"{metric.name} is judged already: what is given away is not what is earned", hint, None
     else:
