@@ -83,6 +83,8 @@ def build(document: Document) -> Definition:
         enrol_on=document.enrol_on,
         holdouts=tuple(document.holdouts or ()),
         segments=tuple(document.segments or ()),
+        exploratory_segments=tuple(document.exploratory_segments or ()),
+        shown_event=document.shown_event,
         columns=tuple(document.columns or ()),
         offers=tuple(written.offer for written in written_offers(document)),
         factors={name: tuple(levels) for name, levels in (document.factors or {}).items()},

@@ -191,8 +191,12 @@ def _times(view: View) -> Iterator[Fault]:
 
 
 def _lists(view: View) -> Iterator[Fault]:
-    for key in ("segments", "columns", "holdouts"):
+    for key in ("segments", "exploratory_segments", "columns", "holdouts"):
         yield from _repeated((key,), getattr(view.document, key) or [], None, "entry")
+    for index, name in enumerate(view.document.exploratory_segments or []):
+        if name in (view.document.segments or []):
+            place, message = ("exploratory_segments", index), "is one of `segments`: it is planned or exploratory"
+            yield place, message, "Leave it out of one of the two.", None
 
 
 def _metric_names(view: View) -> Iterator[Fault]:
@@ -328,6 +332,15 @@ def _cluster(view: View) -> Iterator[Fault]:
         yield ("plan", "cluster"), message, hint, None
 
 
+def _shown_event(view: View) -> Iterator[Fault]:
+    """What is seen is no result: an event that a metric counts would be described by itself."""
+    event = view.document.shown_event
+    metric = next((one for one in view.metrics if event in [column.event for column in one.columns]), None)
+    if event is not None and metric is not None:
+        message = f"is the event of {metric.name}: who did more of it would have seen more by definition"
+        yield ("shown_event",), message, "Record an event of its own each time the offer is seen.", None
+
+
 def _offer_cost(view: View) -> Iterator[Fault]:
     """What was given away is a sum of money of its own, and no part of what decides."""
     plan, path = view.document.plan, ("plan", "offer_cost")
@@ -338,12 +351,8 @@ def _offer_cost(view: View) -> Iterator[Fault]:
     if metric is None:
         yield path, f"must be one of the metrics: {', '.join(names)}", near(plan.offer_cost, names) or hint, None
     elif metric.kind != "revenue":
-        yield (
-            path,
-            f"must be a metric of kind revenue: the money given away; {metric.name} is a {metric.kind}",
-            hint,
-            None,
-        )
+        message = f"must be a metric of kind revenue: the money given away; {metric.name} is a {metric.kind}"
+        yield path, message, hint, None
     elif plan.offer_cost in (plan.primary, *plan.guardrails):
         yield path, f"{metric.name} is judged already: what is given away is not what is earned", hint, None
     else:
@@ -373,7 +382,7 @@ _CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (_traffic, ("traffic",)),
     (_holdout, ("holdout", "arms", "control", "factors", "eligibility", "traffic", "layer")),
     (_times, ("starts_at", "ends_at")),
-    (_lists, ("segments", "columns", "holdouts")),
+    (_lists, ("segments", "exploratory_segments", "columns", "holdouts")),
     (_metric_names, ("metrics.*.name",)),
     (_caps, ("metrics",)),
     (_two_events, ("metrics",)),
@@ -386,6 +395,7 @@ _CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (_planned_looks, ("metrics", "plan.primary", "plan.looks", "plan.sample_size", "plan.audience")),
     (_factorial_plan, ("factors", "plan.family", "plan.scale")),
     (_cluster, ("segments", "plan.cluster")),
+    (_shown_event, ("shown_event", "metrics")),
     (_offer_cost, ("metrics", "plan.offer_cost", "plan.primary", "plan.guardrails")),
 )
 """Each check and the places that it relies on."""

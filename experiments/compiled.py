@@ -53,7 +53,7 @@ class Compiled:
         self.experiment = definition.experiment
         self.phase = published.phase
         self.hash = published.assignment_hash
-        self.segments = definition.segments
+        self.segments = definition.recorded_segments
         self.unusable = (
             f"experiment {self.experiment!r} is an imported table: its visitors were assigned elsewhere"
             if definition.source == "table"

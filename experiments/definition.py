@@ -138,7 +138,10 @@ class Definition:
         eligibility: rules that must all hold, before the split.
         enrol_on: event at which visitors are enrolled and exposed, before every arm's trigger.
         holdouts: names of the holdout experiments that cover it.
-        segments: attributes recorded with the exposure.
+        segments: attributes recorded with the exposure, by which the analysis is planned to split.
+        exploratory_segments: further attributes recorded with it; what is found by them was not planned.
+        shown_event: the event that is recorded each time a visitor sees an offer, by whose number the primary is
+            described; None: by the different offers that the funnel says were delivered.
         columns: columns of the outcomes that metric filters may name.
         offers: further offers, which those of the arms lead to by name (`on_decline`, `on_accept`, `alternatives`).
         factors: factor name -> its levels in order, for a factorial; empty otherwise.
@@ -172,6 +175,8 @@ class Definition:
     utc_offset_minutes: int = 0
     currency: str = "EUR"
     holdout: bool = False
+    exploratory_segments: tuple[str, ...] = ()
+    shown_event: str | None = None
 
     def arm(self, name: str) -> Arm:
         """The arm of that name; KeyError where there is none."""
@@ -192,6 +197,11 @@ class Definition:
         if metric == self.plan.primary:
             return "primary"
         return "guardrail" if metric in self.plan.guardrails else "secondary"
+
+    @property
+    def recorded_segments(self) -> tuple[str, ...]:
+        """All attributes recorded with the exposure, planned or exploratory."""
+        return (*self.segments, *self.exploratory_segments)
 
     @property
     def expected_shares(self) -> dict[str, Fraction]:

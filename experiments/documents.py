@@ -317,6 +317,10 @@ class Document(Section):
     """Rules that must all hold, independent of the arm."""
     segments: Annotated[list[Label], Field(max_length=MOST_SEGMENTS)] | None = None
     """At most ten attributes recorded with the exposure, by which reports split."""
+    exploratory_segments: Annotated[list[Label], Field(max_length=MOST_SEGMENTS)] | None = None
+    """At most ten more, recorded likewise, whose splits nobody planned: reports label them exploratory."""
+    shown_event: Key | None = None
+    """The event that is recorded each time a visitor sees an offer; reports describe the primary by its number."""
     columns: list[Label] | None = None
     """Columns of the outcomes that metric filters name."""
     holdouts: list[Key] | None = None

@@ -31,9 +31,10 @@ def refusals(definition: Definition, *, file: str = "") -> list[Finding]:
 def _unexecuted_split(definition: Definition) -> Iterator[Refusal]:
     if len(definition.holdouts) > 1:
         yield "holdouts", ", ".join(definition.holdouts), "only one holdout is recorded with an exposure: name one"
-    if definition.segments and definition.holdout:
-        seen = ", ".join(definition.segments)
-        yield "segments", seen, "a holdout's exposures have no segments: name them in the experiments that it covers"
+    for key in ("segments", "exploratory_segments") if definition.holdout else ():
+        if names := getattr(definition, key):
+            message = "a holdout's exposures have no segments: name them in the experiments that it covers"
+            yield key, ", ".join(names), message
 
 
 def _unexecuted_metrics(definition: Definition) -> Iterator[Refusal]:

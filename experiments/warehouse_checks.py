@@ -30,10 +30,10 @@ def _segments(view: View) -> Iterator[Fault]:
     warehouse = view.document.warehouse
     if warehouse is None:
         return
-    known = view.document.segments or []
+    known = [*(view.document.segments or []), *(view.document.exploratory_segments or [])]
     for name in warehouse.assignments.segments or {}:
         if name not in known:
-            hint = near(name, known) or "Name it in the definition's `segments`."
+            hint = near(name, known) or "Name it in the definition's `segments` or `exploratory_segments`."
             yield ("warehouse", "assignments", "segments", name), "is no segment of this definition", hint, name
 
 
@@ -42,6 +42,8 @@ def _facts(view: View) -> Iterator[Fault]:
     if warehouse is None:
         return
     wanted = [(metric.name, column.event, column.measure) for metric in view.metrics for column in metric.columns]
+    if view.document.shown_event is not None:
+        wanted.append(("shown_event", view.document.shown_event, "count"))
     of_facts = [one for one in warehouse.covariates or () if isinstance(one, CovariateOfFacts)]
     wanted += [(one.name, one.event, one.measure) for one in of_facts]
     seen = set()
@@ -95,7 +97,7 @@ def _has_ids(warehouse: WarehouseSection, refund: FactSection) -> bool:
 
 WAREHOUSE_CHECKS: tuple[tuple[Check, tuple[str, ...]], ...] = (
     (_arms, ("warehouse", "arms.*.name", "factors")),
-    (_segments, ("warehouse", "segments")),
+    (_segments, ("warehouse", "segments", "exploratory_segments")),
     (_facts, ("warehouse", "metrics")),
     (_covariates, ("warehouse", "metrics")),
     (_refunds, ("warehouse",)),

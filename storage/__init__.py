@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .decisions import Decided
     from .distributions import Distribution, Distributions
     from .events import read_exposures, read_offer_steps, read_outcomes
+    from .exploring import RecordedSegments
     from .funnels import ArmFunnel, Funnel, StepCount
     from .importing import (
         ImportReport,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .results import Conflict, Refusal, WriteResult
     from .rows import Reject
     from .series import Series, SinceExposure
+    from .showings import ByShowings
     from .store import Store
     from .table import Table, read_table
     from .upgrading import SchemaVersion, check_version, schema_version, upgrade, upgrade_sql
@@ -36,6 +38,7 @@ __all__ = [
     "ArmCounts",
     "ArmFunnel",
     "Breakdown",
+    "ByShowings",
     "Conflict",
     "Decided",
     "Distribution",
@@ -44,6 +47,7 @@ __all__ = [
     "ImportReport",
     "Look",
     "Observations",
+    "RecordedSegments",
     "Refusal",
     "Reject",
     "SchemaVersion",
@@ -74,6 +78,7 @@ __all__ = [
 _MODULES = {
     "decisions": ("Decided",),
     "distributions": ("Distribution", "Distributions"),
+    "exploring": ("RecordedSegments",),
     "events": ("read_exposures", "read_offer_steps", "read_outcomes"),
     "funnels": ("ArmFunnel", "Funnel", "StepCount"),
     "importing": (
@@ -89,6 +94,7 @@ _MODULES = {
     "results": ("Conflict", "Refusal", "WriteResult"),
     "rows": ("Reject",),
     "series": ("Series", "SinceExposure"),
+    "showings": ("ByShowings",),
     "store": ("Store",),
     "table": ("Table", "read_table"),
     "upgrading": ("SchemaVersion", "check_version", "schema_version", "upgrade", "upgrade_sql"),

@@ -23,11 +23,19 @@ from ..stats.moments import Moments
 from .funnels import Funnel
 from .lookups import find_ids
 from .observations import Breakdown, Observations
+from .showings import ByShowings
 from .tables import archive, definition, experiment
 from .times import from_micros, to_micros
 from .versions import latest_version
 
-__all__ = ["read_archive", "read_kept_breakdown", "read_kept_funnel", "unpruned_version", "write_archive"]
+__all__ = [
+    "read_archive",
+    "read_kept_breakdown",
+    "read_kept_funnel",
+    "read_kept_showings",
+    "unpruned_version",
+    "write_archive",
+]
 
 OBSERVATIONS = "observations"
 """The part of an archive that reports are made of."""
@@ -40,6 +48,9 @@ NOT_KEPT = "The rows were pruned by a release that kept no steps of offers."
 FUNNEL = "funnel"
 """The part that says how far visitors came with the offers."""
 
+SHOWINGS = "showings"
+"""The part with the primary metric by offers shown."""
+
 
 def write_archive(
     connection: Connection,
@@ -48,6 +59,7 @@ def write_archive(
     now: int,
     breakdowns: Mapping[str, Breakdown] | None = None,
     funnel: Funnel | None = None,
+    showings: ByShowings | None = None,
 ) -> None:
     """Keep what was read of a published version, before its rows are pruned at `now` in microseconds.
 
@@ -69,6 +81,7 @@ def write_archive(
         OBSERVATIONS: _fields(observations, without=("definition",)),
         BREAKDOWNS: {name: _fields(one) for name, one in (breakdowns or {}).items()},
         **({} if funnel is None else {FUNNEL: _fields(funnel)}),
+        **({} if showings is None else {SHOWINGS: _fields(showings)}),
     }
     documents = {part: json.dumps(one, ensure_ascii=False, allow_nan=False) for part, one in parts.items()}
     connection.execute(archive.insert(), [row | {"part": part, "document": one} for part, one in documents.items()])
@@ -127,6 +140,24 @@ def read_kept_funnel(connection: Connection, key: str, as_of: int | None) -> Fun
             return _built(Funnel, json.loads(kept[0]), {})
     observations = read_archive(connection, key, as_of)
     return None if observations is None else Funnel(key, observations.as_of, note=NOT_KEPT)
+
+
+def read_kept_showings(connection: Connection, key: str, as_of: int | None) -> ByShowings | None:
+    """The metric by offers shown that is kept of an experiment whose rows were pruned; None where they were not.
+
+    What a release without it has pruned is empty.
+
+    Raises:
+        InputError: an earlier moment, as above.
+    """
+    kept = _kept(connection, key, SHOWINGS, as_of)
+    if kept is not None:
+        with _of_this_release(key):
+            return _built(ByShowings, json.loads(kept[0]), {})
+    observations = read_archive(connection, key, as_of)
+    if observations is None:
+        return None
+    return ByShowings(key, observations.as_of, observations.definition.plan.primary)
 
 
 def unpruned_version(connection: Connection, key: str) -> Published:

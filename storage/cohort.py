@@ -11,13 +11,45 @@ from sqlalchemy import ColumnElement, FromClause, Subquery, and_, case, func, li
 from ..experiments.metrics import DAY
 from .sources import Sources
 
-__all__ = ["MISSING", "Cohort", "Key", "day_of", "keys_of", "packed", "subjects", "unpacked"]
+__all__ = [
+    "MISSING",
+    "OTHER",
+    "Cohort",
+    "Key",
+    "Showings",
+    "day_of",
+    "ids_of",
+    "keys_of",
+    "packed",
+    "subjects",
+    "unpacked",
+]
 
 MISSING = "(missing)"
 """What visitors without a value of a segment are listed under."""
 
+OTHER = "(other)"
+"""What visitors with a value of a segment that is not listed by itself are listed under."""
+
 Key = tuple[Any, ...]
 """Phase, arm_id and, where split by one, the segment's value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Showings:
+    """Which offers shown to a visitor are counted.
+
+    Attributes:
+        event: each outcome of that event is one; None: each different offer with a step `delivered`.
+        experiments: of steps, the numbers of the experiments whose offers they are.
+        within: microseconds after the exposure in which an offer was shown; None: at any time after.
+        most: from which number on visitors are one group.
+    """
+
+    event: str | None
+    experiments: tuple[int, ...]
+    within: int | None
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +62,12 @@ class Cohort:
         as_of: microseconds; later rows are left out.
         names: what events, covariates and segments are in the relations: numbers, or themselves.
         segment: name of the segment that every statement is split by, behind the arm; None: by none.
+        listed: values of the segment that are listed by themselves; None: all.
         offset: microseconds that the clock by which days begin is ahead of UTC.
         without_crossovers: whether visitors who were seen in another arm by then are left out.
         beside: another experiment, whose visitors alone are read, split by its arms as by a segment.
+        showings: offers by the number of which everything is split, as by a segment. That number comes after the
+            assignment: what is read so describes and compares nothing.
     """
 
     experiment_id: int
@@ -43,11 +78,13 @@ class Cohort:
     offset: int = 0
     without_crossovers: bool = False
     beside: Cohort | None = None
+    showings: Showings | None = None
+    listed: tuple[str, ...] | None = None
 
     @property
     def is_split(self) -> bool:
         """Whether every statement is split by something behind the arm."""
-        return self.segment is not None or self.beside is not None
+        return self.segment is not None or self.beside is not None or self.showings is not None
 
     def number(self, name: str) -> int | str:
         """What stands for a name; one that no row has where the name was never stored."""
@@ -60,7 +97,8 @@ def subjects(sources: Sources, cohort: Cohort, *, only_busy: bool = False) -> Su
     With `only_busy` those without any outcome may be left out.
 
     Columns: phase, arm_id, visitor_id, at, crossover_at, returned (1 where another phase exposed the visitor again);
-    with a segment its value, or "(missing)", and beside another experiment the arm_id there, as `segment`.
+    with a segment its value, or "(missing)", beside another experiment the arm_id there, and by showings their number,
+    as `segment`.
     """
     exposure = sources.exposure
     if only_busy and sources.busy_exposure is not None:
@@ -83,6 +121,8 @@ def subjects(sources: Sources, cohort: Cohort, *, only_busy: bool = False) -> Su
         other = select(there.c.visitor_id, there.c.arm_id).subquery("beside")
         in_both = first.join(other, other.c.visitor_id == first.c.visitor_id)
         return select(first, other.c.arm_id.label("segment")).select_from(in_both).subquery("in_both")
+    if cohort.showings is not None:
+        return _by_showings(sources, cohort, cohort.showings, first)
     if cohort.segment is None:
         return first
     segment = sources.segment
@@ -92,8 +132,64 @@ def subjects(sources: Sources, cohort: Cohort, *, only_busy: bool = False) -> Su
         segment.c.visitor_id == first.c.exposed_id,
         segment.c.name_id == cohort.number(cohort.segment),
     )
-    value = func.coalesce(segment.c.value, MISSING).label("segment")
-    return select(first, value).select_from(first.outerjoin(segment, mine)).subquery("segmented")
+    value: ColumnElement = func.coalesce(segment.c.value, MISSING)
+    if cohort.listed is not None:
+        value = case((segment.c.value.is_(None), MISSING), (segment.c.value.in_(cohort.listed), value), else_=OTHER)
+    named = value.label("segment")
+    return select(first, named).select_from(first.outerjoin(segment, mine)).subquery("segmented")
+
+
+def ids_of(sources: Sources, subject: FromClause) -> tuple[FromClause, ColumnElement]:
+    """The subjects with each id of theirs, and that id."""
+    member = sources.member
+    if member is None:
+        return subject, subject.c.visitor_id
+    ids = subject.outerjoin(member, member.c.person_id == subject.c.visitor_id)
+    return ids, func.coalesce(member.c.visitor_id, subject.c.visitor_id)
+
+
+def _by_showings(sources: Sources, cohort: Cohort, showings: Showings, first: Subquery) -> Subquery:
+    """The subjects with the number of times that offers were shown to each, under any id."""
+    each = _steps_shown if showings.event is None else _events_shown
+    shown = each(sources, cohort, showings, first)
+    count = select(shown.c.visitor_id, func.count().label("number")).group_by(shown.c.visitor_id).subquery("shown")
+    most = literal(showings.most, literal_execute=True)
+    number = case((count.c.number > most, most), else_=func.coalesce(count.c.number, 0)).label("segment")
+    joined = first.outerjoin(count, count.c.visitor_id == first.c.visitor_id)
+    return select(first, number).select_from(joined).subquery("by_showings")
+
+
+def _steps_shown(sources: Sources, cohort: Cohort, showings: Showings, first: Subquery) -> Subquery:
+    step = sources.offer_step
+    assert step is not None, "asked for where steps of offers are kept"
+    ids, visitor_id = ids_of(sources, first)
+    seen = and_(
+        step.c.experiment_id.in_(showings.experiments),
+        step.c.visitor_id == visitor_id,
+        step.c.step == "delivered",
+        *_in_time(step.c.at, cohort, showings, first),
+    )
+    # Of several ids that saw the same offer it is one: the person's.
+    offers = select(first.c.visitor_id, step.c.experiment_id, step.c.offer_id)
+    return offers.select_from(ids.join(step, seen)).distinct().subquery("each_offer")
+
+
+def _events_shown(sources: Sources, cohort: Cohort, showings: Showings, first: Subquery) -> Subquery:
+    outcome = sources.outcome
+    ids, visitor_id = ids_of(sources, first)
+    assert showings.event is not None
+    seen = and_(
+        outcome.c.visitor_id == visitor_id,
+        outcome.c.event_id == cohort.number(showings.event),
+        *_in_time(outcome.c.at, cohort, showings, first),
+    )
+    return select(first.c.visitor_id).select_from(ids.join(outcome, seen)).subquery("each_time")
+
+
+def _in_time(at: ColumnElement[int], cohort: Cohort, showings: Showings, first: Subquery) -> list[ColumnElement[bool]]:
+    """After the exposure, and as long as the metric looks."""
+    within = [] if showings.within is None else [at < first.c.at + showings.within]
+    return [at >= first.c.at, at <= cohort.as_of, *within]
 
 
 def _first_exposures(exposed: Subquery) -> Subquery:

@@ -16,8 +16,7 @@ from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select, String
 from ..experiments.definition import Definition
 from ..experiments.snapshot import Published
 from ..experiments.steps import STEPS
-from .cohort import Cohort, subjects
-from .happened import ids_of
+from .cohort import Cohort, ids_of, subjects
 from .origins import store_origin
 from .sources import Sources
 from .tables import name, offer_step

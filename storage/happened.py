@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import False_, True_
 
 from ..experiments.metrics import CovariateUse
-from .cohort import Cohort, keys_of, subjects
+from .cohort import Cohort, ids_of, keys_of, subjects
 from .features import Window
 from .planning import InOrder, is_rarely, scanned
 from .sources import Sources
@@ -41,7 +41,6 @@ __all__ = [
     "counted_flags",
     "flag",
     "has_passed",
-    "ids_of",
     "is_event",
     "is_order",
     "join_covariate",
@@ -104,15 +103,6 @@ def outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClause
         unreported,
     ).select_from(ids.join(refund, joined(refund, refund.c.original_at)))
     return orders.union_all(refunds).subquery("happened")
-
-
-def ids_of(sources: Sources, subject: FromClause) -> tuple[FromClause, ColumnElement]:
-    """The subjects with each id of theirs, and that id."""
-    member = sources.member
-    if member is None:
-        return subject, subject.c.visitor_id
-    ids = subject.outerjoin(member, member.c.person_id == subject.c.visitor_id)
-    return ids, func.coalesce(member.c.visitor_id, subject.c.visitor_id)
 
 
 def amounts(outcome: FromClause, currency: str) -> tuple[ColumnElement, ColumnElement, ColumnElement[int]]:

@@ -55,7 +55,8 @@ class Breakdown:
     Attributes:
         segment: name of the attribute.
         as_of: the moment of the analysis.
-        values: value of the attribute -> its strata, one a phase; visitors without a value are "(missing)".
+        values: value of the attribute -> its strata, one a phase; visitors without a value are "(missing)", those with
+            one that is not listed by itself "(other)".
     """
 
     segment: str

@@ -68,8 +68,10 @@ def store_origin(connection: Connection, published: Published, as_of: int, segme
 
 
 def used_names(definition: Definition) -> set[str]:
-    """Events and covariates that some metric needs."""
+    """Events and covariates that some metric needs, and the event of offers that were seen."""
     events = {column.event for metric in definition.metrics for column in metric.columns if column.event is not None}
+    if definition.shown_event is not None:
+        events.add(definition.shown_event)
     return events | {metric.covariate.name for metric in definition.metrics if metric.covariate is not None}
 
 

@@ -17,6 +17,7 @@ from ..experiments.metrics import CovariateUse
 from ..experiments.snapshot import Published
 from ..stats.moments import Moments
 from .cohort import Cohort, Key, keys_of, unpacked
+from .exploring import segments_of_versions, with_frequent_values
 from .features import Feature
 from .late_covariates import refuse_late_covariates
 from .observations import ArmCounts, Breakdown, Observations, Stratum
@@ -26,7 +27,7 @@ from .statements import covariate_statement, day_statement, moment_statement, or
 from .sums import Layout, Sums, add_covariate, add_outcomes, best_shift, moments_of, summed
 from .tally import tallied
 from .times import from_micros
-from .versions import planned_shares
+from .versions import all_versions, planned_shares
 
 __all__ = [
     "Key",
@@ -79,23 +80,27 @@ def read_variant(
     return observed(connection, "running", other, shares)
 
 
-def read_breakdown(connection: Connection, published: Published, as_of: int, segment: str) -> Breakdown:
-    """Counts and moments of a published version by the values of a segment.
+def read_breakdown(
+    connection: Connection, published: Published, as_of: int, segment: str, *, grouped: bool = False
+) -> Breakdown:
+    """Counts and moments of a published version by the values of a segment; `grouped`, by its most frequent ones.
 
     Raises:
-        InputError: the definition does not name that segment.
+        InputError: no version names that segment; or, `grouped`, hardly any visitor has one of its most frequent
+            values.
     """
-    require_segment(published.definition, segment)
-    return split_by(connection, store_origin(connection, published, as_of, segment))
+    _require_recorded(connection, published.definition, segment)
+    origin = store_origin(connection, published, as_of, segment)
+    return split_by(connection, with_frequent_values(connection, origin) if grouped else origin)
 
 
 def read_counts(connection: Connection, published: Published, as_of: int, segment: str) -> SegmentCounts:
     """Visitors of a published version by the values of a segment, without any outcome.
 
     Raises:
-        InputError: the definition does not name that segment.
+        InputError: no version names that segment.
     """
-    require_segment(published.definition, segment)
+    _require_recorded(connection, published.definition, segment)
     return count_by(connection, store_origin(connection, published, as_of, segment))
 
 
@@ -155,20 +160,27 @@ def _unseen(layout: Layout, groups: Mapping[Key, Group]) -> list[CovariateUse]:
     ]
 
 
-def require_segment(definition: Definition, segment: str) -> None:
-    """See that a definition names the segment.
+def _require_recorded(connection: Connection, definition: Definition, segment: str) -> None:
+    if segment not in definition.recorded_segments:
+        found = segments_of_versions(all_versions(connection, definition.experiment))
+        require_segment(definition, segment, (*found.planned, *found.exploratory))
+
+
+def require_segment(definition: Definition, segment: str, known: Sequence[str] | None = None) -> None:
+    """See that a definition names the segment, or that it is one of those `known`.
 
     Raises:
-        InputError: it does not.
+        InputError: it is not.
     """
-    if segment not in definition.segments:
+    names = definition.recorded_segments if known is None else known
+    if segment not in names:
         raise InputError(
             f"{definition.experiment!r} has no segment {segment!r}",
             hint=known_or_nearest(
                 segment,
-                definition.segments,
+                names,
                 whose="Its segments",
-                none="It has none; definitions name them in `segments`.",
+                none="It has none; definitions name them in `segments` or `exploratory_segments`.",
             ),
         )
 

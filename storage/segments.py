@@ -26,7 +26,8 @@ def named_segments(connection: Connection, experiment_ids: Iterable[int]) -> dic
     )
     for experiment_id, document in connection.execute(documents):
         # Not by `Published.from_json`: a transaction needs this one list of each version, and nothing else.
-        named[experiment_id] |= frozenset(json.loads(document)["definition"].get("segments", ()))
+        values = json.loads(document)["definition"]
+        named[experiment_id] |= {*values.get("segments", ()), *values.get("exploratory_segments", ())}
     return named
 
 

@@ -39,6 +39,8 @@ class Sources:
         member: where links made one person of several ids: person_id and visitor_id of each of them. The visitor_id of
             an exposure (of which a person may have several even in one phase) and of a covariate is then the person's,
             that of an outcome or refund one of their ids. None: nobody is linked.
+        offer_step: one row an experiment, id, step and offer: experiment_id, visitor_id, step, offer_id, at. None: no
+            steps of offers are kept.
         own_covariates: relations like `covariate` of single names.
         busy_exposure: like `exposure`, but only those of visitors who have some row in `outcome` or `refund`, where a
             database finds these by less work. None: it does not.
@@ -57,6 +59,7 @@ class Sources:
     refund: FromClause | None = None
     orphan: FromClause | None = None
     member: FromClause | None = None
+    offer_step: FromClause | None = None
     own_covariates: Mapping[str, FromClause] = field(default_factory=dict)
     busy_exposure: FromClause | None = None
     settled: frozenset[str] = frozenset()
@@ -96,6 +99,7 @@ def store_sources(connection: Connection, currency: str, as_of: int) -> Sources:
         outcome,
         tables.covariate,
         tables.segment,
+        offer_step=tables.offer_step,
         scan_of=database.most_rows(connection),
         sorts_groups=database.sorts_groups,
     )

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import True_
 
 from ..experiments.metrics import Column, CovariateUse
-from .cohort import Cohort, day_of, keys_of, packed, subjects
+from .cohort import Cohort, day_of, ids_of, keys_of, packed, subjects
 from .features import Feature, Window
 from .happened import (
     all_of,
@@ -38,7 +38,6 @@ from .happened import (
     counted_flags,
     flag,
     has_passed,
-    ids_of,
     is_event,
     is_order,
     join_covariate,

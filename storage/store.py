@@ -18,13 +18,14 @@ from ..experiments.metrics import Metric
 from ..experiments.records import Covariate, Exposure, Link, OfferStep, Outcome
 from ..experiments.snapshot import Published
 from . import tables
-from .archive import read_archive, read_kept_breakdown, read_kept_funnel, unpruned_version
+from .archive import read_archive, read_kept_breakdown, read_kept_funnel, read_kept_showings, unpruned_version
 from .arrivals import Arrivals, read_arrivals
 from .audit import Audit, audit_assignments
 from .decisions import Decided, add_decision, read_decisions
 from .distributions import Distributions, read_distributions
 from .engine import Raced, database_url, open_engine, read, translated, writing
 from .engines import database_of
+from .exploring import RecordedSegments, segments_of_versions
 from .exposures import prepare_exposures, store_exposures
 from .forks import AcrossForks
 from .funnels import Funnel, read_funnel
@@ -48,6 +49,7 @@ from .reading import (
 )
 from .results import Tally, WriteResult
 from .series import Series, SinceExposure, read_series, read_since_exposure
+from .showings import ByShowings, read_by_showings
 from .table import TableRow
 from .table_rows import store_table_rows
 from .times import now_micros, to_micros
@@ -335,18 +337,36 @@ class Store(AcrossForks):
 
         return [transpile(statement, dialect) for statement in read(self._engine, record)]
 
-    def breakdown(self, experiment: str, segment: str, *, as_of: datetime | None = None) -> Breakdown:
-        """The same split by a segment's values: by phase and arm, visitors and moments of each value.
+    def recorded_segments(self, experiment: str) -> RecordedSegments:
+        """The attributes that exposures of an experiment are recorded with: planned at its start, and all others.
 
         Raises:
-            InputError: no experiment of that key, no such segment in its definition, or a naive time.
+            InputError: no experiment of that key.
+        """
+        return segments_of_versions(self.versions(experiment))
+
+    def breakdown(
+        self, experiment: str, segment: str, *, as_of: datetime | None = None, grouped: bool = False
+    ) -> Breakdown:
+        """The same split by a segment's values: by phase and arm, visitors and moments of each value.
+
+        Args:
+            experiment: its key.
+            segment: name of an attribute that some version of its definition names.
+            as_of: as for `observations`.
+            grouped: list the nine most frequent values, and visitors with any other as "(other)".
+
+        Raises:
+            InputError: no experiment of that key, no such segment, a naive time; or, `grouped`, an attribute with so
+                many values that hardly any visitor has one of the most frequent.
         """
         at = None if as_of is None else to_micros(as_of)
 
         def work(connection: Connection) -> Breakdown:
             published = latest_version(connection, experiment)
             kept = read_kept_breakdown(connection, experiment, at, segment)
-            return kept or read_breakdown(connection, published, now_micros() if at is None else at, segment)
+            moment = now_micros() if at is None else at
+            return kept or read_breakdown(connection, published, moment, segment, grouped=grouped)
 
         return read(self._engine, work)
 
@@ -388,6 +408,23 @@ class Store(AcrossForks):
             published = latest_version(connection, experiment)
             kept = read_kept_funnel(connection, experiment, at)
             return kept or read_funnel(connection, published, now_micros() if at is None else at)
+
+        return read(self._engine, work)
+
+    def by_showings(self, experiment: str, *, as_of: datetime | None = None) -> ByShowings:
+        """The primary metric by the number of times that a visitor was shown an offer: a description, no effect.
+
+        That number comes after the assignment, and who comes more often buys more: compare nothing by it.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or one before what is kept of a pruned experiment.
+        """
+        at = None if as_of is None else to_micros(as_of)
+
+        def work(connection: Connection) -> ByShowings:
+            published = latest_version(connection, experiment)
+            kept = read_kept_showings(connection, experiment, at)
+            return kept or read_by_showings(connection, published, now_micros() if at is None else at)
 
         return read(self._engine, work)
 

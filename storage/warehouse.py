@@ -15,6 +15,7 @@ from ..experiments.definition import Definition, State
 from ..experiments.warehouse import WarehouseTables
 from .engine import database_url, open_engine, read, translated
 from .engines import database_of
+from .exploring import with_frequent_values
 from .foreign import MissingTableError
 from .forks import AcrossForks
 from .funnels import NOT_IN_A_WAREHOUSE, Funnel
@@ -22,6 +23,7 @@ from .observations import Breakdown, Observations
 from .origins import Origin
 from .reading import SegmentCounts, count_by, observed, require_segment, split_by
 from .series import Series, read_series
+from .showings import ByShowings, count_showings
 from .times import from_micros, now_micros, to_micros
 from .warehouse_sources import warehouse_origin
 
@@ -94,22 +96,49 @@ class Warehouse(AcrossForks):
         return self._read(definition, tables, at, read_series)
 
     def breakdown(
-        self, definition: Definition, tables: WarehouseTables, segment: str, *, as_of: datetime | None = None
+        self,
+        definition: Definition,
+        tables: WarehouseTables,
+        segment: str,
+        *,
+        as_of: datetime | None = None,
+        grouped: bool = False,
     ) -> Breakdown:
-        """The same split by a segment's values.
+        """The same split by a segment's values; `grouped` as in `Store.breakdown`.
 
         Raises:
-            InputError: as `observations`, or no such segment in the definition or its tables.
+            InputError: as `observations`, no such segment in the definition or its tables; or, `grouped`, one with so
+                many values that hardly any visitor has one of the most frequent.
             StoreError: the database cannot be read.
         """
         require_segment(definition, segment)
         at = now_micros() if as_of is None else to_micros(as_of)
-        return self._read(definition, tables, at, split_by, segment)
+
+        def split(connection: Connection, origin: Origin) -> Breakdown:
+            return split_by(connection, with_frequent_values(connection, origin) if grouped else origin)
+
+        return self._read(definition, tables, at, split, segment)
 
     def funnel(self, definition: Definition, tables: WarehouseTables, *, as_of: datetime | None = None) -> Funnel:
         """An empty funnel whose `note` says that a warehouse has no steps of offers; nothing is read."""
         at = now_micros() if as_of is None else to_micros(as_of)
         return Funnel(definition.experiment, from_micros(at), note=NOT_IN_A_WAREHOUSE)
+
+    def by_showings(
+        self, definition: Definition, tables: WarehouseTables, *, as_of: datetime | None = None
+    ) -> ByShowings:
+        """The primary metric by the number of times that a visitor was shown an offer: a description, no effect.
+
+        Raises:
+            InputError: as `observations`, or the definition has no `shown_event`.
+            StoreError: the database cannot be read.
+        """
+        if definition.shown_event is None:
+            raise InputError(
+                NOT_IN_A_WAREHOUSE, hint="Name the event that is recorded each time an offer is seen as `shown_event`."
+            )
+        at = now_micros() if as_of is None else to_micros(as_of)
+        return self._read(definition, tables, at, count_showings)
 
     def visitors_by(
         self, definition: Definition, tables: WarehouseTables, segment: str, *, as_of: datetime | None = None

@@ -116,8 +116,10 @@ def warehouse_origin(
 
 
 def _used_facts(definition: Definition, tables: WarehouseTables) -> list[FactSource]:
-    """The sources in which rows of some metric's event, or of a computed covariate's, may be."""
+    """The sources in which rows of some metric's event, of a computed covariate's or of offers seen may be."""
     events = {column.event for metric in definition.metrics for column in metric.columns}
+    if definition.shown_event is not None:
+        events.add(definition.shown_event)
     events |= {one.event for one in _used_covariates(definition, tables) if isinstance(one, ComputedCovariate)}
     return [one for one in tables.facts if any(one.has(event) for event in events)]
 

@@ -8,6 +8,7 @@ from ...storage.observations import Observations
 from ..details import Details
 from ..tree import MetricRow
 from .after_sale import after_sale_of
+from .by_exposures import by_exposures_of
 from .clusters import Clustered, clusters_of
 from .factorial import factorial_of
 from .funnel import funnel_of
@@ -56,4 +57,5 @@ def offers_of(
         after_sale=after_sale_of(seen),
         waiting=waiting_of(seen, money),
         clusters=clusters_of(observations, clusters),
+        by_exposures=by_exposures_of(seen),
     )

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from ...experiments.metrics import Metric
     from ...experiments.warehouse import WarehouseTables
     from ...storage import Store, Warehouse
+    from ...storage.exploring import RecordedSegments
     from ...storage.funnels import Funnel
     from ...storage.observations import Breakdown, Observations
     from ...storage.series import SinceExposure
+    from ...storage.showings import ByShowings
 
 __all__ = ["NOT_READ", "OfferDetails", "OfferReaders"]
 
@@ -33,6 +35,9 @@ class OfferReaders:
         measured: the same visitors by other metrics.
         funnel: how far visitors came with the offers.
         covered: keys of the experiments that a holdout covers.
+        by_showings: the primary metric by offers shown.
+        recorded_segments: the attributes that there are, planned or not.
+        explored: the breakdown by a segment that was not planned, its rare values together.
     """
 
     breakdown: Callable[[str], Breakdown] | None = None
@@ -40,6 +45,9 @@ class OfferReaders:
     measured: Callable[[Sequence[Metric]], Observations] | None = None
     funnel: Callable[[], Funnel] | None = None
     covered: Callable[[], Sequence[str]] | None = None
+    by_showings: Callable[[], ByShowings] | None = None
+    recorded_segments: Callable[[], RecordedSegments] | None = None
+    explored: Callable[[str], Breakdown] | None = None
 
     @classmethod
     def of_store(cls, store: Store, observations: Observations) -> OfferReaders:
@@ -51,13 +59,20 @@ class OfferReaders:
             lambda metrics: store.measured(key, metrics, as_of=at),
             lambda: store.funnel(key, as_of=at),
             lambda: [one for one in store.experiments() if key in store.published(one).definition.holdouts],
+            lambda: store.by_showings(key, as_of=at),
+            lambda: store.recorded_segments(key),
+            lambda segment: store.breakdown(key, segment, as_of=at, grouped=True),
         )
 
     @classmethod
     def of_warehouse(cls, warehouse: Warehouse, tables: WarehouseTables, observations: Observations) -> OfferReaders:
         """Breakdowns alone: neither days since the exposure nor steps of offers are read of a warehouse."""
         definition, at = observations.definition, observations.as_of
-        return cls(lambda segment: warehouse.breakdown(definition, tables, segment, as_of=at))
+        return cls(
+            lambda segment: warehouse.breakdown(definition, tables, segment, as_of=at),
+            by_showings=lambda: warehouse.by_showings(definition, tables, as_of=at),
+            explored=lambda segment: warehouse.breakdown(definition, tables, segment, as_of=at, grouped=True),
+        )
 
 
 class OfferDetails:
@@ -99,6 +114,21 @@ class OfferDetails:
     def covered(self) -> Sequence[str] | str:
         """Keys of the experiments that a holdout covers."""
         return self._once("covered", self._readers.covered)
+
+    def by_showings(self) -> ByShowings | str:
+        """The primary metric by offers shown."""
+        return self._once("by_showings", self._readers.by_showings)
+
+    def recorded_segments(self) -> RecordedSegments | str:
+        """The attributes that there are, planned or not."""
+        return self._once("recorded_segments", self._readers.recorded_segments)
+
+    def explored(self, segment: str) -> Breakdown | str:
+        """Counts and moments by a segment that was not planned, its rare values together."""
+        if ("breakdown", segment) in self._kept:
+            return self._kept["breakdown", segment]
+        read = self._readers.explored
+        return self._once(("explored", segment), None if read is None else lambda: read(segment))
 
     def _once(self, key: Hashable, read: Callable[[], Read] | None) -> Read | str:
         if key not in self._kept:

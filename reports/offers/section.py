@@ -12,8 +12,10 @@ from .pictures import bunching_plot, course_plot, describe_bunching, describe_co
 from .showing import amount, bounds, money, part_note, probability, set_in_words
 from .tree import (
     AfterSale,
+    ByExposures,
     Cluster,
     Estimate,
+    ExposuresRow,
     Factorial,
     Funnel,
     Incremental,
@@ -25,7 +27,7 @@ from .tree import (
     Waiting,
 )
 
-__all__ = ["INTERVALS", "dose_in_words", "offers_section", "weeks"]
+__all__ = ["INTERVALS", "dose_in_words", "number_seen", "offers_section", "weeks"]
 
 INTERVALS: Mapping[IntervalKind | None, str] = {
     "sequential": "the sequential interval, which decides",
@@ -53,11 +55,13 @@ def offers_section(offers: Offers, currency: str, prefix: str) -> Parts:
         "factorial": offers.factorial and _factorial(offers.factorial),
         "response": offers.response and _response(offers.response, currency, prefix),
         "incremental": offers.incremental and _incremental(offers.incremental, currency),
-        "segments": [_segments(one) for one in offers.segments],
+        "segments": [_segments(one) for one in offers.segments if one.label == "pre_declared"],
+        "explored": [_segments(one) for one in offers.segments if one.label == "exploratory"],
         "funnel": offers.funnel and _funnel(offers.funnel),
         "after_sale": offers.after_sale and _after_sale(offers.after_sale, prefix),
         "waiting": offers.waiting and _waiting(offers.waiting, currency),
         "clusters": offers.clusters and _clusters(offers.clusters),
+        "by_exposures": offers.by_exposures and _by_exposures(offers.by_exposures),
     }
 
 
@@ -219,11 +223,14 @@ def _incremental(part: Incremental, currency: str) -> Parts:
 
 
 def _segments(part: Segments) -> Parts:
+    exploratory = part.label == "exploratory"
     return {
         "part": part,
         "note": part_note(part.status, part.reason),
         "name": fmt.label(part.segment),
-        "label": "pre-declared" if part.label == "pre_declared" else "exploratory",
+        "label": fmt.label(part.label) if exploratory else "pre-declared",
+        "family": "exploratory cuts" if exploratory else "segments",
+        "found": "A reason for a next test." if exploratory else "They do.",
         "metric": fmt.label(part.metric),
         "tests": [
             (one, fmt.p_value(one.p_value), fmt.p_value(one.adjusted_p_value) if one.status == "ok" else one.reason)
@@ -301,6 +308,20 @@ def _clusters(part: Cluster) -> Parts:
             for row in part.arms
         ],
     }
+
+
+def _by_exposures(part: ByExposures) -> Parts:
+    return {
+        "part": part,
+        "note": part_note(part.status, part.reason),
+        "metric": fmt.label(part.metric),
+        "rows": [(row, number_seen(row, part.most), fmt.level(row.value, part.unit)) for row in part.rows],
+    }
+
+
+def number_seen(row: ExposuresRow, most: int | None) -> str:
+    """How many offers, the last number being open."""
+    return f"{row.offers_seen} or more" if row.offers_seen == most else str(row.offers_seen)
 
 
 def _waiting(part: Waiting, currency: str) -> Parts:

@@ -1,58 +1,84 @@
-"""For whom: the primary metric by declared segments, the interaction first, effects shrunk, p-values adjusted.
+"""For whom: the primary metric by segments, the interaction first, effects shrunk, p-values adjusted.
 
-Segments of the frozen definition were named before the data came; they are the only ones that are recorded with the
-exposures, so that any other split is exploratory and made elsewhere.
+Segments that the definition named when the experiment started were planned. Every other attribute that is recorded with
+the exposures is exploratory: adjusted in a family of its own, over all such cuts together, and labelled as what it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
 
 from ...errors import InputError
 from ...experiments.metrics import Metric
 from ...stats import Contrast, Moments, Segmentation, Shrunk, WaldTest, compare_segments
+from ...storage.exploring import RecordedSegments
 from ...storage.observations import Breakdown
 from ..estimates import PROPORTIONS, metric_unit
 from .seen import Seen
 from .tree import Estimate, SegmentRow, Segments, SegmentTest, Status
 
-__all__ = ["asks_for_segments", "segments_of"]
+__all__ = ["EXPLORATORY", "Label", "asks_for_segments", "segments_of", "without_numbers"]
+
+EXPLORATORY = (
+    "Exploratory: not planned, a finding here is a reason for a next test and no result. P-values are adjusted over "
+    "all exploratory cuts together, and none of them enters the verdict."
+)
+
+Label = Literal["pre_declared", "exploratory"]
 
 MOST_VALUES = 30
 """Most values of a segment that are compared: beyond, none has visitors enough to be told from luck."""
 
 
-def asks_for_segments(seen: Seen) -> tuple[str, ...]:
-    """The segments that are split by; the clusters' own name is not one of them."""
-    return tuple(name for name in seen.definition.segments if name != seen.definition.plan.cluster)
+def asks_for_segments(seen: Seen) -> dict[str, Label]:
+    """The segments that are split by, the planned ones first; the clusters' own name is not one of them."""
+    recorded = seen.details.offers.recorded_segments()
+    if isinstance(recorded, str):
+        recorded = RecordedSegments.of(seen.definition)
+    labels: dict[str, Label] = dict.fromkeys(recorded.planned, "pre_declared")
+    labels |= dict.fromkeys(recorded.exploratory, "exploratory")
+    return {name: label for name, label in labels.items() if name != seen.definition.plan.cluster}
 
 
 def segments_of(seen: Seen) -> tuple[Segments, ...]:
-    """The primary metric by each declared segment."""
+    """The primary metric by each planned segment, and by every other attribute that is recorded."""
     metric = seen.definition.metric(seen.definition.plan.primary)
     unit = metric_unit(metric, seen.definition.currency)
+    labels = asks_for_segments(seen)
     found: dict[str, Segments] = {}
     cells: dict[str, Mapping[tuple[str, str], tuple[Moments, ...]]] = {}
-    for name in asks_for_segments(seen):
-        split = seen.details.offers.breakdown(name)
+    for name, label in labels.items():
+        read = seen.details.offers.breakdown if label == "pre_declared" else seen.details.offers.explored
+        split = read(name)
+        empty = without_numbers(name, label, "unavailable", metric=metric.name, unit=unit)
         if isinstance(split, str):
-            found[name] = Segments(name, "pre_declared", "unavailable", split, metric.name, unit)
+            found[name] = replace(empty, reason=split)
         elif not split.values:
-            found[name] = Segments(name, "pre_declared", "insufficient", "Nobody was exposed yet.", metric.name, unit)
+            found[name] = replace(empty, status="insufficient", reason="Nobody was exposed yet.")
         elif len(split.values) > MOST_VALUES:
-            reason = f"It has {len(split.values)} values; at most {MOST_VALUES} are compared."
-            found[name] = Segments(name, "pre_declared", "unavailable", reason, metric.name, unit)
+            found[name] = replace(
+                empty, reason=f"It has {len(split.values)} values; at most {MOST_VALUES} are compared."
+            )
         else:
+            found[name] = empty
             cells[name] = _cells(split, metric, [arm.name for arm in seen.definition.arms])
     if cells:
-        compared = _compared(seen, cells, metric)
-        if isinstance(compared, str):
-            found |= {name: Segments(name, "pre_declared", "undefined", compared, metric.name, unit) for name in cells}
-        else:
-            for name in cells:
-                own = [one for one in compared if one.attribute == name]
-                found[name] = _shown(name, own, metric.name, unit)
-    return tuple(found[name] for name in asks_for_segments(seen))
+        compared = _compared(seen, cells, metric, [name for name in cells if labels[name] == "pre_declared"])
+        for name in cells:
+            if isinstance(compared, str):
+                found[name] = replace(found[name], status="undefined", reason=compared)
+            else:
+                found[name] = _shown(found[name], [one for one in compared if one.attribute == name])
+    return tuple(found[name] for name in labels)
+
+
+def without_numbers(
+    name: str, label: Label, status: Status, reason: str = "", *, metric: str = "", unit: str = ""
+) -> Segments:
+    """A segment before, or without, its numbers."""
+    return Segments(name, label, status, reason, metric, unit, caution=EXPLORATORY if label == "exploratory" else "")
 
 
 def _cells(split: Breakdown, metric: Metric, arms: list[str]) -> dict[tuple[str, str], tuple[Moments, ...]]:
@@ -64,7 +90,10 @@ def _cells(split: Breakdown, metric: Metric, arms: list[str]) -> dict[tuple[str,
 
 
 def _compared(
-    seen: Seen, cells: Mapping[str, Mapping[tuple[str, str], tuple[Moments, ...]]], metric: Metric
+    seen: Seen,
+    cells: Mapping[str, Mapping[tuple[str, str], tuple[Moments, ...]]],
+    metric: Metric,
+    planned: Sequence[str],
 ) -> tuple[Segmentation, ...] | str:
     plan, control = seen.definition.plan, seen.metric(metric.name).arm(seen.definition.control).value
     smallest = plan.minimum_detectable_effect
@@ -73,7 +102,7 @@ def _compared(
             cells,
             metric.numerator.name,
             control=seen.definition.control,
-            declared=list(cells),
+            declared=planned,
             per=None if metric.denominator is None else metric.denominator.name,
             kind="conversion" if metric.kind in PROPORTIONS else "mean",
             power=plan.power,
@@ -83,7 +112,7 @@ def _compared(
         return error.message
 
 
-def _shown(name: str, compared: list[Segmentation], metric: str, unit: str) -> Segments:
+def _shown(empty: Segments, compared: list[Segmentation]) -> Segments:
     tests = tuple(_test(one.arm, one.test) for one in compared)
     rows = tuple(
         SegmentRow(
@@ -103,7 +132,7 @@ def _shown(name: str, compared: list[Segmentation], metric: str, unit: str) -> S
     )
     known = any(row.status == "ok" for row in rows)
     reason = "" if known else "No value of it can be compared yet."
-    return Segments(name, "pre_declared", "ok" if known else "insufficient", reason, metric, unit, tests, rows)
+    return replace(empty, status="ok" if known else "insufficient", reason=reason, tests=tests, rows=rows)
 
 
 def _test(arm: str, test: WaldTest) -> SegmentTest:

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from .. import format as fmt
 from ..terminal import printable, short, table, wrapped
-from .section import INTERVALS, dose_in_words, elasticity, weeks
+from .section import INTERVALS, dose_in_words, elasticity, number_seen, weeks
 from .showing import amount, estimate_in_words, money, probability, set_in_words
 from .tree import (
     AfterSale,
+    ByExposures,
     Cluster,
     Estimate,
     Factorial,
@@ -45,9 +46,16 @@ def offers_text(offers: Offers, currency: str) -> Iterator[list[str]]:
     if offers.after_sale is not None:
         yield _after_sale(offers.after_sale)
     for segment in offers.segments:
-        yield _segments(segment)
+        if segment.label == "pre_declared":
+            yield _segments(segment)
     if offers.waiting is not None:
         yield _waiting(offers.waiting, currency)
+    explored = [one for one in offers.segments if one.label == "exploratory"]
+    if explored:
+        yield ["EXPLORATORY SEGMENTS (not planned)", *wrapped(explored[0].caution)]
+        yield from map(_segments, explored)
+    if offers.by_exposures is not None:
+        yield _by_exposures(offers.by_exposures)
 
 
 def funnel_text(part: Funnel | None) -> Iterator[list[str]]:
@@ -182,6 +190,17 @@ def _segments(part: Segments) -> list[str]:
         p = fmt.p_value(test.adjusted_p_value) if test.status == "ok" else test.reason
         lines += wrapped(f"{short(test.arm)}: do its effects differ between the values? p adjusted {p}.")
     return lines
+
+
+def _by_exposures(part: ByExposures) -> list[str]:
+    lines = ["BY NUMBER OF OFFERS SEEN (descriptive, not an effect)"]
+    if part.status != "ok":
+        return [*lines, *wrapped(part.label), *wrapped(part.reason)]
+    rows = [["", "offers seen", "visitors", fmt.label(part.metric)]]
+    for row in part.rows:
+        seen, value = number_seen(row, part.most), fmt.level(row.value, part.unit)
+        rows.append([f"  {short(row.arm)}", seen, fmt.count(row.n), value])
+    return [*lines, *wrapped(part.label), *table(rows), *wrapped(part.counted)]
 
 
 def _money(part: Money, currency: str) -> list[str]:

@@ -14,12 +14,14 @@ __all__ = [
     "AfterSale",
     "AfterSaleRow",
     "Bunching",
+    "ByExposures",
     "Cluster",
     "ClusterRow",
     "CourseRow",
     "CustomerValue",
     "Effect",
     "Estimate",
+    "ExposuresRow",
     "Factorial",
     "FactorialCell",
     "FactorialContrast",
@@ -338,7 +340,8 @@ class SegmentRow:
         raw: as seen, fixed-sample.
         shrunk: towards the overall effect, as far as noise explains the difference between the values.
         p_value: of its difference from the other values' effect.
-        adjusted_p_value: over all of them, by Benjamini and Hochberg.
+        adjusted_p_value: over all of them, by Benjamini and Hochberg; planned and exploratory segments are two
+            families.
     """
 
     value: str
@@ -356,7 +359,8 @@ class SegmentRow:
 class SegmentTest:
     """Whether an arm's effect differs between the values of a segment at all (Cochran's Q); to be read first.
 
-    `adjusted_p_value` is over all declared segments and arms, by Benjamini and Hochberg.
+    `adjusted_p_value` is over all segments and arms, by Benjamini and Hochberg; planned and exploratory segments are
+    two families.
     """
 
     arm: str
@@ -373,7 +377,8 @@ class Segments:
     """The primary metric split by one segment; informs, never decides.
 
     Attributes:
-        label: `pre_declared` where the plan that was frozen at the start names it, else `exploratory`.
+        label: `pre_declared` where the definition named it when the experiment started, else `exploratory`.
+        caution: of an exploratory one, what to make of it in plain words; to be shown with the numbers.
     """
 
     segment: str
@@ -384,6 +389,7 @@ class Segments:
     unit: str = ""
     tests: tuple[SegmentTest, ...] = ()
     rows: tuple[SegmentRow, ...] = ()
+    caution: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,6 +427,44 @@ class Funnel:
     status: Status
     reason: str
     arms: tuple[FunnelRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExposuresRow:
+    """The visitors of an arm who saw so many offers.
+
+    Attributes:
+        offers_seen: how many offers, or how often, as `counted` says; the highest number stands for "or more".
+        n: mature visitors.
+        value: the metric's value of these visitors, described and not compared.
+    """
+
+    arm: str
+    offers_seen: int
+    n: int
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ByExposures:
+    """The primary metric by the number of offers seen: descriptive, as that number comes after the assignment.
+
+    There is no difference, no interval and no p-value, and nothing else is made of it.
+
+    Attributes:
+        label: says so in plain words; to be shown with the numbers.
+        counted: what is counted, in words.
+        most: the highest number, which stands for "or more".
+    """
+
+    status: Status
+    reason: str
+    label: str = ""
+    counted: str = ""
+    metric: str = ""
+    unit: str = ""
+    most: int | None = None
+    rows: tuple[ExposuresRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -561,7 +605,8 @@ class Offers:
     after_sale: AfterSale | None = None
     waiting: Waiting | None = None
     clusters: Cluster | None = None
+    by_exposures: ByExposures | None = None
 
 
-Effect = Money | Factorial | Response | Incremental | Segments | AfterSale | Waiting | Cluster
+Effect = Money | Factorial | Response | Incremental | Segments | AfterSale | Waiting | Cluster | ByExposures
 """The parts that say what an offer does, and are withheld whole."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from ..withholding import REASON
 from .after_sale import maturity
+from .by_exposures import LABEL, asks_for_exposures
 from .factorial import asks_for_factorial
 from .funnel import funnel_of
 from .incremental import asks_for_incremental
 from .money import asks_for_money
 from .response import asks_for_response
 from .seen import Seen
-from .segments import asks_for_segments
-from .tree import AfterSale, Cluster, Factorial, Incremental, Money, Offers, Response, Segments, Waiting
+from .segments import asks_for_segments, without_numbers
+from .tree import AfterSale, ByExposures, Cluster, Factorial, Incremental, Money, Offers, Response, Waiting
 from .waiting import asks_for_waiting
 
 __all__ = ["withheld_offers"]
@@ -29,9 +30,12 @@ def withheld_offers(seen: Seen) -> Offers:
         factorial=Factorial("withheld", REASON) if asks_for_factorial(definition) else None,
         response=None if doses is None else Response("withheld", REASON, doses.kind, doses.unit),
         incremental=Incremental("withheld", REASON) if asks_for_incremental(seen) else None,
-        segments=tuple(Segments(name, "pre_declared", "withheld", REASON) for name in asks_for_segments(seen)),
+        segments=tuple(
+            without_numbers(name, label, "withheld", REASON) for name, label in asks_for_segments(seen).items()
+        ),
         funnel=funnel_of(seen, withheld=True),
         after_sale=AfterSale("withheld", REASON, maturity=maturity(seen.observations)),
         waiting=Waiting("withheld", REASON) if asks_for_waiting(seen) else None,
         clusters=None if cluster is None else Cluster(cluster, "withheld", REASON),
+        by_exposures=ByExposures("withheld", REASON, LABEL) if asks_for_exposures(seen) else None,
     )

@@ -8,6 +8,7 @@ and is finished by the next.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -18,14 +19,17 @@ from ...experiments.snapshot import Published
 from ..archive import read_archive, write_archive
 from ..engine import Raced, reading, writing
 from ..engines import database_of
+from ..exploring import segments_of_versions
 from ..funnels import read_funnel
 from ..horizon import raise_horizon
 from ..lookups import find_ids
+from ..observations import Breakdown
 from ..reading import read_breakdown, read_observations
+from ..showings import read_by_showings
 from ..store import Store
 from ..tables import experiment, exposure, offer_step, segment
 from ..times import from_micros, now_micros, to_micros
-from ..versions import experiment_keys, latest_version
+from ..versions import all_versions, experiment_keys, latest_version
 from .unneeded import Group, Unneeded
 
 __all__ = ["PrunedExperiment", "Pruning", "plan_pruning", "prune_store"]
@@ -205,11 +209,25 @@ def _keep(connection: Connection, key: str, limit: int) -> None:
     if reason is not None:
         raise InputError(f"{key!r} was changed while the store was pruned: {reason}", hint="Prune again.")
     observations = read_observations(connection, published, now)
-    breakdowns = {name: read_breakdown(connection, published, now, name) for name in published.definition.segments}
+    breakdowns = _breakdowns(connection, published, now)
     funnel = read_funnel(connection, published, now)
+    showings = read_by_showings(connection, published, now)
     if _counted(connection, number) != before:
         raise Raced
-    write_archive(connection, published, observations, now, breakdowns, funnel)
+    write_archive(connection, published, observations, now, breakdowns, funnel, showings)
+
+
+def _breakdowns(connection: Connection, published: Published, now: int) -> dict[str, Breakdown]:
+    """By every segment, as reports read it."""
+    recorded = segments_of_versions(all_versions(connection, published.definition.experiment))
+    whole = dict.fromkeys((*recorded.planned, *published.definition.segments))
+    found = {name: read_breakdown(connection, published, now, name) for name in whole}
+    for name in recorded.exploratory:
+        if name not in whole:
+            # One that is no category has nothing to keep, nor would a report have shown it.
+            with suppress(InputError):
+                found[name] = read_breakdown(connection, published, now, name, grouped=True)
+    return found
 
 
 def _pieces(connection: Connection, group: Group) -> Iterator[tuple[Group, int, int]]:

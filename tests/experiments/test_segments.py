@@ -19,6 +19,7 @@ from offerlift.errors import InputError, PublishError
 from offerlift.experiments import Assigner, Assignment, Counts, Exposure, Reason, Recorder, Snapshot, publish
 from offerlift.experiments.assignment import NO_SEGMENTS
 from offerlift.experiments.segments import segment_text, segments_of
+from offerlift.experiments.snapshot import Published
 from offerlift.experiments.spool import Spool
 from offerlift.experiments.testing import CapturingRecorder
 from offerlift.experiments.wire import EXPOSURE, exposure_fields, from_json, read_fields, to_json
@@ -236,12 +237,26 @@ def test_segments_are_published() -> None:
     assert Assigner(Snapshot.of([plain])).assign("exp", "v1", {"country": "DE"}).segments is NO_SEGMENTS
 
 
-def test_a_holdout_with_segments_is_refused() -> None:
+def test_exploratory_segments_are_recorded_like_the_others() -> None:
+    """Assigned and read from the snapshot with; they are part of neither hash, so they may change while it runs."""
+    planned = publish(definition(segments=("country",)), None, state="running", at=NOON)
+    one = publish(definition(segments=("country",), exploratory_segments=("tier",)), planned, at=NOON)
+    assert (one.assignment_hash, one.plan_hash) == (planned.assignment_hash, planned.plan_hash)
+    read = Published.from_json(one.to_json())
+    assert read.definition.recorded_segments == ("country", "tier")
+    given = {"country": "DE", "tier": 3, "cart": 7}
+    assert Assigner(Snapshot.of([read])).assign("exp", "v1", given).segments == {"country": "DE", "tier": 3}
+    alone = publish(definition(exploratory_segments=("tier",)), None, state="running", at=NOON)
+    assert Assigner(Snapshot.of([alone])).assign("exp", "v1", given).segments == {"tier": 3}
+
+
+@pytest.mark.parametrize("key", ["segments", "exploratory_segments"])
+def test_a_holdout_with_segments_is_refused(key: str) -> None:
     """They would never be recorded, so publishing says where to name them instead."""
     with pytest.raises(PublishError) as caught:
-        publish(holdout(segments=("country",)), None, at=NOON)
+        publish(holdout(**{key: ("country",)}), None, at=NOON)
     (finding,) = caught.value.findings
-    assert (finding.path, finding.seen) == ("segments", "country")
+    assert (finding.path, finding.seen) == (key, "country")
     assert "name them in the experiments that it covers" in finding.message
 
 

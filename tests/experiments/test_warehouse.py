@@ -11,6 +11,7 @@ from offerlift.experiments.warehouse import ComputedCovariate
 TEXT = """\
 experiment: exit
 segments: [country]
+exploratory_segments: [browser]
 arms: [{name: control}, {name: discount}]
 metrics: [conversion, {revenue_per_visitor: {window: 7d, covariate: past}}]
 plan: {primary: conversion}
@@ -22,7 +23,7 @@ warehouse:
     arm: variant
     arms: {control: 0, discount: [1, true]}
     experiment: {column: test, value: 17}
-    segments: {country: geo}
+    segments: {country: geo, browser: agent}
   facts:
     - {sql: "SELECT a.*, ';' AS x FROM orders a", visitor: id, at: paid, event: purchase, value: total, money: major}
   covariates:
@@ -38,7 +39,10 @@ def test_what_the_section_becomes(tmp_path):
     assert tables is not None
     log = tables.assignments
     assert (log.table, log.experiment, log.experiment_value) == (("ab", "log"), "test", "17")
-    assert (log.arms, log.segments) == ({"0": "control", "1": "discount", "true": "discount"}, {"country": "geo"})
+    assert (log.arms, log.segments) == (
+        {"0": "control", "1": "discount", "true": "discount"},
+        {"country": "geo", "browser": "agent"},
+    )
     assert tables.covariates == (ComputedCovariate("past", "purchase", "value", 90 * 86_400_000_000),)
     assert definition == parse_definition(TEXT.split("warehouse:")[0])
 
@@ -48,7 +52,7 @@ def test_what_the_section_becomes(tmp_path):
     [
         ("discount: [1", "discont: [1", "must be one of the arms: control, discount"),
         ("discount: [1, true]", "discount: [0]", "'0' already means the arm control"),
-        ("{country: geo}", "{land: geo}", "is no segment of this definition"),
+        ("country: geo", "land: geo", "is no segment of this definition"),
         ("event: purchase, value", "event: order, value", "no table has the event 'purchase', which conversion needs"),
         (", value: total, money: major", "", "no table of the event 'purchase' has a `value`"),
         (", money: major", "", "`value` needs `money`, which says what it is in"),

@@ -63,6 +63,7 @@ class Shop:
         levels: Mapping[str, Mapping[str, str]] | None = None,
         factors: Mapping[str, tuple[str, ...]] | None = None,
         plan: Plan | None = None,
+        further: tuple[Offer, ...] = (),
         **more: object,
     ) -> None:
         """The experiment, its first arm the control."""
@@ -79,6 +80,7 @@ class Shop:
             metrics,
             plan or Plan(metrics[0].name),
             factors=factors or {},
+            offers=further,
             **more,
         )
         self.store.publish(Published(definition, "running", 1, 1, START, START, "hash", "plan"))
