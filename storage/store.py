@@ -22,7 +22,7 @@ from .archive import read_archive, read_kept_breakdown, read_kept_funnel, unprun
 from .arrivals import Arrivals, read_arrivals
 from .audit import Audit, audit_assignments
 from .decisions import Decided, add_decision, read_decisions
-from .distributions import Distributions, read_distributions
+from .distributions import Distributions, Largest, read_distributions, read_largest
 from .engine import Raced, database_url, open_engine, read, translated, writing
 from .engines import database_of
 from .exposures import prepare_exposures, store_exposures
@@ -486,6 +486,14 @@ class Store(AcrossForks):
             InputError: no experiment of that key, or a naive time.
         """
         return self._analysed(experiment, as_of, read_distributions)
+
+    def largest(self, experiment: str, *, as_of: datetime | None = None) -> Largest:
+        """The largest sum of a visitor in each arm beside all of them, of the latest version's metrics of money.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or rows that were pruned.
+        """
+        return self._analysed(experiment, as_of, read_largest)
 
     def visitor_values(self, experiment: str, arm: str, *, as_of: datetime | None = None) -> VisitorValues:
         """The joint values of all metrics' columns of an arm's visitors, at most about 500,000 of them.
