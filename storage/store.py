@@ -46,7 +46,8 @@ from .reading import (
     read_variant,
     visitors_of,
 )
-from .results import Tally, WriteResult
+from .rejections import Kind, count_rejections
+from .results import Refusal, Tally, WriteResult
 from .series import Series, SinceExposure, read_series, read_since_exposure
 from .table import TableRow
 from .table_rows import store_table_rows
@@ -235,7 +236,7 @@ class Store(AcrossForks):
         """
         now = now_micros()
         return self._write(
-            records, prepare_exposures, lambda connection, chunk: store_exposures(connection, chunk, now)
+            records, prepare_exposures, lambda connection, chunk: store_exposures(connection, chunk, now), "exposure"
         )
 
     def write_outcomes(self, records: Iterable[Outcome]) -> WriteResult:
@@ -250,6 +251,7 @@ class Store(AcrossForks):
             records,
             lambda chunk, tally: prepare_outcomes(chunk, self.currency, tally),
             lambda connection, chunk: store_outcomes(connection, chunk, now),
+            "outcome",
         )
 
     def write_offer_steps(self, records: Iterable[OfferStep]) -> WriteResult:
@@ -259,12 +261,15 @@ class Store(AcrossForks):
         """
         now = now_micros()
         return self._write(
-            records, prepare_offer_steps, lambda connection, chunk: store_offer_steps(connection, chunk, now)
+            records,
+            prepare_offer_steps,
+            lambda connection, chunk: store_offer_steps(connection, chunk, now),
+            "offer_step",
         )
 
     def write_covariates(self, records: Iterable[Covariate]) -> WriteResult:
         """Store covariates: once for each name, visitor and time; another value there is a conflict."""
-        return self._write(records, prepare_covariates, store_covariates)
+        return self._write(records, prepare_covariates, store_covariates, "covariate")
 
     def write_table_rows(
         self, published: Published, rows: Sequence[TableRow], *, covariate: str | None = None
@@ -282,7 +287,7 @@ class Store(AcrossForks):
 
         In an analysis both are one person, whose earliest exposure and whose outcomes under either id count.
         """
-        return self._write(records, prepare_links, store_links)
+        return self._write(records, prepare_links, store_links, "link")
 
     def audit(self, experiment: str, *, limit: int = 100) -> Audit:
         """Compute every stored assignment of an experiment again, inside the database.
@@ -592,18 +597,43 @@ class Store(AcrossForks):
         records: Iterable[Record],
         prepare: Callable[[Iterable[tuple[int, Record]], Tally], list[Ready]],
         store: Callable[[Connection, list[Ready]], Tally],
+        kind: Kind | None = None,
     ) -> WriteResult:
+        """Write records chunk by chunk; what is not taken of a kind is counted in the transaction of its chunk."""
         tally = Tally()
         for chunk in _chunks(enumerate(records), CHUNK):
+            before = len(tally.refused)
             ready = prepare(chunk, tally)
-            if ready:
-                tally.add(self._writing(lambda connection, ready=ready: store(connection, ready)))
+            refused = tally.refused[before:]
+            if ready or (refused and kind is not None):
+                tally.add(self._writing(_counted(store, kind, chunk, ready, refused)))
                 self._written += len(ready)
         if self._written >= self._settle_at and self._rehearsing is None:
             with translated(self._url):
                 database_of(self._engine).settle(self._engine)
             self._settle_at = 2 * self._written
         return tally.result()
+
+
+def _counted(
+    store: Callable[[Connection, list[Ready]], Tally],
+    kind: Kind | None,
+    chunk: Sequence[tuple[int, Record]],
+    ready: list[Ready],
+    refused: Sequence[Refusal],
+) -> Callable[[Connection], Tally]:
+    """The transaction of a chunk: what is `ready` is stored, and what is not taken is counted."""
+
+    def work(connection: Connection) -> Tally:
+        done = store(connection, ready) if ready else Tally()
+        if kind is not None and (refused or done.refused or done.conflicts):
+            first = chunk[0][0]
+            contrary = [chunk[one.index - first][1] for one in done.conflicts]
+            impossible = [chunk[one.index - first][1] for one in (*refused, *done.refused)]
+            count_rejections(connection, kind, contrary, impossible, now_micros())
+        return done
+
+    return work
 
 
 def _measured_by(published: Published, metrics: Sequence[Metric] | None) -> Published:
