@@ -29,7 +29,8 @@ def status(db: str) -> Output:
     with open_store(db, create=False) as store:
         found = status_of(store)
     rows = [asdict(one) for one in found]
-    return Output(lambda: _text(found), {"experiments": rows}, rows, lambda: _markdown(found))
+    flat = [row | {"warnings": ", ".join(row["warnings"])} for row in rows]
+    return Output(lambda: _text(found), {"experiments": rows}, flat, lambda: _markdown(found))
 
 
 def _text(found: tuple[Status, ...]) -> str:
@@ -45,7 +46,7 @@ def _text(found: tuple[Status, ...]) -> str:
             f"{one.visitors:,}",
             f"{one.action} {one.arm}" if one.arm else one.action,
             _weeks(one),
-            one.command or one.step,
+            (one.command or one.step) + _warnings(one),
         )
         for one in found
     ]
@@ -58,6 +59,10 @@ def _weeks(one: Status) -> str:
     return "< 1" if one.weeks_left < 1 else f"{round(one.weeks_left):,}"
 
 
+def _warnings(one: Status) -> str:
+    return f" (health warns: {', '.join(one.warnings)})" if one.warnings else ""
+
+
 def _markdown(found: tuple[Status, ...]) -> str:
     from ..reports.markdown import code, escaped
 
@@ -67,5 +72,6 @@ def _markdown(found: tuple[Status, ...]) -> str:
     for one in found:
         phase = f", phase {one.phase}" if one.phase else ""
         said = f"- {code(one.experiment)} ({one.state}{phase}, {one.visitors:,} visitors): {escaped(one.step)}"
-        lines.append(f"{said} Next: {code(one.command)}" if one.command else said)
+        following = f" Next: {code(one.command)}" if one.command else ""
+        lines.append(said + following + escaped(_warnings(one)))
     return "\n".join(lines)

@@ -29,6 +29,15 @@ MARKERS = {
     "open": "M-5 0A5 5 0 1 0 5 0A5 5 0 1 0 -5 0Z",
     "level": "M-5 -5H5V5H-5Z",
 }
+LETTER = 6.7
+"""Pixels of a letter of a tick, on average."""
+
+GAP = 8.0
+"""Pixels between two of them, at least."""
+
+NARROWEST = 200.0
+"""Pixels of a scale where there is least room: 12.5rem in a window that is just no phone's."""
+
 PAD = 4.0
 """Percent of the width that is left free at either end, for arrows and markers."""
 
@@ -119,22 +128,38 @@ def bar(
     return "".join(parts) + "</svg>"
 
 
-def axis(scale: Scale, show: Callable[[float], str], zero: str = "", *, most: int = MOST_TICKS) -> str:
+def axis(
+    scale: Scale,
+    show: Callable[[float], str],
+    zero: str = "",
+    *,
+    most: int = MOST_TICKS,
+    narrowest: float = NARROWEST,
+) -> str:
     """The ticks below the bars of a scale; hidden from screen readers, who are told the numbers.
+
+    Those that would touch others where there is least room are left out: 0 stays, then what is farthest from it.
 
     Args:
         scale: of the bars.
         show: how a value is written.
         zero: what the line of no effect is called, in place of its number.
-        most: how many ticks there is room for.
+        most: how many ticks a scale has.
+        narrowest: pixels of the scale where there is least room.
     """
     parts = ['<svg class="bar axis" width="100%" height="20" aria-hidden="true">']
-    for x in scale.ticks(most):
+    taken: list[tuple[float, float]] = []
+    shown: dict[float, str] = {}
+    for x in sorted(scale.ticks(most), key=lambda x: (x != 0, -abs(x))):
         at = scale.at(x)
         anchor = "start" if at < 10 else "end" if at > 90 else "middle"
         name = zero if zero and x == 0 else show(x)
-        parts.append(f'<text x="{at:.1f}%" y="14" text-anchor="{anchor}">{escape(name)}</text>')
-    return "".join(parts) + "</svg>"
+        size = LETTER * len(name)
+        left = at / 100 * narrowest - {"start": 0.0, "middle": size / 2, "end": size}[anchor]
+        if all(left + size + GAP <= start or end + GAP <= left for start, end in taken):
+            taken.append((left, left + size))
+            shown[x] = f'<text x="{at:.1f}%" y="14" text-anchor="{anchor}">{escape(name)}</text>'
+    return "".join([*parts, *(shown[x] for x in sorted(shown))]) + "</svg>"
 
 
 def _interval(row: LiftRow, scale: Scale) -> Iterator[str]:

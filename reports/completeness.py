@@ -1,13 +1,22 @@
-"""Whether all data is there: outcomes that do not arrive, money without a value, orphaned refunds, lost rows."""
+"""Whether all data is there: outcomes that do not arrive, money without value, orphaned refunds, what was not taken."""
 
 from __future__ import annotations
 
 from ..storage.observations import Observations
 from .counts import mature_counts
-from .format import count, join, label, p_value, quote
+from .format import count, join, label, p_value, percent, quote
 from .tree import HealthCheck
 
-__all__ = ["LOWEST_RATE", "OUTCOMES_ALARM", "currencies", "outcomes", "refunds", "rows"]
+__all__ = [
+    "LOWEST_RATE",
+    "OUTCOMES_ALARM",
+    "REJECTED_SHARE",
+    "conflicts",
+    "currencies",
+    "outcomes",
+    "refunds",
+    "rows",
+]
 
 OUTCOMES_ALARM = 0.001
 """Missing outcomes fail where chance alone would have left none with less than this probability.
@@ -23,6 +32,9 @@ USUAL_RATE = 0.01
 
 OUTCOMES_WARNING = 0.05
 """Without any outcome it is warned where the usual rate leaves this chance of none."""
+
+REJECTED_SHARE = 0.001
+"""Records that were not taken beside those that count, from which on it is warned: one in a thousand."""
 
 
 def outcomes(observations: Observations, phases: int) -> HealthCheck:
@@ -150,6 +162,43 @@ def rows(observations: Observations) -> HealthCheck:
         "warn",
         f"{count(refused)} of {count(total)} rows could not be read and are not in the numbers; if they are not spread "
         f"evenly over the arms, they bias the comparison.",
+    )
+
+
+def conflicts(observations: Observations) -> HealthCheck:
+    """How many records contradicted a stored one, or were refused.
+
+    It warns from `REJECTED_SHARE` of all on, which are the visitors, their outcomes, and what was not taken.
+    """
+    seen = observations.rejections
+    if observations.definition.source == "table":
+        return HealthCheck("conflicts", "not_run", "A table: rows that contradict each other are among the refused.")
+    if seen is None:
+        return HealthCheck(
+            "conflicts", "not_run", "Only a store counts what it did not take, and only since it learned to."
+        )
+    total = seen.conflicts + seen.refused
+    first = observations.first_exposure
+    is_partly_known = seen.since is not None and (first is None or first < seen.since)
+    since = f" since {seen.since:%Y-%m-%d}, when the store began to count" if is_partly_known else ""
+    if total == 0 and is_partly_known:
+        return HealthCheck("conflicts", "not_run", f"Every record was taken{since}; of the days before nobody knows.")
+    if total == 0:
+        return HealthCheck("conflicts", "ok", "Every record was taken: none contradicted a stored one or was refused.")
+    arms = [arm for stratum in observations.strata for arm in stratum.arms.values()]
+    share = total / (total + sum(arm.visitors + sum(arm.outcomes.values()) for arm in arms))
+    parts = [f"{count(seen.conflicts)} contradicted a stored one, which stays"] if seen.conflicts else []
+    parts += [f"{count(seen.refused)} could not be stored"] if seen.refused else []
+    said = f"{count(total)} {'record was' if total == 1 else 'records were'} not taken{since}: {join(parts)}"
+    last = "" if seen.last is None else f", the latest of {seen.last:%Y-%m-%d}"
+    if share < REJECTED_SHARE:
+        return HealthCheck("conflicts", "ok", f"{said}{last}. That is less than one in a thousand.")
+    return HealthCheck(
+        "conflicts",
+        "warn",
+        f"{said}{last}. That is {percent(share, share / 2)} of all; if they are not spread evenly over the arms, they "
+        f"bias the comparison. Who wrote them was told why: see the backend's log, or what an import refused. Those "
+        f"that were mended and written again since are among them.",
     )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..storage import Store, Table, Warehouse
     from ..storage.observations import Observations
 
-__all__ = ["ArmValues", "Counts", "Details", "Values"]
+__all__ = ["ArmValues", "Counts", "Details", "Largest", "Values"]
 
 Read = TypeVar("Read")
 
@@ -37,6 +37,9 @@ class ArmValues(Protocol):
 Values = Mapping[int, Mapping[str, Mapping[str, ArmValues]]]
 """Phase -> metric of money -> arm."""
 
+Largest = Mapping[int, Mapping[str, Mapping[str, LargestValues]]]
+"""Phase -> metric of money -> arm: the largest sums of its mature visitors beside all of them."""
+
 Counts = Mapping[str, Mapping[int, Mapping[str, int]]]
 """Value of a segment -> phase -> arm -> visitors."""
 
@@ -52,10 +55,12 @@ class Details:
         values: Callable[[], Values] | None = None,
         counts: Callable[[str], Counts] | None = None,
         offers: OfferReaders | None = None,
+        largest: Callable[[], Largest] | None = None,
     ) -> None:
         self.offers = OfferDetails(offers)
-        self._read_values, self._read_counts = values, counts
+        self._read_values, self._read_counts, self._read_largest = values, counts, largest
         self._values: Values | str | None = None
+        self._largest: Largest | str | None = None
         self._counts: dict[str, Counts | str] = {}
         self._tests: dict[tuple[str, str], PermutationTest | str] = {}
 
@@ -67,6 +72,7 @@ class Details:
             lambda: store.distributions(key, as_of=at).by_phase,
             lambda segment: store.visitors_by(key, segment, as_of=at),
             OfferReaders.of_store(store, observations),
+            lambda: store.largest(key, as_of=at),
         )
 
     @classmethod
@@ -89,6 +95,15 @@ class Details:
         if self._values is None:
             self._values = _read(self._read_values, "The values of single visitors are not read here.")
         return self._values
+
+    def largest(self) -> Largest | str:
+        """The largest sums of single visitors, which are read faster than every visitor's; or why there are none."""
+        if self._largest is None:
+            if self._values is None and self._read_largest is not None:
+                self._largest = _read(self._read_largest, "")
+            else:
+                self._largest = _largest_of(self.values())
+        return self._largest
 
     def counts(self, segment: str) -> Counts | str:
         """The visitors by a segment's values; or why there are none."""
@@ -120,6 +135,15 @@ class Details:
             return "The randomisation test is of money, and this metric is not."
         test = permutation_test(found[arm].visitors, found[control].visitors)
         return test if test.p_value is not None else test.reason
+
+
+def _largest_of(values: Values | str) -> Largest | str:
+    if isinstance(values, str):
+        return values
+    return {
+        phase: {metric: {arm: one.largest for arm, one in arms.items()} for metric, arms in metrics.items()}
+        for phase, metrics in values.items()
+    }
 
 
 def _read(read: Callable[[], Read] | None, without: str) -> Read | str:

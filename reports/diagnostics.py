@@ -87,12 +87,12 @@ def outliers(observations: Observations, details: Details) -> HealthCheck:
     suspects = [(m, arm) for m in metrics for arm in observations.arms if _may_be_concentrated(observations, m, arm)]
     if not suspects:
         return _no_outliers()
-    values = details.values()
-    if isinstance(values, str):
-        return HealthCheck("outliers", "not_run", values)
+    by_phase = details.largest()
+    if isinstance(by_phase, str):
+        return HealthCheck("outliers", "not_run", by_phase)
     found = []
     for metric, arm in suspects:
-        own = [phase[metric.name][arm].largest for phase in values.values() if arm in phase.get(metric.name, {})]
+        own = [phase[metric.name][arm] for phase in by_phase.values() if arm in phase.get(metric.name, {})]
         largest = LargestValues(
             tuple(sorted((value for one in own for value in one.values), reverse=True)), sum(one.total for one in own)
         )

@@ -15,7 +15,7 @@ from fractions import Fraction
 from ..experiments.definition import Arm, Definition
 from ..stats import homogeneity_test, running_sample_ratio_test, sample_ratio_test
 from ..storage.observations import Observations, Stratum
-from .completeness import currencies, outcomes, refunds, rows
+from .completeness import conflicts, currencies, outcomes, refunds, rows
 from .counts import mature_counts
 from .details import Details
 from .diagnostics import covariates, outliers, srm_by_day, srm_by_segment
@@ -69,6 +69,7 @@ def health_checks(observations: Observations, details: Details | None = None) ->
         _phases(observations),
         _unknown_arms(observations),
         rows(observations),
+        conflicts(observations),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from . import format as fmt
 from .bars import axis
 from .charts import Truth
-from .overview import lifts, overview_scale
+from .overview import NARROWEST, lifts, overview_scale
 from .section import CHECKS, ICONS, STATUS_ICONS, section
 from .tree import Scorecard
 
@@ -42,7 +42,7 @@ def render_html(
         heading=title or ("Experiment report" if len(scorecards) == 1 else f"{names}: experiment report"),
         sections=sections,
         overview=[{**shown, "lifts": lifts(shown["card"], scale)} for shown in sections] if len(sections) > 1 else None,
-        lift_axis=axis(scale, lambda x: fmt.lift(x, 0.2) if x else "0%", most=4),
+        lift_axis=axis(scale, lambda x: fmt.lift(x, 0.2) if x else "0%", most=4, narrowest=NARROWEST),
         simulated=any(shown["truth"] for shown in sections),
         generated_by=scorecards[0].generated_by if scorecards else "offerlift",
     )

@@ -10,7 +10,10 @@ from .bars import Scale, bar, lift_scale, tone
 from .offers.showing import money
 from .tree import AnytimeRow, ComparisonRow, LiftRow, Scorecard, SequentialRow
 
-__all__ = ["ArmLift", "Lifts", "lifts", "overview_scale", "week_money"]
+__all__ = ["NARROWEST", "ArmLift", "Lifts", "lifts", "overview_scale", "week_money"]
+
+NARROWEST = 112.0
+"""Pixels of the bars in an overview where there is least room: 7rem."""
 
 MOST_ARMS = 4
 """Arms whose bars an overview has room for."""

@@ -31,8 +31,8 @@ from .looks import (
     verdict_rows,
 )
 from .offers.clusters import clustered
-from .scorecard import scorecard
-from .tree import Scorecard
+from .scorecard import checked, scorecard
+from .tree import HealthCheck, Scorecard
 
 __all__ = ["Reviewed", "make_look", "record_look", "report_hash", "review_observations"]
 
@@ -92,17 +92,18 @@ def review_observations(
     key = observations.definition.experiment
     past = store.looks(key)
     details = Details.of_store(store, observations)
-    made, reason = make_look(observations, past, reveal=reveal, details=details)
+    health = checked(observations, past, details)
+    made, reason = make_look(observations, past, reveal=reveal, details=details, health=health)
     if not made:
-        return Reviewed(scorecard(observations, past, details), None, reason)
+        return Reviewed(scorecard(observations, past, details, health=health), None, reason)
     if dry_run:
-        before = scorecard(observations, past, details)
+        before = scorecard(observations, past, details, health=health)
         return Reviewed(before, made[0].look, _would_record(observations, made), made[0].planned)
-    card = scorecard(observations, [*past, *made], details)
+    card = scorecard(observations, [*past, *made], details, health=health)
     shown = report_hash(card)
     rows = [replace(one, report_hash=shown) for one in made]
     if not store.record_look(key, rows):
-        return Reviewed(scorecard(observations, store.looks(key), details), None, say.ANOTHER_REVIEW)
+        return Reviewed(scorecard(observations, store.looks(key), details, health=health), None, say.ANOTHER_REVIEW)
     return Reviewed(card, rows[0].look, reason, rows[0].planned)
 
 
@@ -120,7 +121,12 @@ def report_hash(card: Scorecard) -> str:
 
 
 def make_look(
-    observations: Observations, past: Sequence[Look] = (), *, reveal: bool = False, details: Details | None = None
+    observations: Observations,
+    past: Sequence[Look] = (),
+    *,
+    reveal: bool = False,
+    details: Details | None = None,
+    health: Sequence[HealthCheck] | None = None,
 ) -> tuple[list[Look], str]:
     """The rows of the look that is to be made now, and why; no rows where none is. Nothing is written.
 
@@ -129,12 +135,14 @@ def make_look(
         past: all looks that are recorded, also those of a later time.
         reveal: whether to look although no look is due.
         details: reads single visitors where a check needs them.
+        health: what `health_checks` found of the same; None: they are run here.
     """
     details = details or Details()
     definition = observations.definition
     if definition.source == "table":
         return [], say.READ_ONCE
-    health = health_checks(observations, details)
+    if health is None:
+        health = health_checks(observations, details)
     stop = blocked(observations, health)
     if stop is not None:
         return [], say.not_recorded(stop[1])

@@ -9,7 +9,7 @@ from . import format as fmt
 from .bars import Scale, axis
 from .html import render_page
 from .look_sentences import share_reached
-from .overview import lifts, overview_scale, week_money
+from .overview import NARROWEST, lifts, overview_scale, week_money
 from .review import GROUPS, Review, ReviewRow
 from .review_text import summary
 from .section import section
@@ -45,7 +45,7 @@ def overview(review: Review, href: Callable[[str], str]) -> list[tuple[str, list
         review: whose rows they are.
         href: where the page of an experiment is, by its key.
     """
-    scale = overview_scale([row.card for row in review.rows])
+    scale = _scale(review)
     return [
         (words, [_overview_row(row, href(row.card.experiment), scale) for row in review.rows if row.group == group])
         for group, words in GROUPS.items()
@@ -55,8 +55,13 @@ def overview(review: Review, href: Callable[[str], str]) -> list[tuple[str, list
 
 def overview_axis(review: Review) -> str:
     """The ticks of the scale that all bars of the overview share."""
-    scale = overview_scale([row.card for row in review.rows])
-    return axis(scale, lambda x: fmt.lift(x, 0.2) if x else "0%", most=4)
+    return axis(_scale(review), lambda x: fmt.lift(x, 0.2) if x else "0%", most=4, narrowest=NARROWEST)
+
+
+def _scale(review: Review) -> Scale:
+    """That of the experiments that need a decision, where there are any: what is still vague leaves it."""
+    decided = [row.card for row in review.rows if row.group == "needs_decision"]
+    return overview_scale(decided or [row.card for row in review.rows])
 
 
 def _recorded(review: Review) -> str:

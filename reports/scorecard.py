@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from ..storage.looks import Look
@@ -26,11 +27,15 @@ from .tree import ArmRow, Decision, HealthCheck, MetricRow, Progress, Scorecard
 from .verdict import Verdict
 from .withholding import withhold, withhold_counts
 
-__all__ = ["Scorecard", "scorecard"]
+__all__ = ["Scorecard", "checked", "scorecard"]
 
 
 def scorecard(
-    observations: Observations, looks: Sequence[Look] | None = (), details: Details | None = None
+    observations: Observations,
+    looks: Sequence[Look] | None = (),
+    details: Details | None = None,
+    *,
+    health: Sequence[HealthCheck] | None = None,
 ) -> Scorecard:
     """Everything that can be said about an experiment from its observations and the looks that are recorded of it.
 
@@ -45,15 +50,13 @@ def scorecard(
         looks: `Store.looks(experiment)`; those after the moment of the observations are left out. None where none can
             be recorded, as in a warehouse: then the always-valid interval decides, plan or no plan.
         details: reads single visitors where a check needs them, such as `Details.of_store(store, observations)`.
+        health: what `checked` found of the same; None: it is asked here.
     """
     definition = observations.definition
     past = [one for one in looks or () if one.at <= observations.as_of]
     details = details or Details()
-    if past or looks is None or not has_planned_looks(definition):
-        # What is split by segments has their visitors too, which health asks for: one reading for both.
-        for segment in definition.segments:
-            details.offers.breakdown(segment)
-    health = health_checks(observations, details)
+    if health is None:
+        health = checked(observations, looks, details)
     clusters = clustered(observations, details)
     metrics = metric_rows(observations, clusters=clusters)
     if looks is None or not has_planned_looks(definition):
@@ -72,6 +75,22 @@ def scorecard(
     else:
         health, metrics = withhold_counts(health), withhold(metrics)
     return _card(observations, health, metrics, decision, verdicts, progress, details, clusters, withheld=not past)
+
+
+def checked(observations: Observations, looks: Sequence[Look] | None, details: Details) -> tuple[HealthCheck, ...]:
+    """The health checks of a scorecard, for those who make several of the same observations.
+
+    Args:
+        observations: what was seen.
+        looks: as for `scorecard`.
+        details: as for `scorecard`, which gets the same.
+    """
+    past = [one for one in looks or () if one.at <= observations.as_of]
+    if past or looks is None or not has_planned_looks(observations.definition):
+        # What is split by segments has their visitors too, which health asks for: one reading for both.
+        for segment in observations.definition.segments:
+            details.offers.breakdown(segment)
+    return health_checks(observations, details)
 
 
 def _between_looks(
@@ -159,6 +178,7 @@ def _expected_share(observations: Observations, arm: str) -> float:
     return sum(visitors * share for visitors, share in phases) / total
 
 
+@cache
 def _version() -> str:
     try:
         return version("offerlift")

@@ -41,18 +41,11 @@ CHECKS = {
     "outliers": "Outliers",
     "covariates": "Bias before the exposure",
     "late_data": "Late data",
-    "conflicts": "Conflicts",
+    "conflicts": "Conflicts and refused records",
     "phases": "Phases",
     "unknown_arms": "Unknown arms",
-    "rows": "Refused rows",
+    "rows": "Refused rows of the table",
 }
-
-CONFLICTS = HealthCheck(
-    "conflicts",
-    "not_run",
-    "Of two records that contradict each other the first is kept, and each write or import says how many there were: "
-    "they are not counted in the store.",
-)
 
 
 def section(number: int, card: Scorecard, truth: Truth | None = None, *, note: str = "") -> dict[str, Any]:
@@ -114,7 +107,7 @@ def _checks(card: Scorecard) -> list[HealthCheck]:
     """The checks of the scorecard, then those that only a page has."""
     found = list(card.health)
     if card.background is not None:
-        found += [card.background.late, CONFLICTS]
+        found.append(card.background.late)
     return found
 
 

@@ -28,6 +28,7 @@ class Status:
         weeks_left: as in the weekly review; None where there is no planned end, or nothing left to wait for.
         step: what is to be done, in words.
         command: that does it; "" where none does.
+        warnings: the health checks that warn; what fails is the action.
     """
 
     experiment: str
@@ -41,6 +42,7 @@ class Status:
     step: str
     command: str
     owner: str
+    warnings: tuple[str, ...] = ()
 
 
 def status_of(store: Store) -> tuple[Status, ...]:
@@ -63,4 +65,5 @@ def _status(row: ReviewRow, versions: Sequence[Published]) -> Status:
         step=f"{row.step.action}.{f' {row.step.following}' if row.step.following else ''}",
         command=row.step.command,
         owner=card.definition.owner,
+        warnings=tuple(one.check for one in card.health if one.status == "warn"),
     )

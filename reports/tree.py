@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..experiments.definition import Definition
@@ -484,18 +485,23 @@ class Scorecard:
 
 def plain(value: Any) -> Any:
     """What JSON can say of frozen records, mappings, sequences and times; None for a number that is not finite."""
+    if value is None or isinstance(value, str | bool):
+        return value
     if is_dataclass(value):
-        shown = [f.name for f in fields(value) if f.metadata.get("json", True)]
-        return {name: plain(getattr(value, name)) for name in shown}
+        return {name: plain(getattr(value, name)) for name in _shown(type(value))}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, bool | str) or value is None:
-        return value
     if isinstance(value, int):
         return int(value)
     number = float(value)
     return number if math.isfinite(number) else None
+
+
+@cache
+def _shown(kind: type) -> tuple[str, ...]:
+    """The fields of such records that JSON shows."""
+    return tuple(f.name for f in fields(kind) if f.metadata.get("json", True))

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from ..experiments.definition import Definition, State
 from ..stats.moments import Moments
+from .rejections import Rejections
 
 __all__ = ["ArmCounts", "Breakdown", "Observations", "Stratum"]
 
@@ -86,6 +87,8 @@ class Observations:
         unreported_rows: outcomes and refunds in another currency without a value in the reporting one: no money column
             has them, in any phase.
         orphaned_refunds: refunds whose original is not stored; not counted.
+        rejections: records that contradicted a stored one or were refused; None where nobody counts them, as in a
+            warehouse.
     """
 
     definition: Definition
@@ -102,6 +105,7 @@ class Observations:
     earlier: tuple[Stratum, ...] = ()
     unreported_rows: int = 0
     orphaned_refunds: int = 0
+    rejections: Rejections | None = None
 
     @property
     def strata(self) -> tuple[Stratum, ...]:

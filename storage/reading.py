@@ -22,11 +22,12 @@ from .features import Feature
 from .late_covariates import refuse_late_covariates
 from .observations import ArmCounts, Breakdown, Observations, Stratum
 from .origins import Origin, store_origin
+from .rejections import read_rejections
 from .sources import Sources
 from .statements import covariate_statement, day_statement, moment_statement, orphan_statement
 from .sums import Layout, Sums, add_covariate, add_outcomes, best_shift, moments_of, summed
 from .tally import tallied
-from .times import from_micros
+from .times import from_micros, to_micros
 from .versions import all_versions, planned_shares
 
 __all__ = [
@@ -65,7 +66,10 @@ class Group:
 def read_observations(connection: Connection, published: Published, as_of: int) -> Observations:
     """Counts and moments of a published version, as of a time in microseconds."""
     shares = planned_shares(connection, published.definition.experiment) if published.phase > 1 else {}
-    return observed(connection, published.state, store_origin(connection, published, as_of), shares)
+    seen = observed(connection, published.state, store_origin(connection, published, as_of), shares)
+    began = [to_micros(one) for one in (published.started_at, seen.first_exposure) if one is not None]
+    rejections = read_rejections(connection, published.definition, min(began, default=None), as_of)
+    return replace(seen, rejections=rejections)
 
 
 def read_variant(

@@ -22,7 +22,7 @@ from .archive import read_archive, read_kept_breakdown, read_kept_funnel, read_k
 from .arrivals import Arrivals, read_arrivals
 from .audit import Audit, audit_assignments
 from .decisions import Decided, add_decision, read_decisions
-from .distributions import Distributions, read_distributions
+from .distributions import Distributions, Largest, read_distributions, read_largest
 from .engine import Raced, database_url, open_engine, read, translated, writing
 from .engines import database_of
 from .exploring import RecordedSegments, segments_of_versions
@@ -47,7 +47,8 @@ from .reading import (
     read_variant,
     visitors_of,
 )
-from .results import Tally, WriteResult
+from .rejections import Kind, count_rejections
+from .results import Refusal, Tally, WriteResult
 from .series import Series, SinceExposure, read_series, read_since_exposure
 from .showings import ByShowings, read_by_showings
 from .table import TableRow
@@ -237,7 +238,7 @@ class Store(AcrossForks):
         """
         now = now_micros()
         return self._write(
-            records, prepare_exposures, lambda connection, chunk: store_exposures(connection, chunk, now)
+            records, prepare_exposures, lambda connection, chunk: store_exposures(connection, chunk, now), "exposure"
         )
 
     def write_outcomes(self, records: Iterable[Outcome]) -> WriteResult:
@@ -252,6 +253,7 @@ class Store(AcrossForks):
             records,
             lambda chunk, tally: prepare_outcomes(chunk, self.currency, tally),
             lambda connection, chunk: store_outcomes(connection, chunk, now),
+            "outcome",
         )
 
     def write_offer_steps(self, records: Iterable[OfferStep]) -> WriteResult:
@@ -261,12 +263,15 @@ class Store(AcrossForks):
         """
         now = now_micros()
         return self._write(
-            records, prepare_offer_steps, lambda connection, chunk: store_offer_steps(connection, chunk, now)
+            records,
+            prepare_offer_steps,
+            lambda connection, chunk: store_offer_steps(connection, chunk, now),
+            "offer_step",
         )
 
     def write_covariates(self, records: Iterable[Covariate]) -> WriteResult:
         """Store covariates: once for each name, visitor and time; another value there is a conflict."""
-        return self._write(records, prepare_covariates, store_covariates)
+        return self._write(records, prepare_covariates, store_covariates, "covariate")
 
     def write_table_rows(
         self, published: Published, rows: Sequence[TableRow], *, covariate: str | None = None
@@ -284,7 +289,7 @@ class Store(AcrossForks):
 
         In an analysis both are one person, whose earliest exposure and whose outcomes under either id count.
         """
-        return self._write(records, prepare_links, store_links)
+        return self._write(records, prepare_links, store_links, "link")
 
     def audit(self, experiment: str, *, limit: int = 100) -> Audit:
         """Compute every stored assignment of an experiment again, inside the database.
@@ -524,6 +529,14 @@ class Store(AcrossForks):
         """
         return self._analysed(experiment, as_of, read_distributions)
 
+    def largest(self, experiment: str, *, as_of: datetime | None = None) -> Largest:
+        """The largest sum of a visitor in each arm beside all of them, of the latest version's metrics of money.
+
+        Raises:
+            InputError: no experiment of that key, a naive time, or rows that were pruned.
+        """
+        return self._analysed(experiment, as_of, read_largest)
+
     def visitor_values(self, experiment: str, arm: str, *, as_of: datetime | None = None) -> VisitorValues:
         """The joint values of all metrics' columns of an arm's visitors, at most about 500,000 of them.
 
@@ -621,20 +634,46 @@ class Store(AcrossForks):
         records: Iterable[Record],
         prepare: Callable[[Iterable[tuple[int, Record]], Tally], list[Ready]],
         store: Callable[[Connection, list[Ready]], Tally],
+        kind: Kind | None = None,
     ) -> WriteResult:
+        """Write records chunk by chunk; what is not taken of a kind is counted in the transaction of its chunk."""
         tally = Tally()
         first = 0
         for chunk in _chunks(records, CHUNK):
+            before = len(tally.refused)
             ready = prepare(enumerate(chunk, first), tally)
-            first += len(chunk)
-            if ready:
-                tally.add(self._writing(lambda connection, ready=ready: store(connection, ready)))
+            refused = tally.refused[before:]
+            if ready or (refused and kind is not None):
+                tally.add(self._writing(_counted(store, kind, chunk, first, ready, refused)))
                 self._written += len(ready)
+            first += len(chunk)
         if self._written >= self._settle_at and self._rehearsing is None:
             with translated(self._url):
                 database_of(self._engine).settle(self._engine)
             self._settle_at = 2 * self._written
         return tally.result()
+
+
+def _counted(
+    store: Callable[[Connection, list[Ready]], Tally],
+    kind: Kind | None,
+    chunk: Sequence[Record],
+    first: int,
+    ready: list[Ready],
+    refused: Sequence[Refusal],
+) -> Callable[[Connection], Tally]:
+    """The transaction of a chunk, its first record at that position: what is `ready` is stored, what is not taken is
+    counted."""
+
+    def work(connection: Connection) -> Tally:
+        done = store(connection, ready) if ready else Tally()
+        if kind is not None and (refused or done.refused or done.conflicts):
+            contrary = [chunk[one.index - first] for one in done.conflicts]
+            impossible = [chunk[one.index - first] for one in (*refused, *done.refused)]
+            count_rejections(connection, kind, contrary, impossible, now_micros())
+        return done
+
+    return work
 
 
 def _measured_by(published: Published, metrics: Sequence[Metric] | None) -> Published:

@@ -39,12 +39,13 @@ __all__ = [
     "name",
     "offer_step",
     "outcome",
+    "rejection",
     "segment",
     "store",
     "visitor",
 ]
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Number of this layout, and of the migration that leads to it; a store of another number is not opened.
 
 A new store gets in one step what is declared here. An older one gets there by storage/migrations, which append: a new
@@ -259,4 +260,18 @@ archive = Table(
     Column("pruned_at", BigInteger, nullable=False),
     Column("document", DOCUMENT, nullable=False),
     comment="What was read of a decided experiment, as JSON, before its rows were pruned; never changed.",
+)
+
+# Of kind "" is the row that says since when an upgraded store counts; `name` is an experiment's, an event's or a
+# covariate's, and of something that cannot even be asked for "".
+rejection = Table(
+    "rejection",
+    metadata,
+    Column("kind", word(16), primary_key=True),
+    Column("name", ID, primary_key=True),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    Column("conflicts", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+    comment="How many records of a day were not taken: other content under a stored id, or nothing that can be stored.",
 )

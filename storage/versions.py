@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sqlalchemy import Connection, func, select
 
@@ -89,7 +90,7 @@ def latest_version(connection: Connection, key: str) -> Published:
             key, experiment_keys(connection), none="The store has no experiments; publish one, or import a table."
         )
         raise InputError(f"no experiment {key!r} in this store", hint=hint)
-    return Published.from_json(document)
+    return _parsed(document)
 
 
 def all_versions(connection: Connection, key: str) -> tuple[Published, ...]:
@@ -100,7 +101,13 @@ def all_versions(connection: Connection, key: str) -> tuple[Published, ...]:
         .where(experiment.c.key == key)
         .order_by(definition.c.version)
     )
-    return tuple(map(Published.from_json, documents))
+    return tuple(map(_parsed, documents))
+
+
+@lru_cache(maxsize=256)
+def _parsed(document: str) -> Published:
+    """The version in a document: a review asks for that of an experiment again and again, and it never changes."""
+    return Published.from_json(document)
 
 
 def planned_shares(connection: Connection, key: str) -> dict[int, dict[str, float]]:

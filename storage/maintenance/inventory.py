@@ -30,6 +30,7 @@ _TIMES = {
     "look": "at",
     "decision": "at",
     "archive": "pruned_at",
+    "rejection": "at",
 }
 """The column of a table that says when what is in it happened."""
 

@@ -64,3 +64,10 @@ def test_names_in_figures_are_text():
     drawn = bar(row(0.1, 0.2, 0.3), Scale(0, 1), said=("<b>", "a & b"))
     assert "<title>&lt;b&gt;</title><desc>a &amp; b</desc>" in drawn
     assert "&lt;script&gt;" in axis(Scale(-1, 1), str, "<script>")
+
+
+def test_ticks_that_would_touch_are_left_out():
+    """Where there is least room 0 stays, then what is farthest from it; in their order, and none touches another."""
+    wide, narrow = (axis(Scale(-0.8, 6.4), lambda x: f"{x:+.0%}", most=4, narrowest=size) for size in (600, 112))
+    assert re.findall(r">([^<>]+)</text>", wide) == ["+0%", "+200%", "+400%", "+600%"]
+    assert re.findall(r">([^<>]+)</text>", narrow) == ["+0%", "+600%"]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from offerlift.reports import scorecard
 from offerlift.reports.health import health_checks
 from offerlift.reports.tree import HealthCheck, Scorecard
 from offerlift.storage.observations import ArmCounts, Stratum
+from offerlift.storage.rejections import Rejections
+
+from .conftest import NOW
 
 NAMES = [
     "srm",
@@ -25,6 +28,7 @@ NAMES = [
     "phases",
     "unknown_arms",
     "rows",
+    "conflicts",
 ]
 
 
@@ -47,6 +51,7 @@ def test_a_healthy_experiment(observed, sample):
         "srm_by_segment",
         "covariates",
         "outliers",
+        "conflicts",
     }
     assert check(card, "rows").status == "not_run"
     assert not blocked(card)
@@ -183,6 +188,36 @@ def test_refunds_without_their_order_warn(observed, changed, sample):
     assert check(card, "refunds").status == "warn"
     assert check(card, "refunds").reason.startswith("1 refund names an order that is not stored")
     assert not blocked(card)
+
+
+@pytest.mark.parametrize(
+    ("rejections", "status", "said"),
+    [
+        (None, "not_run", "Only a store counts"),
+        (Rejections(), "ok", "Every record was taken"),
+        # 2,000 visitors and 200 outcomes: of 2,202 records 2 are less than one in a thousand, 3 are more.
+        (Rejections(conflicts=1, refused=1, last=NOW), "ok", "2 records were not taken: 1 contradicted a stored one"),
+        (Rejections(conflicts=3, last=NOW), "warn", "3 contradicted a stored one, which stays, the latest of 2026-"),
+        (Rejections(refused=3, last=NOW), "warn", "3 could not be stored, the latest of 2026-"),
+        (Rejections(since=NOW), "not_run", "Every record was taken since 2026-"),
+        (Rejections(refused=1, last=NOW, since=NOW), "ok", "1 record was not taken since 2026-"),
+        (Rejections(refused=9, last=NOW, since=NOW), "warn", "since 2026-"),
+        (Rejections(since=NOW - timedelta(days=99)), "ok", "Every record was taken"),
+    ],
+)
+def test_what_was_not_taken_is_said(observed, changed, sample, rejections, status, said):
+    """It warns from one in a thousand on; what nobody counted is not run, and blocks nothing."""
+    seen = observed({"control": sample(1_000, 100), "b": sample(1_000, 100)})
+    card = scorecard(changed(seen, rejections=rejections))
+    assert (check(card, "conflicts").status, blocked(card)) == (status, False)
+    assert said in check(card, "conflicts").reason
+
+
+def test_what_contradicts_in_a_table_is_among_its_refused_rows(observed, changed, sample):
+    """Of a table the check of its rows says it."""
+    arms = {"control": sample(1_000, 50), "b": sample(1_000, 50)}
+    card = scorecard(changed(observed(arms, source="table"), rejections=Rejections(conflicts=3)))
+    assert check(card, "conflicts").status == "not_run"
 
 
 def test_visitors_of_two_phases_are_counted(observed, changed, sample):

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from offerlift.reports import record_look, render_html, review_store
 from offerlift.reports.background import with_background
 from offerlift.reports.overview import lifts
-from offerlift.reports.review_html import overview
+from offerlift.reports.review_html import overview, overview_axis
 from offerlift.storage.decisions import Decided
 
 from ..shelf import END, RIGHT_TO_LEFT, SCRIPT, START
@@ -138,8 +138,8 @@ def test_not_run_is_not_ok(reviewed):
     assert not [row for row in rows if row[0] == "not_run" and row[2] != "not run"]
     for check in (
         "Late data",
-        "Conflicts",
-        "Refused rows",
+        "Conflicts and refused records",
+        "Refused rows of the table",
         "Bias before the exposure",
         "Exposure without outcome data",
     ):
@@ -213,6 +213,16 @@ def test_names_stay_text(reviewed):
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in of(reviewed, "names")
     assert RIGHT_TO_LEFT in of(reviewed, "names")
     assert SCRIPT not in source
+
+
+def test_the_scale_of_the_overview_is_that_of_what_needs_a_decision(reviewed):
+    """What is still vague leaves it, so that the intervals that are decided on are not dots."""
+    review, _ = reviewed
+    assert review.count("needs_decision")
+    decided = replace(review, rows=tuple(row for row in review.rows if row.group == "needs_decision"))
+    assert overview_axis(review) == overview_axis(decided)
+    others = replace(review, rows=tuple(row for row in review.rows if row.group != "needs_decision"))
+    assert overview_axis(others) != overview_axis(decided)
 
 
 def test_twelve_arms_have_room(reviewed):

@@ -22,8 +22,8 @@ from offerlift.storage import Store
 START = datetime(2026, 3, 2, tzinfo=UTC)
 DAY = 86_400_000_000
 WEEKS = 12
-VISITORS = 2_400
-"""Of every experiment; two hundred come with each week's mail, so the days are few and a review is fast."""
+VISITORS = 1_500
+"""Of every experiment; 125 come with each week's mail, so the days are few and a review is fast."""
 
 BUYERS = 0.5
 """Share of the visitors: two arms have the orders that a verdict needs from the second week on."""
@@ -69,7 +69,7 @@ def shop(store: Store, seed: int, plans: Sequence[Plans], each: int) -> Iterator
     them the experiments are independent.
     """
     rng = np.random.default_rng(seed)
-    times = [START + timedelta(weeks=at * WEEKS // VISITORS, minutes=at % 200) for at in range(VISITORS)]
+    times = [START + timedelta(weeks=at * WEEKS // VISITORS, minutes=at % 125) for at in range(VISITORS)]
     buys = rng.random(VISITORS) < BUYERS
     values = np.round(np.exp(rng.normal(4.0, 0.6, VISITORS)), 2)
     costs = np.round(values * rng.uniform(0.4, 0.8, VISITORS), 2)

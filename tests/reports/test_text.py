@@ -13,7 +13,7 @@ An offer when a visitor leaves
 HEALTH
   ok       srm, srm_sequential, srm_mature, crossovers, outcomes, currencies, refunds, outliers,
            unknown_arms
-  not run  srm_by_day, srm_by_segment, covariates, phases, rows
+  not run  srm_by_day, srm_by_segment, covariates, phases, rows, conflicts
 
 DECISION  ship b
   Ship “b”: revenue per visitor is €0.90 higher than in “control” (+30%; always-valid 95% interval

@@ -130,7 +130,7 @@ def check_money(store, make_published, at, shop, used, phase, as_of):
 
 
 def compare_money(store, key, at, shop, used, phase, as_of):
-    found = store.distributions(key, as_of=at(as_of))
+    found, alone = store.distributions(key, as_of=at(as_of)), store.largest(key, as_of=at(as_of))
     persons = model.people(shop, phase, as_of)
     money = [metric for metric in used if metric.numerator.is_money]
     for number, by_metric in found.by_phase.items():
@@ -148,6 +148,8 @@ def compare_money(store, key, at, shop, used, phase, as_of):
                 assert got.visitors == Histogram.of(values, scale=100)
                 largest = sorted((value / 100 for value in values if value > 0), reverse=True)[:10]
                 assert got.largest == LargestValues(tuple(largest), sum(values) / 100)
+                first = alone[number].get(metric.name, {}).get(arm, LargestValues((), 0.0))
+                assert first == LargestValues(tuple(largest[:1]), sum(values) / 100)
 
 
 @given(cases(), st.integers(1, 3), offsets)
@@ -274,7 +276,7 @@ def test_the_largest_bin_takes_what_is_larger(store, make_published, at):
 
 
 def test_the_largest_ten_of_each_arm(store, make_published, at):
-    """Only an arm's ten largest come, the largest first, beside the sum of all."""
+    """Only an arm's ten largest come, the largest first, beside the sum of all; alone, the first of them."""
     store.publish(make_published(metrics=(WEEK,)))
     store.write_exposures(Exposure("exit", f"{arm}{i}", arm, at(0)) for arm in "ab" for i in range(30))
     store.write_outcomes(
@@ -286,3 +288,7 @@ def test_the_largest_ten_of_each_arm(store, make_published, at):
     assert found["a"].largest == LargestValues(tuple(range(29, 19, -1)), 435)
     assert found["b"].largest == LargestValues(tuple(range(2900, 1900, -100)), 43500)
     assert found["c"].largest == LargestValues((), 0)
+    alone = store.largest("exit", as_of=at(9 * DAY))[1]["revenue"]
+    assert alone == {"a": LargestValues((29.0,), 435.0), "b": LargestValues((2900.0,), 43500.0)}
+    # The window of none has passed.
+    assert set(store.largest("exit", as_of=at(DAY))[1]["revenue"].values()) == {LargestValues((), 0.0)}

@@ -12,8 +12,11 @@ from starlette.testclient import TestClient
 
 from ...shelf import CASES, fill, fill_shelf
 
-FEW = ("cart-free-shipping", "thank-you-upsell", "names", "no-outcomes", "not-looked-at-yet", "a-draft")
-"""Of the shelf, one of each kind: a winner, one with a look due, names, unhealthy, withheld, a draft."""
+FEW = (
+    *("cart-free-shipping", "thank-you-upsell", "twelve-arms", "names", "no-outcomes", "not-looked-at-yet"),
+    "a-draft",
+)
+"""Of the shelf, one of each kind: a winner, one with a look due, many arms, names, unhealthy, withheld, a draft."""
 
 
 @pytest.fixture(scope="session")

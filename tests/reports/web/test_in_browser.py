@@ -25,6 +25,7 @@ PAGES = {
     "overview": "/",
     "winner": "/experiment?key=cart-free-shipping",
     "names": "/experiment?key=names",
+    "arms": "/experiment?key=twelve-arms",
     "unhealthy": "/experiment?key=no-outcomes",
     "comparison": "/compare?key=cart-free-shipping&from=2026-03-15&to=2026-04-01",
     "comparison-of-all": "/compare?from=2026-03-15&to=2026-04-01",
@@ -106,7 +107,7 @@ def test_the_review_file_is_for_everybody(browser, review_file, look):
     ("name", "look"),
     [
         *((name, look) for name in ("overview", "comparison") for look in LOOKS),
-        *((name, "phone") for name in ("winner", "names", "unhealthy", "comparison-of-all")),
+        *((name, "phone") for name in ("winner", "names", "arms", "unhealthy", "comparison-of-all")),
         ("nowhere", "light"),
     ],
 )
@@ -116,6 +117,22 @@ def test_the_dashboard_is_for_everybody(browser, dashboard, name, look):
         if name == "nowhere":
             assert "404" in seen.errors.pop()
         check(seen, look)
+
+
+@pytest.mark.parametrize("width", [WIDE["width"], 660, PHONE])
+def test_no_two_words_of_a_scale_touch(browser, review_file, width):
+    """Below the bars, of every experiment, also in a window that just has the overview as a table."""
+    size = {"width": width, "height": 800}
+    with visit(browser, review_file.as_uri(), name="scales", viewport=size) as seen:
+        gaps = seen.page.evaluate(
+            """() => [...document.querySelectorAll('svg.axis')].filter(axis => axis.checkVisibility()).flatMap(axis => {
+                const boxes = [...axis.querySelectorAll('text')].map(one => one.getBoundingClientRect());
+                boxes.sort((one, other) => one.left - other.left);
+                return boxes.slice(1).map((box, at) => box.left - boxes[at].right);
+            })"""
+        )
+        assert len(gaps) > 5
+        assert min(gaps) > 3
 
 
 def test_everything_is_reached_by_keyboard(browser, review_file, dashboard):
