@@ -123,6 +123,10 @@ def test_the_demo_has_one_scorecard_both_ways(folder, capsys):
         looked, live = ({path for path, _ in leaves(output) if LOOKED & set(path)} for output in outputs)
         assert any(path[-1] == "boundary" for path in looked)
         assert not any(path[-1] == "boundary" for path in live)
+        # A store alone counts the records that it did not take.
+        refusals = [next(one for one in output["health"] if one["check"] == "conflicts") for output in outputs]
+        assert [one["status"] for one in refusals] == ["ok", "not_run"]
+        refusals[1].update(refusals[0])
         stored, mapped = ({p: v for p, v in leaves(output) if not LOOKED & set(p)} for output in outputs)
         assert mapped.keys() == stored.keys()
         for path, value in stored.items():
