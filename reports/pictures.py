@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 from ..stats.plotting import INK, MUTED, PAPER, SIZE
 from .charts import can_draw_forest, forest_plot, money_plot
+from .day_charts import course_plot, exposure_plot
 from .format import moment
 from .tree import MetricRow, Scorecard
 
@@ -30,7 +31,8 @@ def money_metrics(card: Scorecard) -> list[MetricRow]:
 
 
 def charts(card: Scorecard) -> Iterator[tuple[str, Figure]]:
-    """Every chart that can be drawn, with its name: `lifts`, and `money` where a metric is money.
+    """Every chart that can be drawn, with its name: `lifts`, `money` where a metric is money, and where the days are
+    known, as of a report, `lift-by-day` and `visitors-by-day`.
 
     None while effects are withheld or a health check fails: what is not to be read is not drawn either.
     """
@@ -41,6 +43,9 @@ def charts(card: Scorecard) -> Iterator[tuple[str, Figure]]:
     money = money_metrics(card)
     if money:
         yield "money", _named(money_plot(card, money), card)
+    for name, figure in (("lift-by-day", course_plot(card)), ("visitors-by-day", exposure_plot(card))):
+        if figure is not None:
+            yield name, _named(figure, card)
 
 
 def _named(figure: Figure, card: Scorecard) -> Figure:

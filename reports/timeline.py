@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from . import format as fmt
 from .changes import changes_in_words
 from .look_sentences import share_reached
 from .panels import Marker, exposure_panel, lift_panel, progress_bar
-from .tree import Change, Scorecard
+from .tree import Change, MonitoredArm, Scorecard
 
-__all__ = ["course_panels", "exposure_panels", "plan_changes", "progress_shown"]
+__all__ = [
+    "MOST_PANELS",
+    "Marked",
+    "course_panels",
+    "exposure_panels",
+    "marked",
+    "marked_for_visitors",
+    "monitored_arms",
+    "plan_changes",
+    "progress_shown",
+]
 
 MARKED = ("phase", "traffic", "paused", "resumed", "stopped", "shipped", "look", "reveal", "verdict")
 """Changes that are marked in charts: who comes in, and when somebody looked."""
@@ -20,20 +31,24 @@ MOST_PANELS = 4
 """Arms whose course has room."""
 
 
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A change that charts mark, by a number that the legend explains."""
+
+    number: int
+    change: Change
+
+
 def course_panels(card: Scorecard) -> dict[str, Any] | None:
     """The cumulative lift of the arms with the monitoring band; None while withheld and where no days are known."""
-    background = card.background
-    if background is None or card.withheld:
+    arms = monitored_arms(card)
+    if not arms:
         return None
-    marked = _marked(card)
-    markers = [Marker(one.at, number) for number, one in marked]
-    arms = sorted(background.course, key=lambda one: _order(card, one.arm))[:MOST_PANELS]
-    panels = [(one.arm, lift_panel(one, card.control, markers)) for one in arms]
-    panels = [(arm, panel) for arm, panel in panels if panel]
-    if not panels:
-        return None
-    left = len(background.course) - len(panels)
-    return {"metric": fmt.label(card.primary), "panels": panels, "legend": _legend(marked), "left": max(left, 0)}
+    changes = marked(card)
+    markers = [Marker(one.change.at, one.number) for one in changes]
+    panels = [(one.arm, lift_panel(one, card.control, markers)) for one in arms[:MOST_PANELS]]
+    left = len(card.background.course) - len(panels) if card.background is not None else 0
+    return {"metric": fmt.label(card.primary), "panels": panels, "legend": _legend(changes), "left": left}
 
 
 def exposure_panels(card: Scorecard) -> dict[str, Any] | None:
@@ -41,9 +56,8 @@ def exposure_panels(card: Scorecard) -> dict[str, Any] | None:
     background = card.background
     if background is None or not background.exposures:
         return None
-    # A look is of no concern to who comes in.
-    marked = [(number, one) for number, one in _marked(card) if one.kind not in ("look", "reveal", "verdict")]
-    markers = [Marker(one.at, number) for number, one in marked]
+    changes = marked_for_visitors(card)
+    markers = [Marker(one.change.at, one.number) for one in changes]
     days = background.exposures
     arms = list(dict.fromkeys(arm for one in days for arm in one.visitors))
     audience = card.definition.plan.audience.per_week
@@ -53,7 +67,7 @@ def exposure_panels(card: Scorecard) -> dict[str, Any] | None:
     said += f", where the plan counts on {fmt.count(audience)}." if audience is not None else "."
     return {
         "panels": [(arm, exposure_panel(arm, days, markers)) for arm in arms],
-        "legend": _legend(marked),
+        "legend": _legend(changes),
         "said": said,
     }
 
@@ -84,14 +98,27 @@ def plan_changes(card: Scorecard) -> list[str]:
     return list(changes_in_words(background.started.definition, background.versions[-1].definition))
 
 
-def _marked(card: Scorecard) -> list[tuple[int, Change]]:
-    """The changes that charts mark, numbered in their order."""
+def monitored_arms(card: Scorecard) -> list[MonitoredArm]:
+    """The treatment arms whose lift has a band, the arm of the decision first; none while effects are withheld."""
+    if card.background is None or card.withheld:
+        return []
+    drawn = (arm for arm in card.background.course if arm.last is not None)
+    return sorted(drawn, key=lambda one: _order(card, one.arm))
+
+
+def marked(card: Scorecard) -> list[Marked]:
+    """The changes that charts mark, in their order."""
     found = [one for one in card.background.changes if one.kind in MARKED] if card.background is not None else []
-    return list(enumerate(found, start=1))
+    return [Marked(number, one) for number, one in enumerate(found, start=1)]
 
 
-def _legend(marked: Sequence[tuple[int, Change]]) -> list[tuple[int, str, str]]:
-    return [(number, fmt.moment(one.at), one.text) for number, one in marked]
+def marked_for_visitors(card: Scorecard) -> list[Marked]:
+    """Those that concern who comes in, which a look does not, with the same numbers."""
+    return [one for one in marked(card) if one.change.kind not in ("look", "reveal", "verdict")]
+
+
+def _legend(changes: Sequence[Marked]) -> list[tuple[int, str, str]]:
+    return [(one.number, fmt.moment(one.change.at), one.change.text) for one in changes]
 
 
 def _order(card: Scorecard, arm: str) -> tuple[bool, float]:

@@ -271,7 +271,8 @@ def test_charts_are_png_files(planned, capsys):
     assert not Path("charts").exists()
     assert run(["review", "--as-of", "2026-03-14"]) == 0
     written = printed(capsys, "report", "cart", "--png", "charts", "-o", "lifts.png").split()
-    assert written == ["lifts.png", "charts/cart-lifts.png", "charts/cart-money.png"]
+    names = ("lifts", "money", "lift-by-day", "visitors-by-day")
+    assert written == ["lifts.png", *(f"charts/cart-{name}.png" for name in names)]
     for path in written:
         assert Path(path).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
         assert Path(path).stat().st_size > 10_000
