@@ -50,6 +50,7 @@ from .features import refuse_unexecuted
 from .foreign import Found, common_visitor, find, require_alike
 from .happened import amounts
 from .origins import Origin, offset_of, used_names
+from .planning import dealt_out
 from .sources import Sources
 from .survey import Survey, check_facts, survey_of
 
@@ -93,14 +94,13 @@ def warehouse_origin(
     check_facts(connection, [(found[fact].label, reading.micros(fact)) for fact in facts])
     rows = _log_rows(reading, log, segment)
     survey = survey_of(connection, definition, log, rows, found[log].label)
-    exposure = _exposures(reading, rows, survey)
+    dealt = dealt_out(rows, "visitor_id") if database_of(connection).deals_out else rows
+    exposure = _exposures(reading, dealt, survey)
     with_refunds = any(fact.refund_of is not None for fact in facts)
     happened = _fact_relation(reading, facts, with_refunds=with_refunds)
     none = _none("name_id", "visitor_id", "at", "value")
     split = _segments(rows, survey, exposure, segment)
-    busy = None
-    if database_of(connection).narrows_logs:
-        busy = _exposures(reading, _of_the_busy(rows, happened, definition), survey)
+    busy = _exposures(reading, _of_the_busy(rows, happened, definition), survey)
     sources = Sources(definition.currency, exposure, happened, none, split, busy_exposure=busy)
     if with_refunds:
         _check_ids(reading, facts, happened)
@@ -162,11 +162,10 @@ def _exposures(reading: Reading, rows: Subquery, survey: Survey) -> Subquery:
     ]
     grouped = select(*keys, *firsts).where(rows.c.at <= reading.as_of, *survey.readable(rows)).group_by(*keys)
     log = grouped.subquery("first_by_arm")
-    least = database_of(reading.connection).least
     at = [log.c[f"t{i}"] for i in range(len(firsts))]
 
     def earliest(times: Sequence[ColumnElement[int]]) -> ColumnElement[int]:
-        return times[0] if len(times) == 1 else least(*times)
+        return times[0] if len(times) == 1 else database_of(reading.connection).least(*times)
 
     # Ties go by arm name, in whose order they are.
     *others, last = range(len(at))

@@ -48,7 +48,7 @@ class Database(ForeignTables):
         has_schemas: whether one database holds several stores.
         place: what holds one store where it has none.
         sorts_groups: whether it sorts what it groups, as it has no hash tables.
-        narrows_logs: whether of a log it groups faster the rows of those who did something alone.
+        deals_out: whether it groups rows faster that were dealt out by group before, as each group has few.
         hints: what to do next, by what the driver's message has in it (in lower case); the first that fits.
     """
 
@@ -58,7 +58,7 @@ class Database(ForeignTables):
     has_schemas: ClassVar[bool] = False
     place: ClassVar[str] = "file"
     sorts_groups: ClassVar[bool] = False
-    narrows_logs: ClassVar[bool] = True
+    deals_out: ClassVar[bool] = False
     hints: ClassVar[Mapping[str, str]] = {}
 
     # Connecting

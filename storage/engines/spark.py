@@ -34,8 +34,7 @@ class Spark(Database):
     label = "Spark"
     driver = "spark"
     extra = "spark"
-    # Not measured to be less there: it reads and shuffles the facts a second time.
-    narrows_logs = False
+    deals_out = True
     hints: ClassVar[Mapping[str, str]] = {"operation_canceled": TIMED_OUT, "cancelled": TIMED_OUT}
 
     def limit_statements(self, engine: Engine, seconds: float) -> None:
