@@ -21,13 +21,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from offerlift.stats import Moments
 
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-os.environ.update(ONE_THREAD)
-
-import numpy as np  # noqa: E402 - after the number of threads is set
-from analysis_peers import CONTENDERS  # noqa: E402 - it loads numpy, which reads that number once
-from offerlift.stats import Moments, compare_days  # noqa: E402 - it loads numpy, which reads that number once
+"""numpy reads these once, when it is imported: here that is after `main` has set them."""
 
 GBSTATS = ("gbstats==0.8.0", "numpy<2")
 SECONDS = 0.1
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a third of the rounds, for a first look")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
     options = parser.parse_args()
+    os.environ.update(ONE_THREAD)
     rounds = 7 if options.quick else 21
     with tempfile.TemporaryDirectory() as folder:
         python = gbstats_python(Path(folder))
@@ -131,6 +133,8 @@ class Contender:
 
 def turns(gbstats: str | None, rounds: int) -> dict[str, list[float]]:
     """Contender -> CPU seconds a call, one number a round."""
+    from analysis_peers import CONTENDERS
+
     contenders: dict[str, Contender] = {}
     for name in CONTENDERS:
         python = gbstats if name.startswith("gbstats") else sys.executable
@@ -172,6 +176,8 @@ def imports(gbstats: str | None, rounds: int, cache: str) -> dict[str, list[floa
 
 def cumulative(rng: np.random.Generator, lift: float) -> list[Moments]:
     """An arm's cumulative moments at the end of each day, 500 visitors a day."""
+    from offerlift.stats import Moments
+
     total, days = Moments.zero(["bought", "revenue", "orders", "past"]), []
     for _ in range(DAYS):
         past, bought = rng.gamma(1, 10, 500), rng.random(500) < 0.05 * (1 + lift)
@@ -184,6 +190,9 @@ def cumulative(rng: np.random.Generator, lift: float) -> list[Moments]:
 
 def scorecards(times: int) -> list[float]:
     """CPU seconds of 20 metrics in 6 arms over 90 days."""
+    import numpy as np
+    from offerlift.stats import compare_days
+
     rng = np.random.default_rng(1)
     days = {f"arm {number}": cumulative(rng, 0.02 * number) for number in range(ARMS)}
     found = []

