@@ -313,14 +313,7 @@ class Store(AcrossForks):
         Raises:
             InputError: no experiment of that key, a naive time, or one before those that were kept.
         """
-        at = None if as_of is None else to_micros(as_of)
-
-        def observe(connection: Connection) -> Observations:
-            published = latest_version(connection, experiment)
-            kept = read_archive(connection, experiment, at)
-            return kept or read_observations(connection, published, now_micros() if at is None else at)
-
-        return read(self._engine, observe)
+        return self._kept_or_read(experiment, as_of, read_archive, read_observations)
 
     def analysis_sql(self, experiment: str, dialect: str, *, as_of: datetime | None = None) -> list[str]:
         """The statements that `observations` sends for its numbers, written for a warehouse; none of them is run.
@@ -365,15 +358,12 @@ class Store(AcrossForks):
             InputError: no experiment of that key, no such segment, a naive time; or, `grouped`, an attribute with so
                 many values that hardly any visitor has one of the most frequent.
         """
-        at = None if as_of is None else to_micros(as_of)
-
-        def work(connection: Connection) -> Breakdown:
-            published = latest_version(connection, experiment)
-            kept = read_kept_breakdown(connection, experiment, at, segment)
-            moment = now_micros() if at is None else at
-            return kept or read_breakdown(connection, published, moment, segment, grouped=grouped)
-
-        return read(self._engine, work)
+        return self._kept_or_read(
+            experiment,
+            as_of,
+            lambda connection, key, at: read_kept_breakdown(connection, key, at, segment),
+            lambda connection, published, at: read_breakdown(connection, published, at, segment, grouped=grouped),
+        )
 
     def measured(self, experiment: str, metrics: Sequence[Metric], *, as_of: datetime | None = None) -> Observations:
         """The same visitors by other metrics than those of the definition, which has these in their place.
@@ -407,14 +397,7 @@ class Store(AcrossForks):
         Raises:
             InputError: no experiment of that key, a naive time, or one before what is kept of a pruned experiment.
         """
-        at = None if as_of is None else to_micros(as_of)
-
-        def work(connection: Connection) -> Funnel:
-            published = latest_version(connection, experiment)
-            kept = read_kept_funnel(connection, experiment, at)
-            return kept or read_funnel(connection, published, now_micros() if at is None else at)
-
-        return read(self._engine, work)
+        return self._kept_or_read(experiment, as_of, read_kept_funnel, read_funnel)
 
     def by_showings(self, experiment: str, *, as_of: datetime | None = None) -> ByShowings:
         """The primary metric by the number of times that a visitor was shown an offer: a description, no effect.
@@ -424,14 +407,7 @@ class Store(AcrossForks):
         Raises:
             InputError: no experiment of that key, a naive time, or one before what is kept of a pruned experiment.
         """
-        at = None if as_of is None else to_micros(as_of)
-
-        def work(connection: Connection) -> ByShowings:
-            published = latest_version(connection, experiment)
-            kept = read_kept_showings(connection, experiment, at)
-            return kept or read_by_showings(connection, published, now_micros() if at is None else at)
-
-        return read(self._engine, work)
+        return self._kept_or_read(experiment, as_of, read_kept_showings, read_by_showings)
 
     def visitors_by(self, experiment: str, segment: str, *, as_of: datetime | None = None) -> SegmentCounts:
         """The visitors alone by a segment's values, without reading an outcome: value -> phase -> arm -> visitors.
@@ -441,16 +417,17 @@ class Store(AcrossForks):
         Raises:
             InputError: as `breakdown`.
         """
-        at = None if as_of is None else to_micros(as_of)
 
-        def work(connection: Connection) -> SegmentCounts:
-            published = latest_version(connection, experiment)
-            kept = read_kept_breakdown(connection, experiment, at, segment)
-            if kept is None:
-                return read_counts(connection, published, now_micros() if at is None else at, segment)
-            return visitors_of(kept)
+        def kept_counts(connection: Connection, key: str, at: int | None) -> SegmentCounts | None:
+            kept = read_kept_breakdown(connection, key, at, segment)
+            return None if kept is None else visitors_of(kept)
 
-        return read(self._engine, work)
+        return self._kept_or_read(
+            experiment,
+            as_of,
+            kept_counts,
+            lambda connection, published, at: read_counts(connection, published, at, segment),
+        )
 
     def cumulative(self, experiment: str, *, as_of: datetime | None = None) -> Series:
         """Moments of an experiment's latest version at the end of each day, as of now or of an earlier time.
@@ -544,6 +521,23 @@ class Store(AcrossForks):
             InputError: no experiment of that key, no visitors in that arm, a naive time, or rows that were pruned.
         """
         return self._analysed(experiment, as_of, lambda connection, origin: read_visitors(connection, origin, arm))
+
+    def _kept_or_read(
+        self,
+        experiment: str,
+        as_of: datetime | None,
+        kept: Callable[[Connection, str, int | None], Result | None],
+        fresh: Callable[[Connection, Published, int], Result],
+    ) -> Result:
+        """What was kept of an experiment whose rows were pruned, by its key; or what is read of its latest version."""
+        at = None if as_of is None else to_micros(as_of)
+
+        def work(connection: Connection) -> Result:
+            published = latest_version(connection, experiment)
+            found = kept(connection, experiment, at)
+            return fresh(connection, published, now_micros() if at is None else at) if found is None else found
+
+        return read(self._engine, work)
 
     def _analysed(
         self,
