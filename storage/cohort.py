@@ -228,11 +228,14 @@ def keys_of(cohort: Cohort) -> tuple[str, ...]:
     return (*phase, "arm_id", *segment)
 
 
-def day_of(at: ColumnElement[int], offset: int) -> ColumnElement[int]:
-    """The first microsecond of the day that a time lies on, by a clock ahead of UTC by so many microseconds."""
+def day_of(at: ColumnElement[int], offset: int, length: int = DAY) -> ColumnElement[int]:
+    """The first microsecond of the day that a time lies on, by a clock ahead of UTC by so many microseconds.
+
+    With another length of that part of the day: days are cut into whole ones.
+    """
     # A day is added because SQL's remainder of a negative number is negative: 1970 may have begun later there.
     ahead = at + literal(offset + DAY, literal_execute=True) if offset else at
-    return at - ahead % literal(DAY, literal_execute=True)
+    return at - ahead % literal(length, literal_execute=True)
 
 
 def packed(day: ColumnElement[int], subject: FromClause, cohort: Cohort) -> list[ColumnElement]:
@@ -240,9 +243,10 @@ def packed(day: ColumnElement[int], subject: FromClause, cohort: Cohort) -> list
     return [day + subject.c.arm_id, *(subject.c[key] for key in keys_of(cohort) if key != "arm_id")]
 
 
-def unpacked(row: Sequence[Any], cohort: Cohort) -> tuple[Key, int, Sequence[Any]]:
-    """The key, the day and the rest of a row that begins with what `packed` gave."""
+def unpacked(row: Sequence[Any], cohort: Cohort, length: int = DAY) -> tuple[Key, int, Sequence[Any]]:
+    """The key, the day and the rest of a row that begins with what `packed` gave of days, or parts that long."""
     number, (phase, segment) = int(row[0]), (len(cohort.phases) > 1, cohort.is_split)
-    arm_id = (number + cohort.offset) % DAY
+    arm_id = (number + cohort.offset) % length
     key = (row[1] if phase else cohort.phases[0], arm_id, *row[1 + phase : 1 + phase + segment])
-    return key, number - arm_id, row[1 + phase + segment :]
+    began = number - arm_id
+    return key, began - (began + cohort.offset) % DAY, row[1 + phase + segment :]

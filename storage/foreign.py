@@ -76,6 +76,10 @@ class Found:
         """A column as text that compares by its bytes; errors as `kind`."""
         return database_of(connection).as_text(self.column(name), self.kind(name).kind)
 
+    def as_key(self, connection: Connection, name: str) -> ColumnElement[Any]:
+        """A column of few values, to be grouped by or compared: of whole numbers or of text; errors as `kind`."""
+        return database_of(connection).as_key(self.column(name), self.kind(name).kind)
+
     def number(self, name: str, what: str) -> ColumnElement[Any]:
         """A column of numbers.
 
@@ -117,7 +121,8 @@ class Found:
                 )
             factor = _FACTOR[relation.epoch]
             if kind == "integer":
-                return cast(self.column(name), BigInteger) * factor
+                whole = cast(self.column(name), BigInteger)
+                return whole if factor == 1 else whole * factor
             return cast(func.round(cast(self.column(name), Double) * float(factor)), BigInteger)
         if relation.epoch is not None:
             raise InputError(f"the time {name!r} of {self.label} is no number ({called})", hint="Leave `epoch` out.")

@@ -54,15 +54,18 @@ Within = dict[Use, ColumnElement[bool]]
 """For each event and window in which some metric looks for it, whether an outcome counts there."""
 
 
-def outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClause:
+def outcome_rows(sources: Sources, cohort: Cohort, layout: Layout, *, of_everyone: bool = False) -> FromClause:
     """One row an outcome or refund after the exposure: who, event_id, at of the original, refunded_at, amounts.
 
-    Where there are no refunds, refunded_at is left out.
+    Where there are no refunds, refunded_at is left out. With `of_everyone` a visitor without any has one row, whose at
+    is NULL, and each row has crossover_at and returned of its visitor.
     """
-    subject = subjects(sources, cohort, only_busy=True)
+    subject = subjects(sources, cohort, only_busy=not of_everyone)
     # Linked ids and several phases make a relation of the visitors that cannot be searched.
     scans = sources.scans and sources.member is None and len(cohort.phases) == 1 and None not in layout.events
     who = [subject.c[key] for key in keys_of(cohort)] + [subject.c.visitor_id, subject.c.at.label("exposed_at")]
+    if of_everyone:
+        who += [subject.c.crossover_at, subject.c.returned]
 
     def joined(relation: FromClause, at: ColumnElement[int]) -> ColumnElement[bool]:
         return and_(
@@ -89,7 +92,10 @@ def outcome_rows(sources: Sources, cohort: Cohort, layout: Layout) -> FromClause
     )
     found = joined(outcome, outcome.c.at)
     # SQLite knows no hash join: it would search the outcomes of each visitor.
-    orders = orders.select_from(InOrder(outcome, ids, found) if scans else ids.join(outcome, found))
+    in_order = scans and not of_everyone
+    orders = orders.select_from(
+        InOrder(outcome, ids, found) if in_order else ids.join(outcome, found, isouter=of_everyone)
+    )
     if refund is None:
         return orders.subquery("happened")
     value, cost, unreported = amounts(refund, sources.currency)

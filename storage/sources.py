@@ -49,6 +49,7 @@ class Sources:
             than to search those of each visitor. None: it plans that itself.
         scans: whether it is told so.
         sorts_groups: whether the database sorts what it groups, as it has no hash tables.
+        grouped_once: whether the exposures are themselves groups, which cost so much that one statement reads them.
     """
 
     currency: str
@@ -66,6 +67,7 @@ class Sources:
     scan_of: int | None = None
     scans: bool = False
     sorts_groups: bool = False
+    grouped_once: bool = False
 
     def covariate_of(self, name: str) -> FromClause:
         """The relation that has the covariate of that name, others perhaps too."""

@@ -28,12 +28,13 @@ class Survey:
     """What the log of an experiment has.
 
     Attributes:
-        arms: name of each arm, in order -> what the log calls it; those of the definition and others.
+        arms: name of each arm, in order -> what the log calls it, in text or whole numbers; those of the definition
+            and others.
         phases: from 1 to the last.
         refused: rows that are left out: without visitor, arm, time or phase.
     """
 
-    arms: Mapping[str, Sequence[str]]
+    arms: Mapping[str, Sequence[str | int]]
     phases: tuple[int, ...]
     refused: int
 
@@ -56,17 +57,17 @@ def survey_of(
     groups = connection.execute(grouped.group_by(rows.c.phase, rows.c.arm)).all()
     if not groups:
         raise _no_rows(log, label)
-    known = [(int(phase), str(arm), int(good)) for phase, arm, _, good, *_ in groups if good]
+    known = [(int(phase), arm, int(good)) for phase, arm, _, good, *_ in groups if good]
     refused = sum(int(number) for _, _, number, *_ in groups) - sum(good for *_, good in known)
     if not known:
         raise InputError(f"{label} has {refused} rows of {definition.experiment!r}, none with visitor, arm and time")
     _check_times(label, [time for *_, first, last in groups for time in (first, last) if time is not None])
-    arms: dict[str, list[str]] = defaultdict(list)
+    arms: dict[str, list[str | int]] = defaultdict(list)
     for value in sorted({arm for _, arm, _ in known}):
-        arms[log.arms.get(value, value)].append(value)
+        arms[log.arms.get(str(value), str(value))].append(value)
     names = {arm.name for arm in definition.arms}
     if names.isdisjoint(arms):
-        seen = ", ".join(repr(value) for values in list(arms.values())[:10] for value in values)
+        seen = ", ".join(repr(str(value)) for values in list(arms.values())[:10] for value in values)
         raise InputError(
             f"{label} has no arm of {definition.experiment!r} in {log.arm!r}; seen: {seen}",
             hint=f"Its arms are {', '.join(sorted(names))}; say in `arms` which is which, as in {{control: 0}}.",

@@ -94,14 +94,15 @@ def warehouse_origin(
     check_facts(connection, [(found[fact].label, reading.micros(fact)) for fact in facts])
     rows = _log_rows(reading, log, segment)
     survey = survey_of(connection, definition, log, rows, found[log].label)
-    dealt = dealt_out(rows, "visitor_id") if database_of(connection).deals_out else rows
+    deals_out = database_of(connection).deals_out
+    dealt = dealt_out(rows, "visitor_id") if deals_out else rows
     exposure = _exposures(reading, dealt, survey)
     with_refunds = any(fact.refund_of is not None for fact in facts)
     happened = _fact_relation(reading, facts, with_refunds=with_refunds)
     none = _none("name_id", "visitor_id", "at", "value")
     split = _segments(rows, survey, exposure, segment)
     busy = _exposures(reading, _of_the_busy(rows, happened, definition), survey)
-    sources = Sources(definition.currency, exposure, happened, none, split, busy_exposure=busy)
+    sources = Sources(definition.currency, exposure, happened, none, split, busy_exposure=busy, grouped_once=deals_out)
     if with_refunds:
         _check_ids(reading, facts, happened)
         sources = sources.with_refunds(happened, as_of)
@@ -135,7 +136,7 @@ def _log_rows(reading: Reading, log: AssignmentSource, segment: str | None) -> S
     phase = literal_column("1", Integer) if log.phase is None else found.number(log.phase, "a phase")
     rows = select(
         reading.visitors[log].label("visitor_id"),
-        found.as_text(reading.connection, log.arm).label("arm"),
+        found.as_key(reading.connection, log.arm).label("arm"),
         reading.micros(log).label("at"),
         phase.label("phase"),
     )

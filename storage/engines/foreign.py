@@ -25,9 +25,11 @@ class ForeignTables(ABC):
 
     Attributes:
         times_are_text: whether a column of text may hold times.
+        types_are_of_values: whether a column may hold text beside numbers.
     """
 
     times_are_text: ClassVar[bool] = False
+    types_are_of_values: ClassVar[bool] = False
 
     def only_read(self, engine: Engine) -> None:  # noqa: B027 - nothing is the right answer where nothing can be written
         """See that nothing can be written; called once, before the first connection."""
@@ -58,6 +60,10 @@ class ForeignTables(ABC):
     def as_text(self, field: ColumnElement[Any], kind: Kind) -> ColumnElement[str]:
         """A column as text that compares by its bytes."""
         return field if kind == "text" else cast(field, String)
+
+    def as_key(self, field: ColumnElement[Any], kind: Kind) -> ColumnElement[Any]:
+        """A column of few values, to be grouped by or compared: whole numbers as they are, as text would cost more."""
+        return field if kind == "integer" and not self.types_are_of_values else self.as_text(field, kind)
 
     def least(self, *columns: ColumnElement[int]) -> ColumnElement[int]:
         """The smallest of several columns, none of which is NULL."""

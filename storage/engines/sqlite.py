@@ -57,6 +57,7 @@ class SQLite(Database):
     label = "SQLite"
     driver = "sqlite+pysqlite"
     times_are_text = True
+    types_are_of_values = True
     sorts_groups = True
     hints: ClassVar[Mapping[str, str]] = {
         "file is not a database": "It is no SQLite file; give another path.",

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from offerlift.errors import InputError
 from offerlift.experiments.metrics import DAY, Column, CovariateUse, Metric
 from offerlift.experiments.warehouse import ComputedCovariate
+from offerlift.storage.engines.base import Database
 from offerlift.storage.late_covariates import LEAST
 from offerlift.storage.store import Store
 from offerlift.storage.warehouse import Warehouse
@@ -21,7 +22,7 @@ from . import raw_shop
 from .conftest import METRICS
 from .model import ARMS, Order, Shop
 from .raw_shop import tables_of
-from .test_series import cases
+from .test_series import QUARTER, cases, slowed, slowed_metric
 from .test_statements import EXAMPLES, assert_moments, covariates, exposures, metrics, orders, segments
 from .test_statements import fill as fill_store
 
@@ -74,12 +75,12 @@ def assert_same_strata(got, expected, metrics):
                 assert_moments(one.moments[metric.name][arm], moments, metric)
 
 
-def check(raw, make_published, at, shop, used, as_of, **mapping):
+def check(raw, make_published, at, shop, used, as_of, offset=0, **mapping):
     url, fill = raw
     phase = max(one[1] for one in shop.exposures)
     key = f"x{next(NUMBERS)}"
     published = make_published(key, used)
-    definition = replace(published.definition, segments=("country",))
+    definition = replace(published.definition, segments=("country",), utc_offset_minutes=offset)
     with Store.open("sqlite://") as store:
         store.publish(replace(published, definition=definition, phase=phase))
         fill_store(store, key, shop, at)
@@ -108,6 +109,14 @@ def test_a_shop_is_the_same_in_its_own_tables_as_in_a_store(raw, make_published,
 def test_a_log_without_phases_is_one_phase(raw, make_published, at, shop, used, as_of):
     """The statements of the plain case, which are others, agree as well."""
     check(raw, make_published, at, shop, used, as_of, phase=None)
+
+
+@given(shops(), metrics(), st.integers(0, 45), st.sampled_from([0, -330, 345]))
+@settings(EXAMPLES, max_examples=12)
+def test_read_at_once_a_shop_is_the_same(raw, make_published, at, monkeypatch, shop, used, as_of, offset):
+    """The one statement for visitors and outcomes, which Spark gets, says on every engine what the two of them say."""
+    monkeypatch.setattr(Database, "deals_out", True)
+    check(raw, make_published, at, slowed(shop), tuple(map(slowed_metric, used)), as_of * QUARTER, offset)
 
 
 @given(cases(plain=True), st.sampled_from([0, -330, 60]))
@@ -184,6 +193,14 @@ def test_other_arms_are_counted_by_name(analyse):
     """What the log calls an arm of nobody's is listed with its visitors, and the others are analysed."""
     seen = analyse(assignments={"arms": {"0": "a"}})
     assert (seen.arms["a"].visitors, seen.unknown_arms) == (1, {"1": 1})
+
+
+def test_arms_in_text_are_those_in_numbers(analyse):
+    """A column of numbers is compared as such, one of text by its text: "01" is another arm there."""
+    written = "SELECT * REPLACE (CASE user_id WHEN 'v1' THEN '0' ELSE '01' END AS variant) FROM exposure_log"
+    seen = analyse(assignments={"table": (), "sql": written})
+    assert (seen.arms["a"].visitors, seen.unknown_arms) == (1, {"01": 1})
+    assert seen.moments["conversion"]["a"].sum_of("purchase:converted") == 1.0
 
 
 def test_two_names_of_an_arm_are_one_arm(analyse):
