@@ -31,11 +31,13 @@ class Survey:
         arms: name of each arm, in order -> what the log calls it, in text or whole numbers; those of the definition
             and others.
         phases: from 1 to the last.
+        rows: how many there are.
         refused: rows that are left out: without visitor, arm, time or phase.
     """
 
     arms: Mapping[str, Sequence[str | int]]
     phases: tuple[int, ...]
+    rows: int
     refused: int
 
     def readable(self, rows: Subquery) -> list[ColumnElement[bool]]:
@@ -58,7 +60,8 @@ def survey_of(
     if not groups:
         raise _no_rows(log, label)
     known = [(int(phase), arm, int(good)) for phase, arm, _, good, *_ in groups if good]
-    refused = sum(int(number) for _, _, number, *_ in groups) - sum(good for *_, good in known)
+    number = sum(int(number) for _, _, number, *_ in groups)
+    refused = number - sum(good for *_, good in known)
     if not known:
         raise InputError(f"{label} has {refused} rows of {definition.experiment!r}, none with visitor, arm and time")
     _check_times(label, [time for *_, first, last in groups for time in (first, last) if time is not None])
@@ -75,7 +78,7 @@ def survey_of(
     if len(arms) > MOST_ARMS:
         raise InputError(f"the column {log.arm!r} of {label} has {len(arms)} values, at most {MOST_ARMS} can be arms")
     last = max(phase for phase, *_ in known)
-    return Survey({name: arms[name] for name in sorted(arms)}, tuple(range(1, last + 1)), refused)
+    return Survey({name: arms[name] for name in sorted(arms)}, tuple(range(1, last + 1)), number, refused)
 
 
 def check_facts(connection: Connection, sources: Sequence[tuple[str, ColumnElement[int]]]) -> None:

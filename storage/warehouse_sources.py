@@ -95,7 +95,7 @@ def warehouse_origin(
     rows = _log_rows(reading, log, segment)
     survey = survey_of(connection, definition, log, rows, found[log].label)
     deals_out = database_of(connection).deals_out
-    dealt = dealt_out(rows, "visitor_id") if deals_out else rows
+    dealt = dealt_out(rows, "visitor_id", survey.rows) if deals_out else rows
     exposure = _exposures(reading, dealt, survey)
     with_refunds = any(fact.refund_of is not None for fact in facts)
     happened = _fact_relation(reading, facts, with_refunds=with_refunds)

@@ -8,9 +8,11 @@ from dataclasses import replace
 import pytest
 from offerlift.experiments.metrics import Column, CovariateUse, Metric
 from offerlift.experiments.warehouse import ComputedCovariate
-from offerlift.storage import read_table
+from offerlift.storage import planning, read_table
+from offerlift.storage.engines.spark_dialect import SparkDialect
 from offerlift.storage.store import Store
 from offerlift.storage.warehouse import Warehouse
+from sqlalchemy import literal_column, select
 
 from ..model import ARMS, Order, Shop
 from ..raw_shop import metadata, tables_of, write_parquet, write_table
@@ -50,8 +52,10 @@ def shop(seed: int) -> Shop:
 
 
 @pytest.mark.parametrize("seed", [7, pytest.param(8, marks=pytest.mark.full), pytest.param(9, marks=pytest.mark.full)])
-def test_parquet_on_spark_gives_what_a_store_gives(session, make_published, at, tmp_path, seed):
-    """Observations, a breakdown and the days of files and temporary views are those of SQLite."""
+def test_parquet_on_spark_gives_what_a_store_gives(session, make_published, at, tmp_path, monkeypatch, seed):
+    """Observations, a breakdown and the days of files and temporary views are those of SQLite, in one part or three."""
+    if seed > 7:
+        monkeypatch.setattr(planning, "DEALT", 20)
     happened = slowed(shop(seed))
     write_parquet(tmp_path, happened, at)
     for table in metadata.tables:
@@ -81,6 +85,15 @@ def test_parquet_on_spark_gives_what_a_store_gives(session, make_published, at, 
             for arm, course in courses[metric.name].items():
                 for got, expected in zip(seen.by_phase[phase][metric.name][arm], course, strict=True):
                     assert_moments(got, expected, metric)
+
+
+@pytest.mark.parametrize(("number", "hint"), [(500_000, "(visitor_id)"), (1_000_001, "(3, visitor_id)")])
+def test_a_long_log_is_dealt_out_in_parts_that_fit_into_memory(number, hint):
+    """Spark would make as many as there are cores; other engines are told nothing."""
+    rows = select(literal_column("1").label("visitor_id")).subquery("log")
+    dealt = select(planning.dealt_out(rows, "visitor_id", number))
+    assert f"/*+ REPARTITION{hint} */" in str(dealt.compile(dialect=SparkDialect()))
+    assert "REPARTITION" not in str(dealt)
 
 
 @pytest.mark.full
