@@ -27,11 +27,11 @@ from ..experiments.currencies import minor_digits
 from ..experiments.definition import Definition
 from ..experiments.metrics import Column, Metric
 from ..stats.histogram import DIGITS, Histogram, LargestValues
-from .cohort import Cohort, keys_of
+from .cohort import Cohort, Key, keys_of
 from .features import Feature, features_of
+from .groups import keyed
 from .happened import has_passed, is_order, outcome_rows, uses_within, when
 from .origins import Origin
-from .reading import Key, keyed
 from .sources import Sources
 from .statements import mature_statement, visitor_rows
 from .sums import Layout

@@ -15,11 +15,11 @@ from ..experiments.currencies import minor_digits
 from ..experiments.definition import Definition
 from ..experiments.metrics import DAY
 from ..stats.moments import Moments
-from .cohort import Cohort
+from .cohort import Cohort, Key
 from .daily import Calendar, Clock, Observed, change_statement, covariate_entry_statement, entry_statement
 from .features import Feature
+from .groups import keyed
 from .origins import Origin
-from .reading import Key, keyed
 from .sources import Sources
 from .sums import Layout, Sums, add_covariate, add_outcomes, best_shift, moments_of, summed
 from .times import from_micros
