@@ -17,6 +17,7 @@ from offerlift.reports.scorecard import scorecard
 from offerlift.storage import Store
 from scipy.special import bdtr, bdtrc
 
+SEEDS = 200
 SHARE = 0.02
 
 
@@ -89,22 +90,20 @@ def misses(folder: str, seeds: range) -> dict[tuple[str, str, str, str], int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seeds", [50, pytest.param(200, marks=pytest.mark.full)])
-def test_intervals_cover_the_truth(tmp_path, seeds):
+def test_intervals_cover_the_truth_over_200_seeds(tmp_path):
     """Fixed-sample 95 % intervals miss the truth as often as a binomial allows, no more and no less.
 
-    Each comparison's misses are within the binomial's .9999 range around 5 %; of 200 seeds their mean over all
-    comparisons is within 4 % and 6 % (the comparisons share controls and visitors, so its standard error is near half a
-    percent), of fewer in the range that is as likely.
+    Each comparison's misses are within the binomial's .9999 range around 5 %; their mean over all comparisons is within
+    4 % and 6 % (the comparisons share controls and visitors, so its standard error is near half a percent).
     """
-    halves = [range(1, seeds // 2 + 1), range(seeds // 2 + 1, seeds + 1)]
+    halves = [range(1, SEEDS // 2 + 1), range(SEEDS // 2 + 1, SEEDS + 1)]
     folders = [tmp_path / str(half.start) for half in halves]
     for folder in folders:
         folder.mkdir()
     with ProcessPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
         parts = list(pool.map(misses, map(str, folders), halves))
     missed = {key: sum(part[key] for part in parts) for key in parts[0]}
-    unlikely = {k: m for k, m in missed.items() if bdtr(m, seeds, 0.05) < 5e-5 or bdtrc(m - 1, seeds, 0.05) < 5e-5}
+    unlikely = {k: m for k, m in missed.items() if bdtr(m, SEEDS, 0.05) < 5e-5 or bdtrc(m - 1, SEEDS, 0.05) < 5e-5}
     assert unlikely == {}
     assert sum(scale == "adjusted lift" for *_, scale in missed) == 4
-    assert abs(sum(missed.values()) / (seeds * len(missed)) - 0.05) < 0.01 * math.sqrt(200 / seeds)
+    assert 0.04 < sum(missed.values()) / (SEEDS * len(missed)) < 0.06
