@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
@@ -239,14 +238,9 @@ def compare(store, key, at, shop, used, phase, as_of, offset=0):
             assert_stratum(stratum, shop, own, used, as_of, at, offset)
 
 
-def random_shops(number: int) -> int:
-    """How many a test draws: that number in `.ci/full`, which sets this variable, otherwise the first half of them."""
-    return number if "OFFERLIFT_TEST_AT_LENGTH" in os.environ else number // 2
-
-
 EXAMPLES = settings(
     derandomize=True,
-    max_examples=random_shops(80),
+    max_examples=80,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )

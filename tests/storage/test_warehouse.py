@@ -23,12 +23,12 @@ from .conftest import METRICS
 from .model import ARMS, Order, Shop
 from .raw_shop import tables_of
 from .test_series import QUARTER, cases, slowed, slowed_metric
-from .test_statements import EXAMPLES, assert_moments, covariates, exposures, metrics, orders, random_shops, segments
+from .test_statements import EXAMPLES, assert_moments, covariates, exposures, metrics, orders, segments
 from .test_statements import fill as fill_store
 
 NUMBERS = count()
 # Each is read four times, by databases that compile every statement anew.
-FEWER = settings(EXAMPLES, max_examples=random_shops(20))
+FEWER = settings(EXAMPLES, max_examples=20)
 
 
 @st.composite
@@ -112,7 +112,7 @@ def test_a_log_without_phases_is_one_phase(raw, make_published, at, shop, used, 
 
 
 @given(shops(), metrics(), st.integers(0, 45), st.sampled_from([0, -330, 345]))
-@settings(EXAMPLES, max_examples=random_shops(12))
+@settings(EXAMPLES, max_examples=12)
 def test_read_at_once_a_shop_is_the_same(raw, make_published, at, monkeypatch, shop, used, as_of, offset):
     """The one statement for visitors and outcomes, which Spark gets, says on every engine what the two of them say."""
     monkeypatch.setattr(Database, "deals_out", True)
