@@ -104,9 +104,8 @@ def _read_at_once(
         _add_counts(groups[key], cohort, day, numbers, times)
         parts[key].append(list(numbers))
     for key, rows in parts.items():
-        add_outcomes(groups[key].sums, layout, total := summed(rows), [0.0] * len(layout.features))
-        passed = total[len(layout.events) + 1 :]
-        for window, visitors in zip(layout.windows, passed, strict=False):
+        passed = add_outcomes(groups[key].sums, layout, summed(rows), [0.0] * len(layout.features))
+        for window, visitors in passed.items():
             groups[key].sums.visitors[window] += int(visitors)
     return times
 

@@ -62,7 +62,8 @@ def outcome_rows(sources: Sources, cohort: Cohort, layout: Layout, *, of_everyon
     """
     subject = subjects(sources, cohort, only_busy=not of_everyone)
     # Linked ids and several phases make a relation of the visitors that cannot be searched.
-    scans = sources.scans and sources.member is None and len(cohort.phases) == 1 and None not in layout.events
+    searched = sources.member is None and len(cohort.phases) == 1 and not of_everyone
+    scans = sources.scans and searched and None not in layout.events
     who = [subject.c[key] for key in keys_of(cohort)] + [subject.c.visitor_id, subject.c.at.label("exposed_at")]
     if of_everyone:
         who += [subject.c.crossover_at, subject.c.returned]
@@ -92,9 +93,8 @@ def outcome_rows(sources: Sources, cohort: Cohort, layout: Layout, *, of_everyon
     )
     found = joined(outcome, outcome.c.at)
     # SQLite knows no hash join: it would search the outcomes of each visitor.
-    in_order = scans and not of_everyone
     orders = orders.select_from(
-        InOrder(outcome, ids, found) if in_order else ids.join(outcome, found, isouter=of_everyone)
+        InOrder(outcome, ids, found) if scans else ids.join(outcome, found, isouter=of_everyone)
     )
     if refund is None:
         return orders.subquery("happened")

@@ -111,8 +111,14 @@ def summed(rows: Sequence[Sequence[float]]) -> list[Fraction]:
         ) from error
 
 
-def add_outcomes(sums: Sums, layout: Layout, values: Sequence[Fraction], shifts: Sequence[float]) -> None:
-    """Add one row of `moment_statement`, its keys left out: the shift is taken back exactly."""
+def add_outcomes(
+    sums: Sums, layout: Layout, values: Sequence[Fraction], shifts: Sequence[float]
+) -> dict[Window, Fraction]:
+    """Add one row of `moment_statement`, its keys left out: the shift is taken back exactly.
+
+    Returns:
+        How many visitors the row is of for whom each window has passed; they are not added.
+    """
     rest = iter(values)
     for event in layout.events:
         sums.outcomes[event] += int(next(rest))
@@ -128,6 +134,7 @@ def add_outcomes(sums: Sums, layout: Layout, values: Sequence[Fraction], shifts:
     for i in layout.outcome_features:
         sums.first[i] += moved[i] + n[i] * s[i]
         sums.third[i] += _third(n[i], moved[i], squares[i, i], cubes[i], s[i])
+    return counts
 
 
 def add_covariate(
